@@ -1,0 +1,236 @@
+//! The hot line: what a step costs, and what a reader may conclude from it.
+//!
+//! The guarantee of one reading: `progress`, stamps, `total` and `lease` are at least as new as the `beat` read with them,
+//! and they belong to the `epoch` and the `phase` read with them, which belong to the `owner` read with them. It is not a
+//! mutual snapshot beyond that.
+
+use super::word::{Beat, Epoch, Lease, Owner, PhaseWord, Tag};
+use super::{MAX_TRIES, Slot, slot::NO_PROGRESS};
+use crate::sync::{Ordering::*, Site, at, fence};
+
+/// The writer's own state: everything a step branches on is here, in the process, never in the slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[repr(C)]
+pub struct Pen {
+    /// The beat word last stored: gen16|count48.
+    pub(crate) local: u64,
+    /// `done` of the last step in this count; 0 before the first, so that the first is no fall.
+    pub(crate) last: u64,
+    /// The least `done` that would advance past this count's mark; 0 before the first step. Kept only while stamps are on.
+    pub(crate) next_mark: u64,
+    /// The epoch word last stored.
+    pub(crate) epoch: u64,
+}
+
+/// A count that a phase change sets aside: `inference` gets its own back when the job returns to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) progress: u64,
+    pub(crate) total: u64,
+    pub(crate) last: u64,
+    pub(crate) next_mark: u64,
+}
+
+impl Count {
+    pub(crate) const fn fresh(total: u64) -> Self {
+        Self { progress: NO_PROGRESS, total, last: 0, next_mark: 0 }
+    }
+}
+
+impl Pen {
+    /// The pen of a fresh claim.
+    pub(crate) const fn new(generation: u16) -> Self {
+        Self { local: Beat::start(generation).0, last: 0, next_mark: 0, epoch: 0 }
+    }
+
+    /// A pen that never writes.
+    pub(crate) const fn dead() -> Self {
+        Self::new(0)
+    }
+
+    pub(crate) const fn generation(&self) -> u16 {
+        Beat(self.local).generation()
+    }
+
+    /// `done` units are done. `now` is the coarse clock, or `None` with stamps off.
+    #[inline(always)]
+    pub(crate) fn step(&mut self, slot: &Slot, done: u64, now: Option<u64>) {
+        if done < self.last {
+            self.epoch = Epoch(self.epoch).next_fall().0;
+            // Relaxed: the job and pass are unchanged, and a reader that sees the fall late sees it at the next poll.
+            slot.epoch.store(self.epoch, Relaxed);
+        }
+        self.last = done;
+        // Relaxed, here and for the stamps: the beat below carries them.
+        slot.progress.store(done, Relaxed);
+        if let Some(now) = now {
+            if done >= self.next_mark {
+                self.next_mark = done.wrapping_add(1);
+                slot.progress_stamp_ns.store(now, Relaxed);
+            }
+        }
+        self.beat(slot, now);
+    }
+
+    /// The working thread lives.
+    #[inline(always)]
+    pub(crate) fn beat(&mut self, slot: &Slot, now: Option<u64>) {
+        if let Some(now) = now {
+            slot.stamp_ns.store(now, Relaxed);
+        }
+        self.local = self.local.wrapping_add(1);
+        // Release: pairs with the Acquire after the beat in `Slot::read_hot`; a beat that is seen implies its progress.
+        slot.beat.store(self.local, at(Site::BeatStore, Release));
+    }
+
+    /// Starts another count: a new job, pass or phase. A reader never pairs the old count's progress with the new epoch
+    /// or phase, nor the other way round.
+    pub(crate) fn boundary(&mut self, slot: &Slot, epoch: Epoch, phase: PhaseWord, count: Count) {
+        slot.progress.store(count.progress, Relaxed);
+        slot.total.store(count.total, Relaxed);
+        // Release: pairs with the Acquire after the epoch in `read_hot`: the new epoch implies the new count's start.
+        fence(Site::BoundaryBefore, Release);
+        slot.epoch.store(epoch.0, Relaxed);
+        slot.phase.store(phase.0, Relaxed);
+        // Release: pairs with the Acquire before the second reading: the new count's steps imply the new epoch.
+        fence(Site::BoundaryAfter, Release);
+        self.epoch = epoch.0;
+        self.last = count.last;
+        self.next_mark = count.next_mark;
+    }
+
+    /// The count as it stands, to be set aside.
+    pub(crate) fn count(&self, slot: &Slot) -> Count {
+        // Relaxed: our own words; nobody else writes them.
+        Count {
+            progress: slot.progress.load(Relaxed),
+            total: slot.total.load(Relaxed),
+            last: self.last,
+            next_mark: self.next_mark,
+        }
+    }
+}
+
+/// One consistent reading of a slot's hot words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HotWords {
+    /// Whose words these are; its tag is LIVE.
+    pub owner: Owner,
+    /// The beat; credited only if its generation is the owner's.
+    pub beat: Beat,
+    /// Job, pass and falls.
+    pub epoch: Epoch,
+    /// The phase.
+    pub phase: PhaseWord,
+    /// Units done; [`NO_PROGRESS`] before the first step.
+    pub progress: u64,
+    /// Units in all.
+    pub total: u64,
+    /// The lease.
+    pub lease: Lease,
+    /// The helper's beat.
+    pub alive: Beat,
+    /// Coarse monotonic ns of the last beat; 0 = none. Advisory.
+    pub stamp_ns: u64,
+    /// Coarse monotonic ns of the last advance; 0 = none. Advisory.
+    pub progress_stamp_ns: u64,
+}
+
+/// Why a slot gave no hot words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotRead {
+    /// Its tag is not LIVE.
+    NotLive(Owner),
+    /// The writer changed epoch, phase or owner during every try: keep the last judgement for this poll.
+    Busy,
+}
+
+impl Slot {
+    /// The owner word alone.
+    pub fn peek_owner(&self) -> Owner {
+        // Relaxed: whoever acts on it swaps this exact word or reads it again.
+        Owner(self.owner.load(Relaxed))
+    }
+
+    /// The beat word alone, with nothing known of the words beside it.
+    pub fn peek_beat(&self) -> Beat {
+        // Relaxed: compared for inequality only.
+        Beat(self.beat.load(Relaxed))
+    }
+
+    /// Reads the hot words so that they belong together; at most 8 tries.
+    pub fn read_hot(&self) -> Result<HotWords, NotRead> {
+        for _ in 0..MAX_TRIES {
+            let owner = self.peek_owner();
+            if owner.tag() != Tag::Live {
+                return Err(NotRead::NotLive(owner));
+            }
+            // Acquire: pairs with the LIVE store; this owner implies its own first words.
+            fence(Site::HotAfterOwner, Acquire);
+            let beat = self.peek_beat();
+            // Acquire: pairs with the beat's Release; what follows is at least as new as the beat.
+            fence(Site::HotAfterBeat, Acquire);
+            let epoch = self.epoch.load(Relaxed);
+            let phase = self.phase.load(Relaxed);
+            // Acquire: pairs with the fence before the boundary; the count is this epoch's or a newer one's.
+            fence(Site::HotAfterEpoch, Acquire);
+            let progress = self.progress.load(Relaxed);
+            let total = self.total.load(Relaxed);
+            let lease = self.lease.load(Relaxed);
+            let alive = self.alive.load(Relaxed);
+            let stamp_ns = self.stamp_ns.load(Relaxed);
+            let progress_stamp_ns = self.progress_stamp_ns.load(Relaxed);
+            // Acquire: pairs with the fence after the boundary and after the claim; a newer count's word shows here.
+            fence(Site::HotRecheck, Acquire);
+            let same = self.epoch.load(Relaxed) == epoch
+                && self.phase.load(Relaxed) == phase
+                && self.owner.load(Relaxed) == owner.0;
+            if same {
+                return Ok(HotWords {
+                    owner,
+                    beat,
+                    epoch: Epoch(epoch),
+                    phase: PhaseWord(phase),
+                    progress,
+                    total,
+                    lease: Lease(lease),
+                    alive: Beat(alive),
+                    stamp_ns,
+                    progress_stamp_ns,
+                });
+            }
+        }
+        Err(NotRead::Busy)
+    }
+}
+
+// Words of the owner that ride on no other.
+impl Slot {
+    /// A helper's beat.
+    pub(crate) fn publish_alive(&self, alive: Beat) {
+        // Release: what the helper did before it said so is seen by whoever sees it.
+        self.alive.store(alive.0, Release);
+    }
+
+    pub(crate) fn publish_lease(&self, lease: Lease) {
+        // Relaxed: the beat that follows carries it.
+        self.lease.store(lease.0, Relaxed);
+    }
+
+    pub(crate) fn publish_jobs(&self, ok: u64, failed: u32, cancelled: u32) {
+        // Relaxed: counters for statistics.
+        self.jobs_ok.store(ok, Relaxed);
+        self.jobs_bad.store(u64::from(failed) << 32 | u64::from(cancelled), Relaxed);
+    }
+
+    /// Whether the command word asks `generation` to stop.
+    pub(crate) fn peek_stop(&self, generation: u16) -> bool {
+        let cmd = super::word::Cmd(self.cmd.load(Relaxed)); // Relaxed: a flag, seen a little later at worst
+        cmd.generation() == generation && cmd.command() == super::word::Command::Stop
+    }
+
+    /// Writes the command word.
+    pub(crate) fn publish_command(&self, cmd: super::word::Cmd) {
+        self.cmd.store(cmd.0, Relaxed); // Relaxed: as in `peek_stop`
+    }
+}

@@ -1,0 +1,55 @@
+//! What the bytes mean, layout version 1.0: every word, every ordering, every retry loop. Runs under loom.
+//!
+//! ```text
+//! segment ─┬─ 0000 header   4096 B   who made it, its geometry, the monitor's words, user phases
+//!          ├─ 1000 slot 0   slot_size (1024 or 4096) ─┬─ 000 hot line      written by the owner's working thread
+//!          ├─ 1400 slot 1                             ├─ 080 control line  owner by CAS; the rest by claimer or monitor
+//!          └─ …                                       ├─ 100 info copy 0   job, model, name, lane, detail:
+//!                                                     └─ 280 info copy 1   the copy not written is always whole
+//! ```
+//!
+//! Every field is one aligned 8-byte word, read and written whole, as an atomic, by everyone, always. Halves of a word are
+//! never accessed: mixed-size atomics are undefined. Readers never write, and use `Relaxed` loads with Acquire fences, which
+//! is the only form guaranteed on a read-only mapping.
+//!
+//! | words | written by | with |
+//! |---|---|---|
+//! | `beat` | the owner's working thread | Release, last |
+//! | `progress`, `stamp`, `progress_stamp`, `total`, `lease` | the same | Relaxed, before `beat` |
+//! | `epoch`, `phase` | the same | Relaxed, between two Release fences |
+//! | `alive` | one helper thread of the owner | Release |
+//! | `owner` | anyone, under the rules of [`claim`] | CAS; LIVE by a Release store |
+//! | identity words | the claimer, while CLAIMING | Relaxed |
+//! | `info_seq`, `info` | the owner | [`latch`] |
+//! | `cmd`, `seen_beat` … `episode` | the monitor | Relaxed |
+
+pub(crate) mod claim;
+pub mod header;
+pub(crate) mod hot;
+pub mod info;
+pub(crate) mod latch;
+#[cfg(all(test, loom))]
+mod models;
+pub mod phase;
+pub mod slot;
+pub(crate) mod user_phase;
+pub mod word;
+
+pub use header::Header;
+pub use slot::Slot;
+
+/// Layout version: another major is refused, a higher minor only adds.
+pub const VERSION_MAJOR: u32 = 1;
+/// See [`VERSION_MAJOR`].
+pub const VERSION_MINOR: u32 = 0;
+
+/// Readers try this often for a consistent reading, then keep the last one (I4: bounded for any content).
+pub(crate) const MAX_TRIES: usize = 8;
+
+/// FNV-1a, 64 bit, over the little-endian bytes of `words`: a check against garbage, not against an adversary.
+pub fn fnv1a64(words: impl IntoIterator<Item = u64>) -> u64 {
+    words
+        .into_iter()
+        .flat_map(u64::to_le_bytes)
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}

@@ -1,0 +1,38 @@
+//! Proof of death, the only thing that frees another's slot. Silence is never proof, nor is anything that is unknown.
+
+use super::Segment;
+use crate::layout::Slot;
+use crate::layout::word::{Owner, Tag};
+use crate::os::pidfd::PidFd;
+
+/// The exact owner word that is proven dead, or `None` where there is no proof. `pid_namespace` is the caller's.
+pub(crate) fn proven(segment: &Segment, slot: &Slot, pid_namespace: u64) -> Option<Owner> {
+    let owner = slot.peek_owner();
+    match owner.tag() {
+        Tag::Live => {
+            let (owner, identity) = slot.read_identity()?;
+            // A pid means nothing in another pid namespace.
+            if pid_namespace == 0 || identity.pid_namespace != pid_namespace as u32 {
+                return None;
+            }
+            is_gone(owner.pid(), identity.pidfd_ino).then_some(owner)
+        }
+        // Its identity words may be missing: only a pid that is gone counts, and only in the namespace that made the segment.
+        Tag::Claiming if pid_namespace != 0 && segment.fixed().creator_pidns_ino == pid_namespace => {
+            is_gone(owner.pid(), 0).then_some(owner)
+        }
+        _ => None,
+    }
+}
+
+/// Whether no process has this number, or another one has it by now.
+fn is_gone(pid: u32, pidfd_ino: u64) -> bool {
+    match PidFd::open(pid) {
+        Err(e) => e.raw_os_error() == Some(libc::ESRCH),
+        Ok(fd) => match (fd.inode(), pidfd_ino) {
+            // Without inodes (before 6.9) a reborn pid cannot be told from the old one here: no proof.
+            (0, _) | (_, 0) => false,
+            (now, then) => now != then,
+        },
+    }
+}

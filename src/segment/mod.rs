@@ -1,0 +1,190 @@
+//! A segment: one file in tmpfs, mapped once a role, its header validated before anything else is believed.
+//!
+//! A visible name is a complete, valid segment (I12): it is filled while it has no name. Every page is reserved at creation,
+//! so a full /dev/shm is an error then and no SIGBUS later (I13). What was read of the header is copied, checked and never
+//! read again (I15).
+#![allow(unsafe_code)]
+
+mod create;
+pub(crate) mod death;
+mod handle;
+mod open;
+pub mod path;
+#[cfg(feature = "shmem")]
+mod shmem;
+mod validate;
+
+pub use create::Geometry;
+pub(crate) use handle::{CANARY_OFFSET, SLOT_OFFSET, SlotHandle};
+pub use validate::{Refusal, validate};
+
+use crate::layout::header::{Fixed, SegmentState};
+use crate::layout::phase::Class;
+use crate::layout::user_phase::{self, UserPhase};
+use crate::layout::{Header, Slot};
+use crate::sync::Ordering::{Relaxed, Release};
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Bytes of memory that hold a segment for as long as the value lives.
+enum Mapping {
+    Mmap(memmap2::MmapRaw),
+    #[cfg(feature = "shmem")]
+    Shmem(shared_memory::Shmem),
+}
+
+impl Mapping {
+    fn as_ptr(&self) -> *const u8 {
+        match self {
+            Self::Mmap(map) => map.as_ptr(),
+            #[cfg(feature = "shmem")]
+            Self::Shmem(map) => map.as_ptr(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Mmap(map) => map.len(),
+            #[cfg(feature = "shmem")]
+            Self::Shmem(map) => map.len(),
+        }
+    }
+}
+
+/// What became of a segment's file since it was mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Still there, whole, under its name or another.
+    Present,
+    /// Its name is gone: new workers cannot find it.
+    Unlinked,
+    /// Cut short: touching what is missing would be a SIGBUS.
+    Truncated,
+    /// A newer segment has replaced it.
+    Superseded,
+    /// Its magic is gone.
+    Erased,
+}
+
+/// A mapped segment.
+pub struct Segment {
+    mapping: Mapping,
+    /// Validated once; the header is never asked again.
+    fixed: Fixed,
+    path: PathBuf,
+    file: File,
+    writable: bool,
+}
+
+impl std::fmt::Debug for Segment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Segment").field("path", &self.path).field("slots", &self.len()).field("writable", &self.writable).finish()
+    }
+}
+
+// SAFETY: the mapping is reached through atomics only, and is unmapped when the last owner drops it.
+unsafe impl Send for Segment {}
+// SAFETY: the same.
+unsafe impl Sync for Segment {}
+
+impl Segment {
+    /// Takes a mapping whose first `fixed.total_len` bytes were validated.
+    fn from_mapping(mapping: Mapping, fixed: Fixed, path: PathBuf, file: File, writable: bool) -> Self {
+        assert!(mapping.len() as u64 >= fixed.total_len && mapping.as_ptr().align_offset(4096) == 0);
+        Self { mapping, fixed, path, file, writable }
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        // SAFETY: the mapping is page-aligned, at least 4096 bytes long (validated), lives as long as self, and is only
+        // ever accessed as atomics.
+        unsafe { &*self.mapping.as_ptr().cast::<Header>() }
+    }
+
+    /// Slot `index`, or `None` past the end.
+    pub fn slot(&self, index: u32) -> Option<&Slot> {
+        if index >= self.len() {
+            return None;
+        }
+        let offset = self.fixed.slots_off as usize + index as usize * self.fixed.slot_size as usize;
+        // SAFETY: validation showed slots_off + count × size ≤ total_len ≤ the mapping's length without overflow.
+        let at = unsafe { self.mapping.as_ptr().add(offset) };
+        // SAFETY: slots_off and slot_size are multiples of 128 and slot_size ≥ 1024, so the slot is aligned and inside; it
+        // is only ever accessed as atomics, and lives as long as self.
+        Some(unsafe { &*at.cast::<Slot>() })
+    }
+
+    /// All slots with their indices.
+    pub fn slots(&self) -> impl Iterator<Item = (u32, &Slot)> {
+        (0..self.len()).filter_map(|i| self.slot(i).map(|slot| (i, slot)))
+    }
+
+    /// Number of slots.
+    #[expect(clippy::len_without_is_empty, reason = "a segment without slots is refused")]
+    pub fn len(&self) -> u32 {
+        self.fixed.slot_count as u32
+    }
+
+    /// The validated fixed part of the header.
+    pub fn fixed(&self) -> &Fixed {
+        &self.fixed
+    }
+
+    /// Where it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its short name: the last part of its path.
+    pub fn name(&self) -> String {
+        self.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+    }
+
+    /// Whether it was mapped for writing: workers and monitors need that, observers do not.
+    pub fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Device and inode: what a path must still lead to.
+    pub fn file_id(&self) -> Option<(u64, u64)> {
+        self.file.metadata().ok().map(|m| (m.dev(), m.ino()))
+    }
+
+    /// One fstat and two loads: asked before every scan.
+    pub fn presence(&self) -> Presence {
+        let Ok(m) = self.file.metadata() else { return Presence::Truncated };
+        if m.size() < self.fixed.total_len {
+            return Presence::Truncated;
+        }
+        if self.header().fixed[0].load(Relaxed) != crate::layout::header::MAGIC {
+            return Presence::Erased;
+        }
+        match self.state() {
+            SegmentState::Superseded => Presence::Superseded,
+            _ if m.nlink() == 0 => Presence::Unlinked,
+            _ => Presence::Present,
+        }
+    }
+
+    /// Its state word.
+    pub fn state(&self) -> SegmentState {
+        SegmentState::from_bits(self.header().seg_state.load(Relaxed))
+    }
+
+    /// Sets the state word.
+    pub(crate) fn set_state(&self, state: SegmentState) {
+        // Release: what was done before the segment was closed is seen by whoever sees it closed.
+        self.header().seg_state.store(state.bits(), Release);
+    }
+
+    /// The user phase with this index, if it is registered.
+    pub fn user_phase(&self, index: u8) -> Option<UserPhase> {
+        self.header().user_phases.get(usize::from(index))?.read(index)
+    }
+
+    /// Finds or registers a user phase; `None` when all 48 are taken.
+    pub(crate) fn register_phase(&self, name: &str, class: Class, budget_ns: u64) -> Option<u8> {
+        user_phase::find_or_register(&self.header().user_phases, name, class, budget_ns)
+    }
+}

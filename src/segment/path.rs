@@ -1,0 +1,108 @@
+//! Where segments live and what they may be called.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::os::file::euid;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// The segment's name where a program names none.
+pub const DEFAULT_NAME: &str = "default";
+/// Files that stand beside a segment; a segment cannot be called `x.monitor`.
+pub const SIDECARS: [&str; 4] = ["monitor", "unlink", "liveness", "children"];
+
+/// The folder of named segments: `$HANGWATCH_DIR`, else `$XDG_RUNTIME_DIR/hangwatch`, else `/dev/shm/hangwatch-<uid>`.
+pub fn directory() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|v: &OsString| !v.is_empty());
+    if let Some(dir) = set("HANGWATCH_DIR") {
+        return dir.into();
+    }
+    if let Some(runtime) = set("XDG_RUNTIME_DIR") {
+        return PathBuf::from(runtime).join("hangwatch");
+    }
+    PathBuf::from(format!("/dev/shm/hangwatch-{}", euid()))
+}
+
+/// Makes the folder if it is absent, for us alone, and refuses one that others may change.
+pub(crate) fn ensure_directory(dir: &Path) -> Result<()> {
+    let what = || format!("cannot use segment directory '{}'", dir.display());
+    match fs::DirBuilder::new().recursive(true).mode(0o700).create(dir) {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(Error::io(what(), &e).hint("set HANGWATCH_DIR to a folder in a tmpfs that you may write")),
+    }
+    let m = fs::symlink_metadata(dir).map_err(|e| Error::io(what(), &e))?;
+    let denied = |why: String| Error::new(ErrorKind::Denied, what(), why).hint("set HANGWATCH_DIR to a folder of your own, mode 0700");
+    if !m.is_dir() {
+        return Err(denied("it is not a directory".into()));
+    }
+    if m.uid() != euid() {
+        return Err(denied(format!("it belongs to uid {}, expected {}", m.uid(), euid())));
+    }
+    if m.mode() & 0o022 != 0 {
+        return Err(denied(format!("others may write it: mode {:04o}, expected 0700", m.mode() & 0o7777)));
+    }
+    Ok(())
+}
+
+/// A segment's path: as it is if it has a slash, else a name in [`directory`].
+pub fn resolve(name_or_path: &str) -> Result<PathBuf> {
+    if name_or_path.contains('/') {
+        return Ok(name_or_path.into());
+    }
+    check_name(name_or_path)?;
+    Ok(directory().join(name_or_path))
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let bad = |why: String| {
+        Err(Error::new(ErrorKind::Usage, format!("cannot use segment name '{}'", name.escape_default()), why)
+            .hint("a name has 1 to 64 letters, digits, '.', '_' or '-' and does not begin with '.'; a path has a '/'"))
+    };
+    if name.is_empty() {
+        return bad("it is empty".into());
+    }
+    if name.len() > 64 {
+        return bad(format!("it has {} bytes, at most 64", name.len()));
+    }
+    if let Some(c) = name.chars().find(|c| !(c.is_ascii_alphanumeric() || "._-".contains(*c))) {
+        return bad(format!("'{}' is not allowed in a name", c.escape_default()));
+    }
+    if name.starts_with('.') {
+        return bad("it begins with '.'".into());
+    }
+    if let Some(suffix) = SIDECARS.iter().find(|s| name.ends_with(&format!(".{s}"))) {
+        return bad(format!("'.{suffix}' is the ending of a file beside a segment"));
+    }
+    Ok(())
+}
+
+/// Names of what may be segments in `dir`, sorted; sidecars and hidden files are left out.
+pub fn list(dir: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut names: Vec<String> = entries
+        .filter_map(|e| e.ok())
+        .filter(|e| e.file_type().is_ok_and(|t| t.is_file()))
+        .filter_map(|e| e.file_name().into_string().ok())
+        .filter(|name| check_name(name).is_ok())
+        .collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_taken_as_it_is_and_a_name_is_checked() {
+        assert_eq!(resolve("/run/x/train").unwrap(), PathBuf::from("/run/x/train"));
+        for bad in ["", ".hidden", "a b", "a\u{1b}[31m", "train.monitor", &"x".repeat(65)] {
+            let e = resolve(bad).expect_err(bad);
+            assert_eq!(e.kind(), ErrorKind::Usage);
+            assert!(!e.to_string().contains('\u{1b}'), "a bad name is escaped before it is shown");
+        }
+        assert!(resolve("train-2.v1").unwrap().ends_with("train-2.v1"));
+    }
+}

@@ -1,0 +1,36 @@
+//! The worker's side: attach, and report. It lives inside other people's processes, so a report cannot fail, block,
+//! allocate on the way of a step, panic or signal, and on a detached handle it does nothing.
+
+mod attach;
+mod helper;
+mod job;
+mod report;
+
+pub use attach::{Attach, ENV_DEVICE, ENV_NAME, ENV_SEGMENT, ENV_SLOT, attach};
+pub use helper::Helper;
+pub use job::{Job, Outcome, Total};
+pub use report::Worker;
+
+/// Where C's inline functions find what they need in a [`Worker`]; the header asserts the same numbers.
+#[doc(hidden)]
+pub mod abi {
+    use super::Worker;
+    use crate::layout::hot::Pen;
+    use crate::segment;
+    use core::mem::offset_of;
+
+    /// `const uint8_t *canary`.
+    pub const CANARY: usize = offset_of!(Worker, handle) + segment::CANARY_OFFSET;
+    /// `uint64_t *slot`.
+    pub const SLOT: usize = offset_of!(Worker, handle) + segment::SLOT_OFFSET;
+    /// `uint64_t local`.
+    pub const LOCAL: usize = offset_of!(Worker, pen) + offset_of!(Pen, local);
+    /// `uint64_t last`.
+    pub const LAST: usize = offset_of!(Worker, pen) + offset_of!(Pen, last);
+    /// `uint64_t next_mark`.
+    pub const NEXT_MARK: usize = offset_of!(Worker, pen) + offset_of!(Pen, next_mark);
+    /// `uint64_t epoch`.
+    pub const EPOCH: usize = offset_of!(Worker, pen) + offset_of!(Pen, epoch);
+    /// `uint64_t stamped`.
+    pub const STAMPED: usize = offset_of!(Worker, stamped);
+}

@@ -1,0 +1,294 @@
+//! The worker's handle and its vocabulary.
+
+use super::helper::{Helper, Shared};
+use super::job::{Job, Outcome, Total};
+use crate::error::{Error, ErrorKind, Result};
+use crate::layout::hot::{Count, Pen};
+use crate::layout::info::{Info, NO_DEVICE};
+use crate::layout::phase::{Class, Phase};
+use crate::layout::user_phase::NAME_MAX;
+use crate::layout::word::{Epoch, Lease, Owner, PhaseWord};
+use crate::os::time;
+use crate::segment::{Segment, SlotHandle};
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// A worker's slot. `step` and `beat` belong to the thread that works: the type is `Send`, not `Sync`.
+///
+/// On a detached handle, and on one inherited through `fork`, every method does nothing. Dropping it frees the slot.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Worker {
+    pub(super) handle: SlotHandle,
+    pub(super) pen: Pen,
+    /// 1 where each report carries a coarse clock, else 0.
+    pub(super) stamped: u64,
+    pub(super) rest: Box<Rest>,
+    pub(super) not_sync: PhantomData<Cell<()>>,
+}
+
+/// What no step touches.
+#[derive(Debug)]
+pub(super) struct Rest {
+    pub(super) owner: Owner,
+    pub(super) index: u32,
+    pub(super) phase: PhaseWord,
+    /// Inference's count while another phase runs within the job.
+    pub(super) set_aside: Option<Count>,
+    pub(super) job_total: Total,
+    pub(super) lease: Lease,
+    pub(super) info: Info,
+    pub(super) failed: u32,
+    pub(super) cancelled: u32,
+    pub(super) jobs_ok: u64,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Worker {
+    /// A handle on which everything is a no-op: for programs that go on when attaching fails.
+    pub fn detached() -> Self {
+        Self::on(SlotHandle::detached(), Pen::dead(), false, Owner(0), 0, Info::default())
+    }
+
+    pub(super) fn on(handle: SlotHandle, pen: Pen, stamped: bool, owner: Owner, index: u32, info: Info) -> Self {
+        let shared = Arc::new(Shared::new(pen.generation()));
+        let rest = Rest {
+            owner,
+            index,
+            phase: PhaseWord::default(),
+            set_aside: None,
+            job_total: Total::None,
+            lease: Lease::default(),
+            info,
+            failed: 0,
+            cancelled: 0,
+            jobs_ok: 0,
+            shared,
+        };
+        Self { handle, pen, stamped: stamped.into(), rest: Box::new(rest), not_sync: PhantomData }
+    }
+
+    /// The stamp, where stamps are on.
+    #[inline(always)]
+    fn now(&self) -> Option<u64> {
+        (self.stamped != 0).then(time::coarse_ns)
+    }
+
+    /// `done` units of this count are done. Two stores and a private branch; with stamps one coarse clock more.
+    /// Progress that falls back is no progress. `u64::MAX` means "none yet" and is not for callers.
+    #[inline(always)]
+    pub fn step(&mut self, done: u64) {
+        let now = self.now();
+        if let Some(slot) = self.handle.live() {
+            self.pen.step(slot, done, now);
+        }
+    }
+
+    /// The working thread lives, without progress.
+    #[inline(always)]
+    pub fn beat(&mut self) {
+        let now = self.now();
+        if let Some(slot) = self.handle.live() {
+            self.pen.beat(slot, now);
+        }
+    }
+
+    /// Some helper thread lives. At most a sign that the process runs; use [`Worker::helper`] on that thread.
+    pub fn alive(&self) {
+        self.rest.shared.say_alive(&self.handle);
+    }
+
+    /// A handle for helper threads; it outlives the worker harmlessly.
+    pub fn helper(&self) -> Helper {
+        Helper { handle: self.handle.clone(), shared: Arc::clone(&self.rest.shared) }
+    }
+
+    /// Enters a phase; inside a job its count starts anew, and inference gets its own count back when the job returns to it.
+    pub fn phase(&mut self, phase: Phase) {
+        self.phase_total(phase, Total::None);
+    }
+
+    /// Enters a phase that counts `total` units (a load's bytes).
+    pub fn phase_total(&mut self, phase: Phase, total: Total) {
+        if self.handle.live().is_none() {
+            return;
+        }
+        let job_open = self.rest.phase.job_open();
+        if job_open && Phase::from_id(self.rest.phase.id()) == Phase::Inference {
+            self.rest.set_aside = self.handle.live().map(|slot| self.pen.count(slot));
+        }
+        let count = match self.rest.set_aside {
+            Some(count) if job_open && phase == Phase::Inference => {
+                self.rest.set_aside = None;
+                count
+            }
+            _ if job_open && phase == Phase::Inference => Count::fresh(self.rest.job_total.word()),
+            _ => Count::fresh(total.word()),
+        };
+        let flags = if job_open { PhaseWord::JOB_OPEN } else { 0 };
+        self.enter(Epoch(self.pen.epoch), phase, flags, count, false);
+    }
+
+    /// Registers a phase of your own, with its budget (`Duration::ZERO`: none), or finds it by name.
+    pub fn register_phase(&self, name: &str, class: Class, budget: Duration) -> Result<Phase> {
+        let what = || format!("cannot register phase '{}'", name.escape_default());
+        if name.is_empty() || name.len() > NAME_MAX {
+            return Err(Error::new(ErrorKind::Usage, what(), format!("its name has {} bytes, expected 1 to {NAME_MAX}", name.len())));
+        }
+        if let Some(known) = Phase::from_name(name) {
+            return Ok(known);
+        }
+        let (Some(segment), Some(_)) = (self.handle.segment(), self.handle.live()) else { return Ok(Phase::Unknown(u16::MAX)) };
+        let budget_ns = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
+        segment.register_phase(name, class, budget_ns).map(Phase::User).ok_or_else(|| {
+            Error::new(ErrorKind::Full, what(), "all 48 user phases of the segment are taken")
+                .hint("reuse a name; a phase may carry on under its old one, work goes on either way")
+        })
+    }
+
+    /// Begins a job: enters `inference`, with counts and clocks of its own.
+    pub fn begin_job(&mut self, id: &str, model: &str, total: Total) {
+        self.begin_job_with(&Job::new(id).model(model).total(total));
+    }
+
+    /// Begins a job of which more is known.
+    pub fn begin_job_with(&mut self, job: &Job<'_>) {
+        if self.handle.live().is_none() {
+            return;
+        }
+        let epoch = Epoch(self.pen.epoch).next_job();
+        self.rest.job_total = job.total;
+        self.rest.set_aside = None;
+        let info = &mut self.rest.info;
+        info.job = epoch.job();
+        info.job_start_boottime_ns = time::boottime_ns();
+        info.deadline_ns = job.deadline.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX).max(1));
+        info.batch = job.batch;
+        info.size = job.size;
+        info.device = job.device.map_or(info.device, u64::from);
+        info.job_id = job.id.into();
+        info.model = job.model.into();
+        info.detail.clear();
+        self.enter(epoch, Phase::Inference, PhaseWord::JOB_OPEN, Count::fresh(job.total.word()), true);
+    }
+
+    /// A legitimate restart of the count within the job (a second pass at higher resolution).
+    pub fn begin_pass(&mut self) {
+        let phase = Phase::from_id(self.rest.phase.id());
+        let total = self.handle.live().map_or(0, |slot| self.pen.count(slot).total);
+        self.enter(Epoch(self.pen.epoch).next_pass(), phase, self.rest.phase.flags(), Count::fresh(total), false);
+    }
+
+    /// Ends the job and enters `idle`.
+    pub fn end_job(&mut self, outcome: Outcome) {
+        let rest = &mut self.rest;
+        let Some(slot) = self.handle.live() else { return };
+        match outcome {
+            Outcome::Ok => rest.jobs_ok += 1,
+            Outcome::Failed => rest.failed = rest.failed.wrapping_add(1),
+            Outcome::Cancelled => rest.cancelled = rest.cancelled.wrapping_add(1),
+        }
+        slot.publish_jobs(rest.jobs_ok, rest.failed, rest.cancelled);
+        let info = &mut rest.info;
+        (info.job_start_boottime_ns, info.deadline_ns, info.batch, info.size) = (0, 0, 0, 0);
+        info.job_id.clear();
+        rest.set_aside = None;
+        self.enter(Epoch(self.pen.epoch), Phase::Idle, 0, Count::fresh(Total::None.word()), true);
+    }
+
+    /// Everything that starts another count goes through here.
+    fn enter(&mut self, epoch: Epoch, phase: Phase, flags: u16, count: Count, publish_info: bool) {
+        let now = self.now();
+        let Some(slot) = self.handle.live() else { return };
+        let next = PhaseWord::new(phase.id(), flags, self.rest.phase.entry().wrapping_add(1));
+        if self.rest.lease.ms() != 0 {
+            self.rest.lease = Lease::new(self.rest.lease.seq().wrapping_add(1), 0);
+            slot.publish_lease(self.rest.lease);
+        }
+        self.pen.boundary(slot, epoch, next, count);
+        self.rest.phase = next;
+        if publish_info {
+            slot.publish_info(&self.rest.info);
+        }
+        self.pen.beat(slot, now);
+    }
+
+    /// "I may be silent this long from now": a compile, a graph capture, a checkpoint. The newest lease replaces the one
+    /// before; `Duration::ZERO` ends it. It suspends the heartbeat, progress and phase clocks, never a job's deadline.
+    pub fn extend(&mut self, silence: Duration) {
+        let now = self.now();
+        let Some(slot) = self.handle.live() else { return };
+        // Rounded up: a lease must not end before what was asked for.
+        let ms = u64::try_from(silence.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        self.rest.lease = Lease::new(self.rest.lease.seq().wrapping_add(1), ms);
+        slot.publish_lease(self.rest.lease);
+        self.pen.beat(slot, now);
+    }
+
+    /// Free text beside the job (up to 96 bytes): shown in events and `inspect`.
+    pub fn note(&mut self, text: &str) {
+        if let Some(slot) = self.handle.live() {
+            self.rest.info.detail = text.into();
+            slot.publish_info(&self.rest.info);
+        }
+    }
+
+    /// Whether a monitor asks this worker to stop: finish or abandon the job and end. One load.
+    pub fn should_stop(&self) -> bool {
+        self.handle.live().is_some_and(|slot| slot.peek_stop(self.pen.generation()))
+    }
+
+    /// A further slot for a job in flight beside this one's, so that one wedged job is not masked by healthy ones.
+    pub fn lane(&self, name: &str) -> Result<Self> {
+        match (self.handle.segment(), self.handle.live()) {
+            (Some(segment), Some(_)) => super::attach::lane(segment, self, name),
+            _ => Ok(Self::detached()),
+        }
+    }
+
+    /// Gives the slot back. Dropping does the same.
+    pub fn detach(self) {}
+
+    /// Whether reports reach a slot: false when detached, and in a forked child.
+    pub fn is_attached(&self) -> bool {
+        self.handle.live().is_some()
+    }
+
+    /// The slot's index, if attached.
+    pub fn slot(&self) -> Option<u32> {
+        self.handle.live().map(|_| self.rest.index)
+    }
+
+    /// How often the slot was claimed, this time included, modulo 2^16.
+    pub fn generation(&self) -> u16 {
+        self.pen.generation()
+    }
+
+    /// The segment it reports into, if attached.
+    pub fn segment(&self) -> Option<&Segment> {
+        self.handle.live().and(self.handle.segment()).map(Arc::as_ref)
+    }
+
+    /// Whether each report carries a coarse clock.
+    pub fn is_stamped(&self) -> bool {
+        self.stamped != 0
+    }
+
+    /// The device that was named at attach or by the job.
+    pub fn device(&self) -> Option<u32> {
+        (self.rest.info.device != NO_DEVICE).then_some(self.rest.info.device as u32)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.rest.shared.attached.store(false, Relaxed);
+        // In a forked child the handle is not live: the parent's slot stays the parent's.
+        if let Some(slot) = self.handle.live() {
+            slot.release(self.rest.owner);
+        }
+    }
+}
