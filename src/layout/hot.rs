@@ -182,9 +182,8 @@ impl Slot {
             let progress_stamp_ns = self.progress_stamp_ns.load(Relaxed);
             // Acquire: pairs with the fence after the boundary and after the claim; a newer count's word shows here.
             fence(Site::HotRecheck, Acquire);
-            let same = self.epoch.load(Relaxed) == epoch
-                && self.phase.load(Relaxed) == phase
-                && self.owner.load(Relaxed) == owner.0;
+            let same =
+                self.epoch.load(Relaxed) == epoch && self.phase.load(Relaxed) == phase && self.owner.load(Relaxed) == owner.0;
             if same {
                 return Ok(HotWords {
                     owner,

@@ -39,7 +39,13 @@ pub(crate) fn unnamed_in(dir: &Path) -> io::Result<Option<File>> {
 
 /// A new named file, mode 0600; fails if the name exists.
 pub(crate) fn new_named(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
+        .open(path)
 }
 
 /// Opens or makes a small lock file beside a segment, mode 0600.
@@ -56,7 +62,8 @@ pub(crate) fn open_sidecar(path: &Path) -> io::Result<File> {
 
 /// Gives an unnamed file its name; EEXIST if the name is taken.
 pub(crate) fn link_unnamed(file: &File, path: &Path) -> io::Result<()> {
-    let from = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let from =
+        CString::new(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
     let to = c_path(path)?;
     // SAFETY: both strings are NUL-terminated and live through the call.
     let rc = unsafe { libc::linkat(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) };

@@ -28,7 +28,8 @@ pub(crate) fn parse_stat(line: &str) -> Option<Stat> {
 }
 
 fn read(path: &str) -> io::Result<Stat> {
-    parse_stat(&fs::read_to_string(path)?).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("cannot read {path}")))
+    parse_stat(&fs::read_to_string(path)?)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("cannot read {path}")))
 }
 
 /// Of the calling process.

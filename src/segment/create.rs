@@ -180,7 +180,11 @@ fn no_room(error: &io::Error, path: &Path, needed: u64) -> Error {
     let error = match error.kind() {
         io::ErrorKind::StorageFull => {
             let free = file::bytes_free(&dir).map_or_else(|| "too little".into(), |b| format!("{} KiB", b / 1024));
-            Error::new(ErrorKind::Full, what(path), format!("it needs {} KiB, '{}' has {free} free", needed / 1024, dir.display()))
+            Error::new(
+                ErrorKind::Full,
+                what(path),
+                format!("it needs {} KiB, '{}' has {free} free", needed / 1024, dir.display()),
+            )
         }
         _ => Error::io(what(path), error),
     };

@@ -77,7 +77,8 @@ pub(super) fn check_file(path: &Path, file: &File) -> Result<std::result::Result
     }
     if m.mode() & 0o022 != 0 {
         let why = format!("others may write it: mode {:04o}, expected 0600", m.mode() & 0o7777);
-        return Err(Error::new(ErrorKind::Denied, what(path), why).hint(format!("'chmod 600 {}' if you trust what is in it", path.display())));
+        return Err(Error::new(ErrorKind::Denied, what(path), why)
+            .hint(format!("'chmod 600 {}' if you trust what is in it", path.display())));
     }
     let mut bytes = [0; FIXED_WORDS * 8];
     if let Err(e) = file.read_exact_at(&mut bytes, 0) {

@@ -33,7 +33,8 @@ pub(crate) fn ensure_directory(dir: &Path) -> Result<()> {
         Err(e) => return Err(Error::io(what(), &e).hint("set HANGWATCH_DIR to a folder in a tmpfs that you may write")),
     }
     let m = fs::symlink_metadata(dir).map_err(|e| Error::io(what(), &e))?;
-    let denied = |why: String| Error::new(ErrorKind::Denied, what(), why).hint("set HANGWATCH_DIR to a folder of your own, mode 0700");
+    let denied =
+        |why: String| Error::new(ErrorKind::Denied, what(), why).hint("set HANGWATCH_DIR to a folder of your own, mode 0700");
     if !m.is_dir() {
         return Err(denied("it is not a directory".into()));
     }

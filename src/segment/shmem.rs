@@ -21,7 +21,10 @@ impl Segment {
         }
         let file = file::open_existing(&path, true).map_err(|e| open_failed(&path, &e))?;
         let fixed = check_file(&path, &file)?.map_err(|refusal| refused(&path, &refusal))?;
-        let map = shared_memory::ShmemConf::new().os_id(os_id).open().map_err(|e| Error::new(ErrorKind::System, &what, e.to_string()))?;
+        let map = shared_memory::ShmemConf::new()
+            .os_id(os_id)
+            .open()
+            .map_err(|e| Error::new(ErrorKind::System, &what, e.to_string()))?;
         if (map.len() as u64) < fixed.total_len {
             let why = format!("{} bytes are mapped, its header needs {}", map.len(), fixed.total_len);
             return Err(Error::new(ErrorKind::BadSegment, what, why));

@@ -153,8 +153,14 @@ mod tests {
 
     #[test]
     fn larger_strides_and_a_higher_minor_are_accepted() {
-        let fixed =
-            Fixed { version: Fixed::VERSION + 5, slot_size: 4096, slots_off: 8192, header_len: 8192, total_len: 8192 + 4 * 4096, ..good() };
+        let fixed = Fixed {
+            version: Fixed::VERSION + 5,
+            slot_size: 4096,
+            slots_off: 8192,
+            header_len: 8192,
+            total_len: 8192 + 4 * 4096,
+            ..good()
+        };
         assert_eq!(validate(&fixed.words(), 1 << 20, BOOT), Ok(fixed));
     }
 

@@ -123,7 +123,11 @@ fn env(name: &str) -> Result<Option<String>> {
         None => Ok(None),
         Some(value) if value.is_empty() => Ok(None),
         Some(value) => value.into_string().map(Some).map_err(|value| {
-            Error::new(ErrorKind::Usage, format!("cannot use {name}={}", value.to_string_lossy().escape_default()), "it is not UTF-8")
+            Error::new(
+                ErrorKind::Usage,
+                format!("cannot use {name}={}", value.to_string_lossy().escape_default()),
+                "it is not UTF-8",
+            )
         }),
     }
 }
@@ -132,7 +136,8 @@ fn parse_slot(text: &str) -> Result<(u32, u16)> {
     let parsed = text.split_once(':').and_then(|(index, generation)| Some((index.parse().ok()?, generation.parse().ok()?)));
     parsed.ok_or_else(|| {
         let what = format!("cannot use {ENV_SLOT}={}", text.escape_default());
-        Error::new(ErrorKind::Usage, what, "expected 'index:generation', such as '3:7'").hint("'hangwatch run' sets it; unset it otherwise")
+        Error::new(ErrorKind::Usage, what, "expected 'index:generation', such as '3:7'")
+            .hint("'hangwatch run' sets it; unset it otherwise")
     })
 }
 
@@ -141,7 +146,11 @@ fn parse_device(text: &str) -> Result<u32> {
     let first = text.split(',').next().unwrap_or_default();
     let digits = first.rsplit(':').next().unwrap_or_default().trim();
     digits.parse().map_err(|_| {
-        Error::new(ErrorKind::Usage, format!("cannot use {ENV_DEVICE}={}", text.escape_default()), "expected a device number, such as '0'")
+        Error::new(
+            ErrorKind::Usage,
+            format!("cannot use {ENV_DEVICE}={}", text.escape_default()),
+            "expected a device number, such as '0'",
+        )
     })
 }
 
@@ -151,9 +160,8 @@ fn claim(segment: &Arc<Segment>, kind: Kind, reserved: Option<(u32, u16)>, info:
         return Err(Error::new(ErrorKind::Usage, what(), "it is mapped read-only"));
     }
     let me = identity::myself().map_err(|e| Error::io(what(), &e))?;
-    let canary = canary::current().map_err(|e| {
-        Error::io(what(), &e).hint("the fork canary needs MADV_WIPEONFORK (Linux 4.14 or newer)")
-    })?;
+    let canary = canary::current()
+        .map_err(|e| Error::io(what(), &e).hint("the fork canary needs MADV_WIPEONFORK (Linux 4.14 or newer)"))?;
     let stamped = stamps && segment.fixed().stamp_clock == 1 && time::has_vdso();
     let sub = if info.device == NO_DEVICE { 0 } else { info.device as u32 };
     let claimer = Claimer { segment, kind, me, sub, info: &info };
@@ -179,7 +187,10 @@ struct Claimer<'a> {
 
 impl Claimer<'_> {
     fn find(&self, reserved: Option<(u32, u16)>) -> Option<(u32, Owner)> {
-        self.reserved_slot(reserved).or_else(|| self.left_by_exec(reserved)).or_else(|| self.free_slot()).or_else(|| self.dead_slot())
+        self.reserved_slot(reserved)
+            .or_else(|| self.left_by_exec(reserved))
+            .or_else(|| self.free_slot())
+            .or_else(|| self.dead_slot())
     }
 
     fn claim(&self, index: u32, expected: Owner) -> Option<(u32, Owner)> {
@@ -209,7 +220,8 @@ impl Claimer<'_> {
             return None;
         }
         let (device, inode) = self.segment.file_id()?;
-        let mut mine: Vec<(u32, Owner)> = self.segment.slots().filter_map(|(i, slot)| Some((i, self.own_identity(slot)?))).collect();
+        let mut mine: Vec<(u32, Owner)> =
+            self.segment.slots().filter_map(|(i, slot)| Some((i, self.own_identity(slot)?))).collect();
         if mine.is_empty() || identity::mapped_elsewhere(device, inode, 1) {
             return None;
         }

@@ -136,7 +136,11 @@ impl Worker {
     pub fn register_phase(&self, name: &str, class: Class, budget: Duration) -> Result<Phase> {
         let what = || format!("cannot register phase '{}'", name.escape_default());
         if name.is_empty() || name.len() > NAME_MAX {
-            return Err(Error::new(ErrorKind::Usage, what(), format!("its name has {} bytes, expected 1 to {NAME_MAX}", name.len())));
+            return Err(Error::new(
+                ErrorKind::Usage,
+                what(),
+                format!("its name has {} bytes, expected 1 to {NAME_MAX}", name.len()),
+            ));
         }
         if let Some(known) = Phase::from_name(name) {
             return Ok(known);
