@@ -15,3 +15,8 @@ pub fn monotonic_ns() -> u64 {
 pub fn boottime_ns() -> u64 {
     crate::os::time::boottime_ns()
 }
+
+/// Wall clock, for texts only.
+pub fn wall() -> std::time::SystemTime {
+    std::time::SystemTime::now()
+}

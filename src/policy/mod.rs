@@ -109,3 +109,31 @@ impl Default for Policy {
         }
     }
 }
+
+use crate::layout::phase::Phase;
+use crate::layout::user_phase::UserPhase;
+
+impl Policy {
+    /// The budget of a phase other than inference; `None` where none runs.
+    pub fn phase_budget(&self, phase: Phase, batch: u64, user: Option<&UserPhase>) -> Option<Duration> {
+        let batch = u32::try_from(if batch == 0 { self.max_batch } else { batch }.min(1024)).unwrap_or(1024);
+        match phase {
+            Phase::Starting => Some(self.starting_timeout),
+            Phase::Received => Some(self.received_timeout),
+            Phase::Downloading => Some(self.downloading_timeout),
+            Phase::DownloadingAux => Some(self.downloading_aux_timeout),
+            Phase::Loading => Some(self.loading_timeout),
+            Phase::Compiling => Some(self.compiling_timeout),
+            Phase::PostProcessing => Some(self.post_processing_timeout + self.post_processing_per_batch * batch),
+            Phase::Safety => Some(self.safety_timeout),
+            Phase::Ending => Some(self.ending_timeout),
+            Phase::Idle | Phase::Ended | Phase::Inference => None,
+            Phase::User(_) => match user {
+                Some(user) if user.budget_ns == 0 => None,
+                Some(user) => Some(Duration::from_nanos(user.budget_ns).max(self.poll_interval * 2)),
+                None => Some(self.other_phase_timeout),
+            },
+            Phase::Unknown(_) => Some(self.other_phase_timeout),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The rules, a file each.
+
+pub(super) mod exited;
+pub(super) mod idle;
+pub(super) mod never_started;
+pub(super) mod overdue;
+pub(super) mod silent;
+pub(super) mod stopped;
+pub(super) mod stuck;
+
+use super::{Judgement, Spent, Verdict};
+use crate::observe::{Age, Observation};
+use crate::policy::Policy;
+use std::time::Duration;
+
+/// A clock against its budget.
+fn spent(clock: &'static str, age: Age, budget: Duration) -> Spent {
+    Spent { clock, age: age.judged, budget: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX) }
+}
+
+/// Fires where the budget is spent.
+fn if_spent(verdict: Verdict, spent: Spent) -> Option<Judgement> {
+    (spent.age >= spent.budget).then_some(Judgement { verdict, spent: Some(spent) })
+}
+
+/// Every clock that runs for the slot now.
+pub(super) fn running_clocks<'a>(o: &'a Observation, policy: &'a Policy) -> impl Iterator<Item = Spent> + 'a {
+    never_started::clock(o, policy)
+        .into_iter()
+        .chain(silent::clock(o, policy))
+        .chain(stuck::clock(o, policy))
+        .chain(overdue::clocks(o, policy))
+}

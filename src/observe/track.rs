@@ -1,0 +1,300 @@
+//! One slot's memory from poll to poll.
+//!
+//! | what is seen | what it does |
+//! |---|---|
+//! | another generation | all anew: it has no history |
+//! | another job | both clocks and the mark anew, the lease's sum too |
+//! | another pass of the job | progress clock and mark anew, for the first `max_passes` |
+//! | another phase | its own count; inference's mark and spent age are set aside, and come back with it |
+//! | beat changed, of this generation | heartbeat clock anew; of another generation: nothing |
+//! | progress past its mark | progress clock anew, lease over |
+
+use super::ages::{Age, Ages, Observation};
+use super::clock::Tick;
+use crate::layout::hot::HotWords;
+use crate::layout::phase::Phase;
+use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE, TOTAL_UNKNOWN};
+use crate::layout::word::{Beat, Epoch, Owner, PhaseWord};
+use crate::policy::Policy;
+use crate::snapshot::{Process, SlotSnapshot};
+
+/// An instant of the monitor's clock, and how much since then is excused.
+#[derive(Debug, Clone, Copy, Default)]
+struct Since {
+    at: u64,
+    excused: u64,
+}
+
+impl Since {
+    fn now(now: u64) -> Self {
+        Self { at: now, excused: 0 }
+    }
+
+    fn age(self, now: u64) -> Age {
+        let real = now.saturating_sub(self.at);
+        Age { real, judged: real.saturating_sub(self.excused) }
+    }
+}
+
+/// Inference's clock while another phase of the job runs.
+#[derive(Debug, Clone, Copy)]
+struct SetAside {
+    job: u32,
+    spent: Age,
+    mark: Option<u64>,
+    /// Whether progress had fallen back since the mark rose; falls of the other phase are not inference's.
+    fell: bool,
+}
+
+/// Where a former monitor's words let an age go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume {
+    /// The beat that it saw last.
+    pub beat: Beat,
+    /// Its clock then.
+    pub beat_at: u64,
+    /// The epoch of its mark.
+    pub epoch: Epoch,
+    /// Its mark; [`NO_PROGRESS`] for none.
+    pub mark: u64,
+    /// Its clock when that rose.
+    pub progress_at: u64,
+}
+
+/// What a monitor remembers of a slot.
+#[derive(Debug, Clone)]
+pub struct Track {
+    owner: Owner,
+    claim: Since,
+    beat: Beat,
+    beat_since: Since,
+    alive: Beat,
+    alive_since: Since,
+    epoch: Epoch,
+    phase: PhaseWord,
+    phase_since: Since,
+    job_since: Since,
+    mark: Option<u64>,
+    falls_at_mark: u16,
+    progress_since: Since,
+    set_aside: Option<SetAside>,
+    lease_seq: u16,
+    lease_left: u64,
+    lease_sum: u64,
+}
+
+fn job_pass(epoch: Epoch) -> (u32, u16) {
+    (epoch.job(), epoch.pass())
+}
+
+impl Track {
+    /// First sight of an owner.
+    pub fn new(hot: &HotWords, now: u64) -> Self {
+        let since = Since::now(now);
+        Self {
+            owner: hot.owner,
+            claim: since,
+            beat: Beat::start(hot.owner.generation()),
+            beat_since: since,
+            alive: hot.alive,
+            alive_since: since,
+            epoch: hot.epoch,
+            phase: hot.phase,
+            phase_since: since,
+            job_since: since,
+            mark: (hot.progress != NO_PROGRESS).then_some(hot.progress),
+            falls_at_mark: hot.epoch.falls(),
+            progress_since: since,
+            set_aside: None,
+            lease_seq: 0,
+            lease_left: 0,
+            lease_sum: 0,
+        }
+    }
+
+    /// Whose memory it is.
+    pub fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// Lets ages go on that a former monitor had counted, where its words still fit the slot's. A lease starts anew, and its
+    /// ages with it: what of it was spent is not known.
+    pub fn resume(&mut self, hot: &HotWords, former: Resume, now: u64) {
+        if hot.lease.ms() != 0 || former.beat != hot.beat || former.beat.generation() != self.owner.generation() {
+            return;
+        }
+        self.beat = hot.beat;
+        let beat_at = former.beat_at.min(now);
+        self.beat_since.at = beat_at;
+        self.claim.at = beat_at;
+        self.phase_since.at = beat_at;
+        self.job_since.at = beat_at;
+        if job_pass(former.epoch) == job_pass(hot.epoch) {
+            self.mark = (former.mark != NO_PROGRESS).then_some(former.mark);
+            self.falls_at_mark = former.epoch.falls();
+            self.progress_since.at = former.progress_at.min(now);
+        }
+    }
+
+    /// The words that let a successor resume: effective instants, so that what was excused stays excused.
+    pub fn resumable(&self) -> Resume {
+        Resume {
+            beat: self.beat,
+            beat_at: self.beat_since.at + self.beat_since.excused,
+            epoch: Epoch::new(self.epoch.job(), self.epoch.pass(), self.falls_at_mark),
+            mark: self.mark.unwrap_or(NO_PROGRESS),
+            progress_at: self.progress_since.at + self.progress_since.excused,
+        }
+    }
+
+    /// Takes in one poll's reading of the same owner and says what it means. `snapshot.hot` must be there.
+    pub fn observe(&mut self, snapshot: &SlotSnapshot, hot: &HotWords, tick: Tick, policy: &Policy) -> Observation {
+        self.excuse(snapshot.process, tick);
+        self.take_epoch(hot, tick.now, policy);
+        self.take_phase(hot, tick.now);
+        self.take_lease(hot, policy);
+        self.take_beats(hot, tick.now);
+        self.take_progress(hot, tick.now);
+        self.observation(snapshot, hot, tick.now)
+    }
+
+    /// A process that is stopped, and one under a lease, spends no budget. A job's deadline knows no lease.
+    fn excuse(&mut self, process: Process, tick: Tick) {
+        let leased = tick.grew.min(self.lease_left);
+        self.lease_left -= leased;
+        let stopped = if process == Process::Stopped { tick.grew } else { 0 };
+        let excused = leased.max(stopped);
+        for since in [
+            &mut self.claim,
+            &mut self.beat_since,
+            &mut self.alive_since,
+            &mut self.phase_since,
+            &mut self.progress_since,
+        ] {
+            since.excused += excused;
+        }
+        self.job_since.excused += stopped;
+    }
+
+    fn take_epoch(&mut self, hot: &HotWords, now: u64, policy: &Policy) {
+        if job_pass(hot.epoch) != job_pass(self.epoch) {
+            let new_job = hot.epoch.job() != self.epoch.job();
+            if new_job {
+                self.job_since = Since::now(now);
+                self.beat_since = Since::now(now);
+                self.lease_sum = 0;
+            }
+            if new_job || u64::from(hot.epoch.pass()) <= policy.max_passes {
+                self.set_aside = None;
+                self.restart_count(hot, now);
+            }
+        }
+        self.epoch = hot.epoch;
+    }
+
+    fn restart_count(&mut self, hot: &HotWords, now: u64) {
+        self.mark = None;
+        self.falls_at_mark = hot.epoch.falls();
+        self.progress_since = Since::now(now);
+    }
+
+    fn take_phase(&mut self, hot: &HotWords, now: u64) {
+        if hot.phase == self.phase {
+            return;
+        }
+        let was = Phase::from_id(self.phase.id());
+        let is = Phase::from_id(hot.phase.id());
+        let same_job = hot.phase.job_open() && self.phase.job_open();
+        if same_job && was == Phase::Inference && is != Phase::Inference {
+            self.set_aside = Some(SetAside {
+                job: hot.epoch.job(),
+                spent: self.progress_since.age(now),
+                mark: self.mark,
+                fell: self.fell(hot.epoch),
+            });
+        }
+        match self.set_aside.filter(|aside| aside.job == hot.epoch.job()) {
+            // There and back between two polls: the count was never left as far as anybody can tell.
+            _ if same_job && was == Phase::Inference && is == Phase::Inference => {}
+            Some(aside) if hot.phase.job_open() && is == Phase::Inference => {
+                self.mark = aside.mark;
+                self.falls_at_mark = hot.epoch.falls().wrapping_sub(aside.fell.into());
+                self.progress_since =
+                    Since { at: now.saturating_sub(aside.spent.real), excused: aside.spent.real - aside.spent.judged };
+                self.set_aside = None;
+            }
+            _ => self.restart_count(hot, now),
+        }
+        self.phase = hot.phase;
+        self.phase_since = Since::now(now);
+        self.lease_left = 0;
+    }
+
+    /// A new lease counts from its first sight, clamped, and only as far as the sum between two advances allows.
+    fn take_lease(&mut self, hot: &HotWords, policy: &Policy) {
+        if hot.lease.seq() == self.lease_seq {
+            return;
+        }
+        self.lease_seq = hot.lease.seq();
+        let asked = hot.lease.ms().saturating_mul(1_000_000);
+        let ns = |d: std::time::Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
+        let unspent = self.lease_left;
+        self.lease_sum -= unspent.min(self.lease_sum);
+        self.lease_left = asked.min(ns(policy.max_lease)).min(ns(policy.max_lease_sum).saturating_sub(self.lease_sum));
+        self.lease_sum += self.lease_left;
+    }
+
+    fn take_beats(&mut self, hot: &HotWords, now: u64) {
+        let ours = |beat: Beat| beat.generation() == hot.owner.generation();
+        if hot.beat != self.beat && ours(hot.beat) {
+            self.beat = hot.beat;
+            self.beat_since = Since::now(now);
+        }
+        if hot.alive != self.alive && ours(hot.alive) {
+            self.alive = hot.alive;
+            self.alive_since = Since::now(now);
+        }
+    }
+
+    fn take_progress(&mut self, hot: &HotWords, now: u64) {
+        if hot.progress == NO_PROGRESS || self.mark.is_some_and(|mark| hot.progress <= mark) {
+            return;
+        }
+        self.mark = Some(hot.progress);
+        self.falls_at_mark = hot.epoch.falls();
+        self.progress_since = Since::now(now);
+        self.lease_left = 0;
+        self.lease_sum = 0;
+    }
+
+    fn fell(&self, epoch: Epoch) -> bool {
+        self.mark.is_some() && epoch.falls() != self.falls_at_mark
+    }
+
+    fn observation(&self, snapshot: &SlotSnapshot, hot: &HotWords, now: u64) -> Observation {
+        let beat = self.beat_since.age(now);
+        let reports = hot.total != TOTAL_NONE || self.mark.is_some();
+        Observation {
+            index: snapshot.index,
+            owner: hot.owner,
+            phase: Phase::from_id(hot.phase.id()),
+            user_phase: snapshot.user_phase.clone(),
+            job: hot.phase.job_open().then_some(hot.epoch.job()),
+            done: (hot.progress != NO_PROGRESS).then_some(hot.progress),
+            total: (hot.total != TOTAL_NONE && hot.total != TOTAL_UNKNOWN).then_some(hot.total),
+            ever_beat: self.beat.count() > 0,
+            fell_back: self.fell(hot.epoch),
+            lease_left: (self.lease_left > 0).then_some(self.lease_left),
+            ages: Ages {
+                claim: self.claim.age(now),
+                beat,
+                heartbeat: beat.min(self.alive_since.age(now)),
+                progress: reports.then(|| self.progress_since.age(now)),
+                phase: self.phase_since.age(now),
+                job: hot.phase.job_open().then(|| self.job_since.age(now)),
+            },
+            info: snapshot.info.clone(),
+            process: snapshot.process,
+        }
+    }
+}

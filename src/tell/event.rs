@@ -1,0 +1,226 @@
+//! What is told: one line of JSON an event, and one sentence.
+
+use super::text;
+use crate::judge::Verdict;
+use serde::{Serialize, Serializer};
+use std::time::SystemTime;
+
+/// Version of the JSON contracts; a field is added under the same number, never removed or given another meaning.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What happened. Additive: a reader skips what it does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// An episode began: a worker is not as it should be.
+    Opened,
+    /// It goes on; told at doubling distances.
+    Reminder,
+    /// It ended.
+    Closed,
+    /// hangwatch acts on it: a signal, a spawn.
+    Action,
+    /// hangwatch would act if its mode let it.
+    WouldAct,
+    /// A worker was replaced.
+    Replaced,
+    /// A job was open in a process that is gone.
+    LostJob,
+    /// A worker is not restarted any more.
+    GaveUp,
+    /// A slot is set aside: its owner could not be killed.
+    Quarantined,
+    /// All workers are frozen: rather the host than they.
+    AllFrozen,
+    /// The monitor itself was away: this poll judges nobody.
+    MonitorGap,
+    /// The segment is gone or damaged.
+    SegmentLost,
+    /// A new configuration is bad; the old one stays.
+    ConfigRejected,
+}
+
+impl EventKind {
+    /// Its name, everywhere.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Reminder => "reminder",
+            Self::Closed => "closed",
+            Self::Action => "action",
+            Self::WouldAct => "would_act",
+            Self::Replaced => "replaced",
+            Self::LostJob => "lost_job",
+            Self::GaveUp => "gave_up",
+            Self::Quarantined => "quarantined",
+            Self::AllFrozen => "all_frozen",
+            Self::MonitorGap => "monitor_gap",
+            Self::SegmentLost => "segment_lost",
+            Self::ConfigRejected => "config_rejected",
+        }
+    }
+}
+
+/// An event. Texts from workers are escaped when it is made. Ages are the monitor's, in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Event {
+    /// Wall clock; rendered as RFC 3339 in UTC by whoever writes it down.
+    #[serde(skip)]
+    pub time: SystemTime,
+    /// What happened.
+    pub event: EventKind,
+    /// Number of the episode, unique in the segment.
+    pub episode: Option<u64>,
+    /// Path of the segment.
+    pub segment: String,
+    /// The slot, where it is about one.
+    pub slot: Option<u32>,
+    /// Its generation.
+    pub generation: Option<u16>,
+    /// The process, in the worker's own pid namespace.
+    pub pid: Option<u32>,
+    /// The worker's label; `None` if it has none.
+    pub worker: Option<String>,
+    /// The verdict.
+    #[serde(serialize_with = "verdict_name")]
+    pub verdict: Option<Verdict>,
+    /// The phase's name.
+    pub phase: Option<String>,
+    /// Since the last beat, step or alive.
+    pub heartbeat_age_s: Option<f64>,
+    /// Since progress last passed its mark.
+    pub progress_age_s: Option<f64>,
+    /// Units done.
+    pub done: Option<u64>,
+    /// Units in all.
+    pub total: Option<u64>,
+    /// The open job's id; `#n` where it has none.
+    pub job: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// What more there is to say.
+    pub detail: Option<String>,
+}
+
+// serde passes the field by reference.
+#[expect(clippy::ref_option, reason = "the signature is serde's")]
+fn verdict_name<S: Serializer>(verdict: &Option<Verdict>, serializer: S) -> Result<S::Ok, S::Error> {
+    verdict.map(Verdict::name).serialize(serializer)
+}
+
+impl Event {
+    /// An event about no slot in particular.
+    pub fn new(event: EventKind, segment: impl Into<String>, time: SystemTime) -> Self {
+        Self {
+            time,
+            event,
+            episode: None,
+            segment: segment.into(),
+            slot: None,
+            generation: None,
+            pid: None,
+            worker: None,
+            verdict: None,
+            phase: None,
+            heartbeat_age_s: None,
+            progress_age_s: None,
+            done: None,
+            total: None,
+            job: None,
+            model: None,
+            detail: None,
+        }
+    }
+
+    /// The same with more to say.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    fn subject(&self) -> String {
+        match (self.slot, &self.model) {
+            (Some(slot), Some(model)) => format!("worker {slot} ({model})"),
+            (Some(slot), None) => format!("worker {slot}"),
+            (None, _) => format!("segment '{}'", self.segment),
+        }
+    }
+
+    /// What proves it: `last heartbeat 2.3s ago, last progress 65.7s ago, at 42% (21/50), job a1b2`.
+    fn evidence(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(s) = self.heartbeat_age_s {
+            parts.push(format!("last heartbeat {} ago", text::age(s)));
+        }
+        if let Some(s) = self.progress_age_s {
+            parts.push(format!("last progress {} ago", text::age(s)));
+        }
+        parts.extend(text::progress(self.done, self.total));
+        parts.extend(self.job.as_ref().map(|job| format!("job {job}")));
+        parts.extend(self.detail.clone());
+        parts.join(", ")
+    }
+
+    /// The event as one sentence: the log line.
+    pub fn sentence(&self) -> String {
+        let subject = self.subject();
+        let detail = self.detail.as_deref().unwrap_or_default();
+        let verdict = self.verdict.map_or("unknown", Verdict::name);
+        let in_phase = self.phase.as_ref().map_or_else(String::new, |phase| format!(" in {phase}"));
+        let evidence = self.evidence();
+        let after = |head: String, tail: &str| if tail.is_empty() { head } else { format!("{head}: {tail}") };
+        match self.event {
+            EventKind::Opened => after(format!("{subject} {verdict}{in_phase}"), &evidence),
+            EventKind::Reminder => after(format!("{subject} still {verdict}{in_phase}"), &evidence),
+            EventKind::Closed => after(format!("{subject} no longer {verdict}"), detail),
+            EventKind::Action => match self.slot {
+                Some(_) => after(format!("replacing {subject}"), detail),
+                None => detail.to_owned(),
+            },
+            EventKind::WouldAct => after(format!("would replace {subject}"), detail),
+            EventKind::Replaced => after(format!("{subject} replaced"), detail),
+            EventKind::LostJob => after(format!("{subject} lost job {}", self.job.as_deref().unwrap_or("unknown")), detail),
+            EventKind::GaveUp => after(format!("gave up on {subject}"), detail),
+            EventKind::Quarantined => after(format!("{subject} quarantined"), detail),
+            EventKind::AllFrozen => after("all workers are frozen".into(), detail),
+            EventKind::MonitorGap => after("this monitor was away, nobody is judged by this poll".into(), detail),
+            EventKind::SegmentLost => after(format!("lost {subject}"), detail),
+            EventKind::ConfigRejected => after("new configuration rejected, the old one stays".into(), detail),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_stalled_worker_is_the_one_that_is_promised() {
+        let event = Event {
+            slot: Some(2),
+            model: Some("stable_diffusion_xl".into()),
+            verdict: Some(Verdict::Stalled),
+            phase: Some("inference".into()),
+            heartbeat_age_s: Some(2.3),
+            progress_age_s: Some(65.7),
+            done: Some(21),
+            total: Some(50),
+            job: Some("a1b2c3d4-e5f6-7890".into()),
+            ..Event::new(EventKind::Opened, "/dev/shm/x", SystemTime::UNIX_EPOCH)
+        };
+        assert_eq!(
+            event.sentence(),
+            "worker 2 (stable_diffusion_xl) stalled in inference: last heartbeat 2.3s ago, last progress 65.7s ago, \
+             at 42% (21/50), job a1b2c3d4-e5f6-7890"
+        );
+        let replaced = Event {
+            event: EventKind::Replaced,
+            model: None,
+            detail: Some("pid 4821 -> 4917, generation 3, job a1b2c3d4-e5f6-7890 lost".into()),
+            ..event
+        };
+        assert_eq!(replaced.sentence(), "worker 2 replaced: pid 4821 -> 4917, generation 3, job a1b2c3d4-e5f6-7890 lost");
+    }
+}

@@ -1,0 +1,54 @@
+//! Texts from shared memory and ages, made safe and short for people.
+
+/// Escapes control characters, so that a hostile job name cannot drive a terminal or forge a log line.
+pub fn escaped(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.to_owned();
+    }
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+/// `2.3s`, `65.7s`, `12m05s`, `3h04m`.
+pub fn age(seconds: f64) -> String {
+    if seconds < 600.0 {
+        return format!("{seconds:.1}s");
+    }
+    let whole = seconds as u64;
+    if whole < 3600 { format!("{}m{:02}s", whole / 60, whole % 60) } else { format!("{}h{:02}m", whole / 3600, whole % 3600 / 60) }
+}
+
+/// `at 42% (21/50)`, `at 21`, or nothing before the first step.
+pub fn progress(done: Option<u64>, total: Option<u64>) -> Option<String> {
+    match (done, total) {
+        (Some(done), Some(total)) if total > 0 => {
+            let percent = u128::from(done) * 100 / u128::from(total);
+            Some(format!("at {percent}% ({done}/{total})"))
+        }
+        (Some(done), _) => Some(format!("at {done}")),
+        (None, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_escape_in_a_name_is_shown_and_not_sent() {
+        assert_eq!(escaped("a\u{1b}[2Jb\n\u{9b}"), "a\\u{1b}[2Jb\\n\\u{9b}");
+        assert_eq!(escaped("größe"), "größe");
+    }
+
+    #[test]
+    fn ages_are_told_to_the_tenth_of_a_second_up_to_ten_minutes() {
+        assert_eq!([age(2.34), age(65.7), age(725.0), age(11045.0)], ["2.3s", "65.7s", "12m05s", "3h04m"]);
+    }
+
+    #[test]
+    fn progress_is_told_with_its_numbers_and_never_overflows() {
+        assert_eq!(progress(Some(21), Some(50)).as_deref(), Some("at 42% (21/50)"));
+        assert_eq!(progress(Some(7), None).as_deref(), Some("at 7"));
+        assert_eq!(progress(None, Some(50)), None);
+        assert!(progress(Some(u64::MAX - 1), Some(3)).is_some());
+    }
+}
