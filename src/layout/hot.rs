@@ -1,11 +1,13 @@
 //! The hot line: what a step costs, and what a reader may conclude from it.
 //!
-//! The guarantee of one reading: `progress`, stamps, `total` and `lease` are at least as new as the `beat` read with them,
-//! and they belong to the `epoch` and the `phase` read with them, which belong to the `owner` read with them. It is not a
-//! mutual snapshot beyond that.
+//! The guarantee of one reading: `progress`, stamps, `total` and `lease` are at least as new as the `beat` read with them;
+//! `progress` and `total` belong to the `epoch` and the `phase` read with them, or are nobody's ([`NO_PROGRESS`],
+//! [`TOTAL_NONE`]) while the writer goes from one count to the next; all belong to the `owner` read with them. It is not
+//! a mutual snapshot beyond that.
 
+use super::slot::{NO_PROGRESS, TOTAL_NONE};
 use super::word::{Beat, Epoch, Lease, Owner, PhaseWord, Tag};
-use super::{MAX_TRIES, Slot, slot::NO_PROGRESS};
+use super::{MAX_TRIES, Slot};
 use crate::sync::{Ordering::*, Site, at, fence};
 
 /// The writer's own state: everything a step branches on is here, in the process, never in the slot.
@@ -83,17 +85,21 @@ impl Pen {
         slot.beat.store(self.local, at(Site::BeatStore, Release));
     }
 
-    /// Starts another count: a new job, pass or phase. A reader never pairs the old count's progress with the new epoch
-    /// or phase, nor the other way round.
+    /// Starts another count: a new job, pass or phase. A reader never pairs the old count's words with the new epoch or
+    /// phase, nor the other way round: at the border it sees nobody's count, no progress of no total.
     pub(crate) fn boundary(&mut self, slot: &Slot, epoch: Epoch, phase: PhaseWord, count: Count) {
-        slot.progress.store(count.progress, Relaxed);
-        slot.total.store(count.total, Relaxed);
-        // Release: pairs with the Acquire after the epoch in `read_hot`: the new epoch implies the new count's start.
+        // Nobody's: the new count's own words here could be read with the old epoch, which still stands.
+        slot.progress.store(NO_PROGRESS, Relaxed);
+        slot.total.store(TOTAL_NONE, Relaxed);
+        // Release: pairs with the Acquire after the epoch in `read_hot`: the new epoch implies that the old count is gone.
         fence(Site::BoundaryBefore, Release);
         slot.epoch.store(epoch.0, Relaxed);
         slot.phase.store(phase.0, Relaxed);
-        // Release: pairs with the Acquire before the second reading: the new count's steps imply the new epoch.
+        // Release: pairs with the Acquire before the second reading: a word of the new count implies the new epoch.
         fence(Site::BoundaryAfter, Release);
+        // Relaxed: the beat that follows carries them.
+        slot.total.store(count.total, Relaxed);
+        slot.progress.store(count.progress, Relaxed);
         self.epoch = epoch.0;
         self.last = count.last;
         self.next_mark = count.next_mark;
