@@ -81,7 +81,7 @@ impl Pen {
             slot.stamp_ns.store(now, Relaxed);
         }
         self.local = self.local.wrapping_add(1);
-        // Release: pairs with the Acquire after the beat in `Slot::read_hot`; a beat that is seen implies its progress.
+        // Release: pairs with the Acquire after the epoch in `Slot::read_hot`; a beat that is seen implies its progress.
         slot.beat.store(self.local, at(Site::BeatStore, Release));
     }
 
@@ -142,6 +142,13 @@ pub struct HotWords {
     pub progress_stamp_ns: u64,
 }
 
+impl HotWords {
+    /// The beat, if the owner wrote it: one of another generation is a zombie's and says nothing of this owner.
+    pub fn own_beat(&self) -> Option<Beat> {
+        (self.beat.generation() == self.owner.generation()).then_some(self.beat)
+    }
+}
+
 /// Why a slot gave no hot words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotRead {
@@ -174,11 +181,11 @@ impl Slot {
             // Acquire: pairs with the LIVE store; this owner implies its own first words.
             fence(Site::HotAfterOwner, Acquire);
             let beat = self.peek_beat();
-            // Acquire: pairs with the beat's Release; what follows is at least as new as the beat.
-            fence(Site::HotAfterBeat, Acquire);
+            // No fence here: an epoch older than the beat is read again below, after a fence that knows the beat, and differs.
             let epoch = self.epoch.load(Relaxed);
             let phase = self.phase.load(Relaxed);
-            // Acquire: pairs with the fence before the boundary; the count is this epoch's or a newer one's.
+            // Acquire: pairs with the beat's Release, what follows is at least as new as the beat; and with the fence before
+            // the boundary, the count is this epoch's or a newer one's.
             fence(Site::HotAfterEpoch, Acquire);
             let progress = self.progress.load(Relaxed);
             let total = self.total.load(Relaxed);
