@@ -60,9 +60,10 @@ impl Slot {
     ) -> Result<Owner, Owner> {
         let generation = expected.generation().wrapping_add(1);
         let claiming = Owner::new(generation, Tag::Claiming, kind, pid);
-        // AcqRel: pairs with the releasing CAS; the last owner's words are seen before ours replace them.
-        self.owner.compare_exchange(expected.0, claiming.0, at(Site::ClaimCas, AcqRel), Relaxed).map_err(Owner)?;
-        // Release: AcqRel orders nothing after the swap's own store; with this fence an identity word that is seen implies CLAIMING.
+        // Acquire: pairs with the freeing CAS; the last owner's words are seen before ours replace them.
+        self.owner.compare_exchange(expected.0, claiming.0, at(Site::ClaimCas, Acquire), Relaxed).map_err(Owner)?;
+        // Release: no ordering of the swap (AcqRel neither) holds our stores behind its own; with this fence a word of ours
+        // that is seen implies CLAIMING.
         fence(Site::ClaimFence, Release);
         self.beat.store(Beat::start(generation).0, Relaxed);
         self.alive.store(Beat::start(generation).0, Relaxed);
@@ -97,8 +98,8 @@ impl Slot {
             return Err(expected);
         }
         let reserved = Owner::new(expected.generation(), Tag::Reserved, Kind::Worker, supervisor);
-        // AcqRel: passes on what the releasing CAS published to the child's claim.
-        self.owner.compare_exchange(expected.0, reserved.0, AcqRel, Relaxed).map(|_| reserved).map_err(Owner)
+        // Relaxed: a swap passes on what the freeing swap published, and the reserver has nothing to add.
+        self.owner.compare_exchange(expected.0, reserved.0, Relaxed, Relaxed).map(|_| reserved).map_err(Owner)
     }
 
     /// Takes the slot from a dead owner: `observed` is the exact word that was there when the death was proven.
@@ -108,8 +109,8 @@ impl Slot {
             Freed::Reserved(supervisor) => Owner::new(observed.generation(), Tag::Reserved, Kind::Worker, supervisor),
             Freed::Quarantined => Owner::new(observed.generation(), Tag::Quarantined, observed.kind(), observed.pid()),
         };
-        // AcqRel: as in `reserve`.
-        self.owner.compare_exchange(observed.0, next.0, AcqRel, Relaxed).is_ok()
+        // Release: pairs with the claiming CAS; the next owner sees what the dead one wrote, as the proof of death showed it.
+        self.owner.compare_exchange(observed.0, next.0, at(Site::ReclaimCas, Release), Relaxed).is_ok()
     }
 
     /// The identity that belongs to a LIVE owner word, or `None` when there is none or it changed meanwhile.

@@ -1,11 +1,13 @@
 //! The hot line: what a step costs, and what a reader may conclude from it.
 //!
-//! The guarantee of one reading: `progress`, stamps, `total` and `lease` are at least as new as the `beat` read with them,
-//! and they belong to the `epoch` and the `phase` read with them, which belong to the `owner` read with them. It is not a
-//! mutual snapshot beyond that.
+//! The guarantee of one reading: `progress`, stamps, `total` and `lease` are at least as new as the `beat` read with them;
+//! `progress` and `total` belong to the `epoch` and the `phase` read with them, or are nobody's ([`NO_PROGRESS`],
+//! [`TOTAL_NONE`]) while the writer goes from one count to the next; all belong to the `owner` read with them. It is not
+//! a mutual snapshot beyond that.
 
+use super::slot::{NO_PROGRESS, TOTAL_NONE};
 use super::word::{Beat, Epoch, Lease, Owner, PhaseWord, Tag};
-use super::{MAX_TRIES, Slot, slot::NO_PROGRESS};
+use super::{MAX_TRIES, Slot};
 use crate::sync::{Ordering::*, Site, at, fence};
 
 /// The writer's own state: everything a step branches on is here, in the process, never in the slot.
@@ -79,21 +81,25 @@ impl Pen {
             slot.stamp_ns.store(now, Relaxed);
         }
         self.local = self.local.wrapping_add(1);
-        // Release: pairs with the Acquire after the beat in `Slot::read_hot`; a beat that is seen implies its progress.
+        // Release: pairs with the Acquire after the epoch in `Slot::read_hot`; a beat that is seen implies its progress.
         slot.beat.store(self.local, at(Site::BeatStore, Release));
     }
 
-    /// Starts another count: a new job, pass or phase. A reader never pairs the old count's progress with the new epoch
-    /// or phase, nor the other way round.
+    /// Starts another count: a new job, pass or phase. A reader never pairs the old count's words with the new epoch or
+    /// phase, nor the other way round: at the border it sees nobody's count, no progress of no total.
     pub(crate) fn boundary(&mut self, slot: &Slot, epoch: Epoch, phase: PhaseWord, count: Count) {
-        slot.progress.store(count.progress, Relaxed);
-        slot.total.store(count.total, Relaxed);
-        // Release: pairs with the Acquire after the epoch in `read_hot`: the new epoch implies the new count's start.
+        // Nobody's: the new count's own words here could be read with the old epoch, which still stands.
+        slot.progress.store(NO_PROGRESS, Relaxed);
+        slot.total.store(TOTAL_NONE, Relaxed);
+        // Release: pairs with the Acquire after the epoch in `read_hot`: the new epoch implies that the old count is gone.
         fence(Site::BoundaryBefore, Release);
         slot.epoch.store(epoch.0, Relaxed);
         slot.phase.store(phase.0, Relaxed);
-        // Release: pairs with the Acquire before the second reading: the new count's steps imply the new epoch.
+        // Release: pairs with the Acquire before the second reading: a word of the new count implies the new epoch.
         fence(Site::BoundaryAfter, Release);
+        // Relaxed: the beat that follows carries them.
+        slot.total.store(count.total, Relaxed);
+        slot.progress.store(count.progress, Relaxed);
         self.epoch = epoch.0;
         self.last = count.last;
         self.next_mark = count.next_mark;
@@ -136,6 +142,13 @@ pub struct HotWords {
     pub progress_stamp_ns: u64,
 }
 
+impl HotWords {
+    /// The beat, if the owner wrote it: one of another generation is a zombie's and says nothing of this owner.
+    pub fn own_beat(&self) -> Option<Beat> {
+        (self.beat.generation() == self.owner.generation()).then_some(self.beat)
+    }
+}
+
 /// Why a slot gave no hot words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotRead {
@@ -168,11 +181,11 @@ impl Slot {
             // Acquire: pairs with the LIVE store; this owner implies its own first words.
             fence(Site::HotAfterOwner, Acquire);
             let beat = self.peek_beat();
-            // Acquire: pairs with the beat's Release; what follows is at least as new as the beat.
-            fence(Site::HotAfterBeat, Acquire);
+            // No fence here: an epoch older than the beat is read again below, after a fence that knows the beat, and differs.
             let epoch = self.epoch.load(Relaxed);
             let phase = self.phase.load(Relaxed);
-            // Acquire: pairs with the fence before the boundary; the count is this epoch's or a newer one's.
+            // Acquire: pairs with the beat's Release, what follows is at least as new as the beat; and with the fence before
+            // the boundary, the count is this epoch's or a newer one's.
             fence(Site::HotAfterEpoch, Acquire);
             let progress = self.progress.load(Relaxed);
             let total = self.total.load(Relaxed);
