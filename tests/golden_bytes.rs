@@ -46,14 +46,14 @@ const TID: u32 = 0x00ab_cdf0;
 
 fn drawn(picture: &str) -> Vec<(usize, String)> {
     let words: Vec<&str> = picture.split_whitespace().collect();
-    let (pairs, rest) = words.as_chunks::<2>();
-    assert!(rest.is_empty(), "offset and name alternate");
-    pairs.iter().map(|[at, name]| (usize::from_str_radix(at, 16).expect("hex"), (*name).into())).collect()
+    let pair = |pair: &[&str]| (usize::from_str_radix(pair[0], 16).expect("hex"), pair[1].into());
+    words.chunks(2).map(pair).collect()
 }
 
 /// What stands at a byte offset of a segment with 1 KiB slots.
 fn name_of(offset: usize) -> String {
-    let at_or_before = |picture: &str, offset: usize| drawn(picture).into_iter().rfind(|(at, _)| *at <= offset).expect("from 0 on");
+    let at_or_before =
+        |picture: &str, offset: usize| drawn(picture).into_iter().rfind(|(at, _)| *at <= offset).expect("from 0 on");
     let exactly = |picture: &str, offset: usize| match at_or_before(picture, offset) {
         (at, name) if at == offset => name,
         _ => "reserved".into(),
