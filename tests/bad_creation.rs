@@ -145,3 +145,34 @@ fn a_name_is_made_once() {
     let again = Segment::open_or_create(&path, Geometry { slots: 9, slot_size: 4096 }).expect("the one that is there");
     assert_eq!(again.file_id(), first.file_id(), "the first maker's segment and geometry stand");
 }
+
+#[test]
+fn a_name_that_is_seen_leads_to_a_whole_segment() {
+    let dir = common::scratch();
+    let path = dir.path().join("train");
+    let geometry = Geometry { slots: 16, slot_size: 1024 };
+    for _ in 0..40 {
+        // Four make it at once while two look: whoever sees the name sees all of it (I12).
+        let start = std::sync::Barrier::new(6);
+        let ids: Vec<_> = std::thread::scope(|scope| {
+            let looking = || {
+                start.wait();
+                let seen = std::iter::repeat_with(|| Segment::open_read_only(&path)).find(|o| {
+                    // Absent until it is whole, and never anything between.
+                    !matches!(o, Err(e) if e.kind() == ErrorKind::NotFound)
+                });
+                seen.expect("endless").expect("a name that is seen is a whole segment").file_id()
+            };
+            let making = || {
+                start.wait();
+                Segment::open_or_create(&path, geometry).expect("one makes it, the others open it").file_id()
+            };
+            let looking = [scope.spawn(looking), scope.spawn(looking)];
+            let making: Vec<_> = (0..4).map(|_| scope.spawn(making)).collect();
+            making.into_iter().chain(looking).map(|thread| thread.join().expect("no panic")).collect()
+        });
+        assert!(ids[0].is_some() && ids.iter().all(|id| *id == ids[0]), "one segment for all: {ids:?}");
+        Segment::open(&path).and_then(|segment| segment.unlink()).expect("the next round makes another");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).expect("our dir").count(), 0, "no temporary and no lock stays");
+}
