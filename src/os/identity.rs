@@ -54,8 +54,9 @@ pub(crate) fn boot_id() -> [u64; 2] {
     [word(0..16), word(16..32)]
 }
 
-/// Whether `device:inode` is mapped more than `own` times in this process image. Exec drops mappings, so another mapping
-/// means that another copy of hangwatch in this image holds slots there.
+/// Whether `device:inode` may be mapped more than `own` times in this process image. Exec drops mappings, so another mapping
+/// means that another copy of hangwatch in this image holds slots there. Fewer than `own` means that the file system shows
+/// other numbers in maps than in stat (overlays, btrfs), so nothing is known and the answer is the careful one.
 pub(crate) fn mapped_elsewhere(device: u64, inode: u64, own: usize) -> bool {
     let wanted = format!("{:02x}:{:02x}", libc::major(device), libc::minor(device));
     let Ok(maps) = fs::read_to_string("/proc/self/maps") else {
@@ -69,7 +70,7 @@ pub(crate) fn mapped_elsewhere(device: u64, inode: u64, own: usize) -> bool {
             fields.next() == Some(wanted.as_str()) && fields.next().and_then(|i| i.parse().ok()) == Some(inode)
         })
         .count();
-    count > own
+    count != own
 }
 
 /// Wall clock, for the header's display field.

@@ -44,10 +44,11 @@ impl PidFd {
         self.0.try_clone().ok().and_then(|fd| File::from(fd).metadata().ok()).map_or(0, |m| m.ino())
     }
 
-    /// Whether the process has exited, reaped or not. Never waits.
-    #[cfg(feature = "monitor")]
+    /// Whether the process has exited, all its threads with it, reaped or not. Never waits.
     pub(crate) fn has_exited(&self) -> bool {
-        super::wake::readable_now(self.0.as_fd())
+        let mut polled = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid entry; a timeout of 0 returns at once.
+        (unsafe { libc::poll(&mut polled, 1, 0) }) == 1 && polled.revents & libc::POLLIN != 0
     }
 
     /// Sends a signal to the process, or to its whole group if asked and the kernel can.

@@ -45,8 +45,3 @@ pub(crate) fn wait_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -
     let rc = unsafe { libc::ppoll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, timeout, std::ptr::null()) };
     polled.iter().map(|p| rc > 0 && p.revents != 0).collect()
 }
-
-/// Whether `fd` is readable at once.
-pub(crate) fn readable_now(fd: BorrowedFd<'_>) -> bool {
-    wait_readable(&[fd], Some(Duration::ZERO))[0]
-}

@@ -25,10 +25,12 @@ pub(crate) fn proven(segment: &Segment, slot: &Slot, pid_namespace: u64) -> Opti
     }
 }
 
-/// Whether no process has this number, or another one has it by now.
+/// Whether no process has this number, or one that has exited, or another one by now.
 fn is_gone(pid: u32, pidfd_ino: u64) -> bool {
     match PidFd::open(pid) {
         Err(e) => e.raw_os_error() == Some(libc::ESRCH),
+        // A zombie that its parent never reaps must not keep its slot.
+        Ok(fd) if fd.has_exited() => true,
         Ok(fd) => match (fd.inode(), pidfd_ino) {
             // Without inodes (before 6.9) a reborn pid cannot be told from the old one here: no proof.
             (0, _) | (_, 0) => false,

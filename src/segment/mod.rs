@@ -26,6 +26,7 @@ use crate::sync::Ordering::{Relaxed, Release};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 /// Bytes of memory that hold a segment for as long as the value lives.
 enum Mapping {
@@ -75,6 +76,8 @@ pub struct Segment {
     path: PathBuf,
     file: File,
     writable: bool,
+    /// Whether this process image has claimed a slot through this mapping.
+    claimed_through: AtomicBool,
 }
 
 impl std::fmt::Debug for Segment {
@@ -92,7 +95,7 @@ impl Segment {
     /// Takes a mapping whose first `fixed.total_len` bytes were validated.
     fn from_mapping(mapping: Mapping, fixed: Fixed, path: PathBuf, file: File, writable: bool) -> Self {
         assert!(mapping.len() as u64 >= fixed.total_len && mapping.as_ptr().align_offset(4096) == 0);
-        Self { mapping, fixed, path, file, writable }
+        Self { mapping, fixed, path, file, writable, claimed_through: AtomicBool::new(false) }
     }
 
     /// The header.
@@ -149,6 +152,13 @@ impl Segment {
     /// Device and inode: what a path must still lead to.
     pub fn file_id(&self) -> Option<(u64, u64)> {
         self.file.metadata().ok().map(|m| (m.dev(), m.ino()))
+    }
+
+    /// Notes that a slot is about to be claimed through this mapping; `true` the first time. Later, a slot of this very
+    /// identity is a living handle's, not one that an exec left behind.
+    pub(crate) fn is_first_claim(&self) -> bool {
+        // Relaxed: one of two racing claimers is the first, whichever; nothing rides on it.
+        !self.claimed_through.swap(true, Relaxed)
     }
 
     /// One fstat and two loads: asked before every scan.

@@ -7,6 +7,7 @@ use super::open::{check_file, open_failed, refused};
 use super::{Mapping, Segment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::os::file;
+use crate::sync::Ordering::Relaxed;
 use std::path::Path;
 
 impl Segment {
@@ -29,6 +30,12 @@ impl Segment {
             let why = format!("{} bytes are mapped, its header needs {}", map.len(), fixed.total_len);
             return Err(Error::new(ErrorKind::BadSegment, what, why));
         }
-        Ok(Self::from_mapping(Mapping::Shmem(map), fixed, path, file, true))
+        let segment = Self::from_mapping(Mapping::Shmem(map), fixed, path, file, true);
+        // The crate opens by name once more and gives no descriptor: what it mapped must be what was validated.
+        let mapped = [10, 11].map(|word: usize| segment.header().fixed[word].load(Relaxed));
+        if mapped != segment.fixed.segment_id {
+            return Err(Error::new(ErrorKind::BadSegment, what, "another segment took its name meanwhile").hint("attach again"));
+        }
+        Ok(segment)
     }
 }

@@ -166,7 +166,7 @@ fn claim(segment: &Arc<Segment>, kind: Kind, reserved: Option<(u32, u16)>, info:
     let sub = if info.device == NO_DEVICE { 0 } else { info.device as u32 };
     let claimer = Claimer { segment, kind, me, sub, info: &info };
     let (index, owner) = claimer.find(reserved).ok_or_else(|| {
-        let why = format!("all {} slots are taken by living workers", segment.len());
+        let why = format!("all {} slots are taken and no owner is proven dead", segment.len());
         Error::new(ErrorKind::Full, what(), why)
             .hint(format!("see who has them with 'hangwatch status --segment {}'", segment.path().display()))
             .hint("a segment with more is made with --slots; one that exists cannot grow")
@@ -187,8 +187,9 @@ struct Claimer<'a> {
 
 impl Claimer<'_> {
     fn find(&self, reserved: Option<(u32, u16)>) -> Option<(u32, Owner)> {
+        let first = self.segment.is_first_claim();
         self.reserved_slot(reserved)
-            .or_else(|| self.left_by_exec(reserved))
+            .or_else(|| self.left_by_exec(reserved, first))
             .or_else(|| self.free_slot())
             .or_else(|| self.dead_slot())
     }
@@ -215,8 +216,8 @@ impl Claimer<'_> {
     }
 
     /// After exec the process is the same and its handles are gone: its slots are its own to take over or to free.
-    fn left_by_exec(&self, reserved: Option<(u32, u16)>) -> Option<(u32, Owner)> {
-        if self.kind != Kind::Worker {
+    fn left_by_exec(&self, reserved: Option<(u32, u16)>, first: bool) -> Option<(u32, Owner)> {
+        if !first || self.kind != Kind::Worker {
             return None;
         }
         let (device, inode) = self.segment.file_id()?;

@@ -5,6 +5,8 @@ mod attach;
 mod helper;
 mod job;
 mod report;
+#[cfg(test)]
+mod tests;
 
 pub use attach::{Attach, ENV_DEVICE, ENV_NAME, ENV_SEGMENT, ENV_SLOT, attach};
 pub use helper::Helper;

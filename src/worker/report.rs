@@ -179,18 +179,26 @@ impl Worker {
         self.enter(epoch, Phase::Inference, PhaseWord::JOB_OPEN, Count::fresh(job.total.word()), true);
     }
 
-    /// A legitimate restart of the count within the job (a second pass at higher resolution).
+    /// A legitimate restart of the count within the job (a second pass at higher resolution). The phase goes on, and so
+    /// does a lease: a pass is no entry.
     pub fn begin_pass(&mut self) {
-        let phase = Phase::from_id(self.rest.phase.id());
-        let total = self.handle.live().map_or(0, |slot| self.pen.count(slot).total);
-        self.enter(Epoch(self.pen.epoch).next_pass(), phase, self.rest.phase.flags(), Count::fresh(total), false);
+        let now = self.now();
+        let Some(slot) = self.handle.live() else { return };
+        let total = self.pen.count(slot).total;
+        if let Some(inference) = &mut self.rest.set_aside {
+            // What was counted in the last pass is no mark of this one.
+            *inference = Count::fresh(inference.total);
+        }
+        self.pen.boundary(slot, Epoch(self.pen.epoch).next_pass(), self.rest.phase, Count::fresh(total));
+        self.pen.beat(slot, now);
     }
 
-    /// Ends the job and enters `idle`.
+    /// Ends the job and enters `idle`. Without an open job nothing is counted: an error path may end it a second time.
     pub fn end_job(&mut self, outcome: Outcome) {
         let rest = &mut self.rest;
         let Some(slot) = self.handle.live() else { return };
         match outcome {
+            _ if !rest.phase.job_open() => {}
             Outcome::Ok => rest.jobs_ok += 1,
             Outcome::Failed => rest.failed = rest.failed.wrapping_add(1),
             Outcome::Cancelled => rest.cancelled = rest.cancelled.wrapping_add(1),
