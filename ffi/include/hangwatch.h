@@ -118,8 +118,8 @@ typedef enum hangwatch_outcome {
 #define HANGWATCH_TOTAL_NONE UINT64_C(0)      /* reports no progress: judged by its heartbeat alone, unless it does step */
 #define HANGWATCH_TOTAL_UNKNOWN UINT64_MAX    /* reports progress towards a total not known (an LLM's tokens) */
 
-/* hangwatch_job_t.device: the one that was named at attach. */
-#define HANGWATCH_DEVICE_AS_ATTACHED UINT32_MAX
+/* hangwatch_job_t.device: the one that was named last, by a job or at attach. */
+#define HANGWATCH_DEVICE_UNCHANGED UINT32_MAX
 
 /*
  * A job with all that may be said of it. Start from HANGWATCH_JOB_INIT and set what you know:
@@ -135,11 +135,11 @@ typedef struct hangwatch_job {
     uint64_t batch;       /* images, prompts or rows at once: lengthens the budget of post-processing; 0 not said */
     uint64_t size;        /* its size in a unit of yours (pixels, tokens): jobs of one size are compared; 0 not said */
     uint64_t deadline_ms; /* how long it may take in all, which no lease extends; 0 for ever */
-    uint32_t device;      /* the device it runs on, or HANGWATCH_DEVICE_AS_ATTACHED */
+    uint32_t device;      /* the device it runs on, or HANGWATCH_DEVICE_UNCHANGED */
     uint32_t reserved;    /* 0 */
 } hangwatch_job_t;
 
-#define HANGWATCH_JOB_INIT {sizeof(hangwatch_job_t), NULL, NULL, 0, 0, 0, 0, HANGWATCH_DEVICE_AS_ATTACHED, 0}
+#define HANGWATCH_JOB_INIT {sizeof(hangwatch_job_t), NULL, NULL, 0, 0, 0, 0, HANGWATCH_DEVICE_UNCHANGED, 0}
 
 /* --------------------------------------------------------------------------------------------------------- attach -- */
 
@@ -353,8 +353,11 @@ static inline void hangwatch_step(hangwatch_worker_t *w, uint64_t done)
 /* The drawing above is the contract between languages; a compiler that lays it out otherwise must not get past here. */
 #if defined(__cplusplus)
 #define HANGWATCH_ASSERT_(name, holds) static_assert(holds, #name)
-#else /* gcc and clang know it in C99 too; __extension__ keeps -Wpedantic quiet about that */
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+/* __extension__: -Wpedantic takes __atomic_always_lock_free for no constant. */
 #define HANGWATCH_ASSERT_(name, holds) __extension__ _Static_assert(holds, #name)
+#else
+#define HANGWATCH_ASSERT_(name, holds) __extension__ struct hangwatch_assert_##name { int name : (holds) ? 1 : -1; }
 #endif
 #define HANGWATCH_AT_(field, at) HANGWATCH_ASSERT_(slot_##field, offsetof(hangwatch_slot_t, field) == (at))
 /* On 64-bit machines; elsewhere the order decides, and the library checks the same struct when it is built. */

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// `HANGWATCH_PHASE_UNKNOWN`.
 const UNKNOWN: u16 = u16::MAX;
-/// `HANGWATCH_DEVICE_AS_ATTACHED`.
-const AS_ATTACHED: u32 = u32::MAX;
+/// `HANGWATCH_DEVICE_UNCHANGED`.
+const UNCHANGED: u32 = u32::MAX;
 
 /// `hangwatch_job_t`.
 #[repr(C)]
@@ -142,7 +142,7 @@ unsafe fn with_job(job: *const CJob, f: impl FnOnce(Job<'_>)) {
     if job.deadline_ms != 0 {
         said = said.deadline(Duration::from_millis(job.deadline_ms));
     }
-    if job.device != AS_ATTACHED {
+    if job.device != UNCHANGED {
         said = said.device(job.device);
     }
     f(said);
