@@ -32,6 +32,7 @@ pub struct CJob {
 ///
 /// # Safety
 /// `w` is NULL or a worker that is not detached, used by this thread alone.
+#[inline(always)]
 unsafe fn on(w: *const Handle, f: impl FnOnce(&mut Worker)) {
     // SAFETY: the caller's contract.
     guard::or((), || unsafe { worker(w) }.map_or((), f));

@@ -62,13 +62,14 @@ impl Drop for Scratch {
     }
 }
 
-/// A command that sees none of hangwatch's variables.
+/// A command that sees none of hangwatch's variables, nor cargo's search path, which would put an older
+/// `target/debug/libhangwatch.so` before the one that was linked.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     for name in ["SEGMENT", "SLOT", "DEVICE", "NAME", "DIR"] {
         command.env_remove(format!("HANGWATCH_{name}"));
     }
-    command.current_dir(ROOT);
+    command.env_remove("LD_LIBRARY_PATH").current_dir(ROOT);
     command
 }
 
