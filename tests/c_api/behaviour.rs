@@ -1,0 +1,338 @@
+//! What each call does to the slot, seen from another process in Rust.
+
+use crate::build::{C99, COMPILERS, CPP17, Link, Scratch, command, program, succeed};
+use crate::script::Script;
+use hangwatch::layout::phase::Class;
+use hangwatch::layout::slot::{FIELDS, NO_PROGRESS, TOTAL_UNKNOWN};
+use hangwatch::layout::word::{Kind, Tag};
+use hangwatch::segment::{Geometry, Segment};
+use hangwatch::{Attach, Job, Outcome, Phase, Total, Worker};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+const LINKS: [Link; 2] = [Link::Shared, Link::Static];
+
+/// Runs a C test under every compiler and with either library.
+fn under_all(source: &str, with_segment: bool) {
+    let scratch = Scratch::new();
+    for compiler in COMPILERS {
+        for link in LINKS {
+            let program = program(&scratch, source, compiler, link);
+            let mut run = command(&program);
+            if with_segment {
+                run.arg(scratch.path(&format!("{}-{link:?}.segment", compiler.std)));
+            }
+            succeed(&mut run);
+        }
+    }
+}
+
+#[test]
+fn every_function_takes_null_and_a_detached_worker() {
+    under_all("ffi/tests/null.c", false);
+}
+
+#[test]
+fn the_inline_step_and_beat_are_the_librarys_own() {
+    under_all("ffi/tests/inline.c", true);
+}
+
+#[test]
+fn a_forked_child_never_touches_its_parents_slot() {
+    under_all("ffi/tests/fork.c", true);
+}
+
+#[test]
+fn every_call_does_to_the_slot_what_the_header_says() {
+    let scratch = Scratch::new();
+    for (compiler, link) in [(C99, Link::Shared), (CPP17, Link::Static)] {
+        let program = program(&scratch, "ffi/tests/script.c", compiler, link);
+        let path = scratch.path(&format!("{}.segment", compiler.std));
+        the_vocabulary(&program, &path);
+    }
+}
+
+fn the_vocabulary(program: &Path, path: &Path) {
+    let named = path.to_str().unwrap();
+    let mut c = Script::start(program, &[("HANGWATCH_SEGMENT", named), ("HANGWATCH_DEVICE", "3")]);
+    assert_eq!(c.call("attach - sd-0"), "slot 0");
+    let segment = Segment::open_read_only(path).unwrap();
+    let slot = segment.slot(0).unwrap();
+    let hot = || slot.read_hot().expect("the slot is live and nobody writes it now");
+    let info = || slot.read_info().expect("nobody writes it now");
+
+    assert_eq!((hot().owner.tag(), hot().owner.kind(), hot().owner.pid()), (Tag::Live, Kind::Worker, c.pid()));
+    assert_eq!((info().name.as_str(), info().device), ("sd-0", 3));
+    assert_eq!((hot().beat.count(), hot().progress), (0, NO_PROGRESS), "attaching is no sign of work");
+    assert_eq!(c.call("is_attached"), "1");
+
+    c.call("phase 5");
+    assert_eq!((hot().phase.id(), hot().phase.entry(), hot().total), (5, 1, 0));
+    assert_eq!(hot().beat.count(), 1, "a phase is a beat");
+    c.call("phase_total 5 1000");
+    assert_eq!((hot().phase.entry(), hot().total, hot().progress), (2, 1000, NO_PROGRESS));
+    c.call("phase 99999999");
+    assert_eq!(hot().phase.id(), u16::MAX, "an id that no phase can have is an unknown phase");
+
+    c.call("begin_job a1b2 sdxl 50");
+    assert_eq!((hot().epoch.job(), hot().phase.id(), hot().phase.job_open()), (1, Phase::Inference.id(), true));
+    assert_eq!((hot().total, hot().progress), (50, NO_PROGRESS));
+    assert_eq!((info().job_id.as_str(), info().model.as_str(), info().job), ("a1b2", "sdxl", 1));
+    assert!(info().job_start_boottime_ns > 0);
+
+    let before = hot();
+    c.call("step 2");
+    assert_eq!((hot().progress, hot().epoch.falls(), hot().beat.count()), (2, 0, before.beat.count() + 1));
+    assert!(hot().stamp_ns > 0 && hot().progress_stamp_ns > 0, "stamps are on by default");
+    c.call("step 1");
+    assert_eq!((hot().progress, hot().epoch.falls()), (1, 1), "progress that falls back is a fall");
+    let before = hot();
+    c.call("beat");
+    assert_eq!((hot().beat.count(), hot().progress), (before.beat.count() + 1, 1), "a beat is no progress");
+    let before = hot();
+    c.call("alive");
+    assert_eq!((hot().alive.count(), hot().beat), (1, before.beat), "a helper's word is its own");
+
+    c.call("begin_pass");
+    assert_eq!((hot().epoch.job(), hot().epoch.pass(), hot().epoch.falls()), (1, 1, 0));
+    assert_eq!((hot().progress, hot().total), (NO_PROGRESS, 50));
+    c.call("extend 1500");
+    assert_eq!((hot().lease.seq(), hot().lease.ms()), (1, 1500));
+    c.call("extend 0");
+    assert_eq!((hot().lease.seq(), hot().lease.ms()), (2, 0));
+    c.call("note Größe");
+    assert_eq!(info().detail, "Größe");
+
+    assert_eq!(c.call("should_stop"), "0");
+    c.call("order_stop another");
+    assert_eq!(c.call("should_stop"), "0", "an order for another generation is nobody's");
+    c.call("order_stop");
+    assert_eq!(c.call("should_stop"), "1");
+
+    c.call("end_job cancelled");
+    assert_eq!((hot().phase.id(), hot().phase.job_open()), (Phase::Idle.id(), false));
+    assert_eq!((word(&segment, "jobs_ok"), word(&segment, "jobs_bad")), (0, 1));
+    assert_eq!(info().job_id, "");
+
+    jobs_in_a_struct(&mut c, &segment);
+    phases_of_its_own(&mut c, &segment);
+
+    assert_eq!(c.call("lane l1"), "slot 1");
+    c.call("lane_step 7");
+    let lane = segment.slot(1).unwrap();
+    assert_eq!(lane.read_hot().map(|hot| (hot.owner.kind(), hot.progress)), Ok((Kind::Lane, 7)));
+    let of_lane = lane.read_info().unwrap();
+    assert_eq!((of_lane.name.as_str(), of_lane.lane.as_str(), of_lane.device), ("sd-0", "l1", 7));
+    c.call("detach_lane");
+    assert_eq!(lane.peek_owner().tag(), Tag::Free);
+    c.call("detach");
+    assert_eq!(slot.peek_owner().tag(), Tag::Free, "detaching gives the slot back");
+}
+
+fn word(segment: &Segment, name: &str) -> u64 {
+    let index = FIELDS.iter().position(|(field, _)| *field == name).unwrap();
+    segment.slot(0).unwrap().raw_words()[index]
+}
+
+fn jobs_in_a_struct(c: &mut Script, segment: &Segment) {
+    let slot = segment.slot(0).unwrap();
+    c.call("begin_job_with id model 18446744073709551615 4 1024 2500 7");
+    let info = slot.read_info().unwrap();
+    assert_eq!((info.job_id.as_str(), info.model.as_str()), ("id", "model"));
+    assert_eq!((info.batch, info.size, info.deadline_ns, info.device), (4, 1024, 2_500_000_000, 7));
+    assert_eq!(slot.read_hot().unwrap().total, TOTAL_UNKNOWN);
+    c.call("end_job ok");
+    assert_eq!(word(segment, "jobs_ok"), 1);
+
+    c.call("begin_job_with id model 1 0 0 0 -");
+    let info = slot.read_info().unwrap();
+    assert_eq!((info.deadline_ns, info.device), (0, 7), "a job that names no device leaves the one before");
+    c.call("end_job failed");
+    assert_eq!(word(segment, "jobs_bad"), 1 << 32 | 1);
+
+    for (call, id) in [("begin_job_with_null", ""), ("begin_job_with_sizeless", ""), ("begin_job_with_larger later", "later")] {
+        let job = slot.read_hot().unwrap().epoch.job();
+        c.call(call);
+        let info = slot.read_info().unwrap();
+        assert_eq!((info.job, info.job_id.as_str(), info.batch), (job + 1, id, 0), "{call}");
+    }
+    c.call("begin_job - - 0");
+    assert_eq!(slot.read_info().map(|info| (info.job_id, info.model)), Some((String::new(), String::new())), "NULL is empty");
+}
+
+fn phases_of_its_own(c: &mut Script, segment: &Segment) {
+    assert_eq!(c.call("register_phase tiling idle 90000"), "phase 256");
+    let phase = segment.user_phase(0).unwrap();
+    assert_eq!((phase.name.as_str(), phase.class, phase.budget_ns), ("tiling", Class::Idle, 90_000_000_000));
+    assert_eq!(c.call("register_phase tiling work 1"), "phase 256", "the first who registers a name sets it");
+    assert_eq!(c.call("register_phase safety work 1"), "phase 9", "a built-in phase is found by its name");
+    c.call("phase 256");
+    assert_eq!(segment.slot(0).unwrap().read_hot().unwrap().phase.id(), 256);
+    for i in 1..48 {
+        assert_eq!(c.call(&format!("register_phase p{i} exit 0")), format!("phase {}", 256 + i));
+    }
+    let full = c.call("register_phase p48 work 0");
+    let expected = "error 5 cannot register phase 'p48': all 48 user phases of the segment are taken\t";
+    assert!(full.starts_with(expected), "a full table is an error, not a crash: {full}");
+}
+
+/// The same worker in C and in Rust, without stamps, which are the clock's.
+struct Twins {
+    c: Script,
+    c_segment: Segment,
+    rust: Worker,
+}
+
+impl Twins {
+    /// One call on both.
+    fn call(&mut self, line: &str) {
+        self.c.call(line);
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |i: usize| words[i].parse::<u64>().unwrap();
+        let rust = &mut self.rust;
+        match words[0] {
+            "phase" => rust.phase(Phase::from_id(number(1) as u16)),
+            "phase_total" => rust.phase_total(Phase::from_id(number(1) as u16), Total::from_word(number(2))),
+            "begin_job" => rust.begin_job(words[1], words[2], Total::from_word(number(3))),
+            "begin_job_with" => rust.begin_job_with(&Job::new(words[1]).model(words[2]).batch(number(4)).size(number(5))),
+            "step" => rust.step(number(1)),
+            "beat" => rust.beat(),
+            "alive" => rust.alive(),
+            "begin_pass" => rust.begin_pass(),
+            "extend" => rust.extend(Duration::from_millis(number(1))),
+            "note" => rust.note(words[1]),
+            "end_job" => rust.end_job(match words[1] {
+                "ok" => Outcome::Ok,
+                "failed" => Outcome::Failed,
+                _ => Outcome::Cancelled,
+            }),
+            other => panic!("no such call: {other}"),
+        }
+    }
+
+    fn compare(&self, line: &str) {
+        // Who and when: the only words that may differ between two processes.
+        let whose = ["starttime", "pidfd_ino", "namespaces", "tid", "claimed_boottime_ns"];
+        let (c, rust) = (self.c_segment.slot(0).unwrap(), self.rust.segment().unwrap().slot(0).unwrap());
+        for (((name, _), in_c), in_rust) in FIELDS.iter().zip(c.raw_words()).zip(rust.raw_words()) {
+            let in_common = if *name == "owner" { !0xffff_ffff } else { u64::MAX }; // but for the pid
+            if !whose.contains(name) {
+                assert_eq!(in_c & in_common, in_rust & in_common, "{name} after '{line}'");
+            }
+        }
+        let record = |slot: &hangwatch::layout::Slot| {
+            let mut info = slot.read_info().unwrap();
+            info.job_start_boottime_ns = info.job_start_boottime_ns.min(1);
+            info
+        };
+        assert_eq!(record(c), record(rust), "after '{line}'");
+    }
+}
+
+#[test]
+fn c_and_rust_write_the_same_words_for_the_same_calls() {
+    let scratch = Scratch::new();
+    let program = program(&scratch, "ffi/tests/script.c", C99, Link::Shared);
+    let (in_c, in_rust) = (scratch.path("c.segment"), scratch.path("rust.segment"));
+    let mut c = Script::start(&program, &[]);
+    assert_eq!(c.call(&format!("attach {} twin", in_c.display())), "slot 0");
+    c.call("unstamp");
+    let rust = Attach::new().segment(in_rust.to_str().unwrap()).name("twin").without_stamps().attach().unwrap();
+    let mut twins = Twins { c, c_segment: Segment::open_read_only(&in_c).unwrap(), rust };
+    twins.compare("attach");
+
+    let mut seed = 20_u64;
+    let mut below = |bound: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % bound
+    };
+    for i in 0..3000 {
+        let line = match below(24) {
+            0 => format!("phase {}", below(14)),
+            1 => format!("phase_total {} {}", below(12), below(3)),
+            2 => format!("begin_job j{i} model {}", [0, 50, u64::MAX][below(3) as usize]),
+            3 => format!("begin_job_with j{i} model 0 {} {} 0 -", below(9), below(9)),
+            4 => format!("end_job {}", ["ok", "failed", "cancelled"][below(3) as usize]),
+            5 => "begin_pass".into(),
+            6 => format!("extend {}", below(2000)),
+            7 => format!("note n{i}"),
+            8 => "alive".into(),
+            9 | 10 => "beat".into(),
+            11 => "phase 7".into(),
+            _ => format!("step {}", below(50)),
+        };
+        twins.call(&line);
+        twins.compare(&line);
+    }
+}
+
+#[test]
+fn what_went_wrong_is_said_in_c_as_in_rust() {
+    let scratch = Scratch::new();
+    let program = program(&scratch, "ffi/tests/script.c", C99, Link::Shared);
+    let mut c = Script::start(&program, &[]);
+    let short = scratch.write("short", "x");
+    std::fs::set_permissions(&short, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let garbage = scratch.write("garbage", &"x".repeat(1 << 17));
+    std::fs::set_permissions(&garbage, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let link = scratch.path("link");
+    std::os::unix::fs::symlink(&short, &link).unwrap();
+    let fifo = scratch.path("fifo");
+    succeed(command("mkfifo").arg(&fifo));
+    let full = scratch.path("full");
+    let _only_slot = full_segment(&full);
+
+    for bad in [&short, &garbage, &link, &fifo, &full, &scratch.path("no/such/folder"), Path::new(".hidden"), Path::new("a:b")] {
+        let bad = bad.to_str().unwrap();
+        let expected = Attach::new().segment(bad).name("x").attach().expect_err(bad);
+        let said = c.call(&format!("attach {bad} x"));
+        assert_eq!(said, format!("error {} {}", expected.kind() as i32, expected.to_string().replace('\n', "\t")));
+    }
+    let said = c.call(&format!("attach {} x", fifo.display()));
+    let expected = format!("error 3 cannot open segment '{}': it is a FIFO", fifo.display());
+    assert!(said.starts_with(&expected), "{said}");
+}
+
+/// A segment with one slot, and the worker that has it.
+fn full_segment(path: &Path) -> Worker {
+    drop(Segment::create(path, Geometry { slots: 1, slot_size: 1024 }).unwrap());
+    Attach::new().segment(path.to_str().unwrap()).attach().unwrap()
+}
+
+#[test]
+fn a_message_too_long_is_cut_at_a_characters_border() {
+    let scratch = Scratch::new();
+    let program = program(&scratch, "ffi/tests/script.c", C99, Link::Shared);
+    let mut c = Script::start(&program, &[]);
+    let mut lengths = Vec::new();
+    for prefix in ["/nonexistent/", "/nonexistent/x"] {
+        let bad = format!("{prefix}{}", "ü/".repeat(400));
+        let whole = Attach::new().segment(&bad).attach().unwrap_err();
+        let said = c.call(&format!("attach {bad} x"));
+        let message = said.strip_prefix(&format!("error {} ", whole.kind() as i32)).unwrap();
+        assert!(whole.to_string().replace('\n', "\t").starts_with(message), "what is left is the message's beginning");
+        lengths.push(message.len());
+    }
+    lengths.sort();
+    assert!(lengths.contains(&511) || lengths.contains(&510), "as much is kept as fits: {lengths:?}");
+    assert!(lengths.iter().all(|len| (510..=511).contains(len)), "as much is kept as fits: {lengths:?}");
+}
+
+#[test]
+fn a_segment_that_is_not_utf8_is_an_error_and_a_label_that_is_not_is_a_label() {
+    let scratch = Scratch::new();
+    let source = scratch.write(
+        "utf8.c",
+        "#include <hangwatch.h>\n#include <stdio.h>\nint main(int argc, char **argv) {\n\
+         hangwatch_error_t err;\nhangwatch_worker_t *w = hangwatch_attach(\"/tmp/\\xff\", \"x\", &err);\n\
+         printf(\"%d %d %s\\n\", w == NULL, (int)err.code, err.message);\n\
+         w = hangwatch_attach(argc > 1 ? argv[1] : NULL, \"x\\xff\", &err);\nhangwatch_note(w, \"y\\xff\");\nreturn w == NULL; }\n",
+    );
+    let program = program(&scratch, source.to_str().unwrap(), C99, Link::Shared);
+    let path = scratch.path("segment");
+    let said = succeed(command(program).arg(&path));
+    assert_eq!(said, "1 1 cannot attach to segment '/tmp/\u{fffd}': it is not UTF-8\n");
+    let info = Segment::open_read_only(&path).unwrap().slot(0).unwrap().read_info().unwrap();
+    assert_eq!((info.name.as_str(), info.detail.as_str()), ("x\u{fffd}", "y\u{fffd}"));
+}

@@ -1,0 +1,140 @@
+//! Builds the library as its users do, alone, and programs in C and C++ against it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// The repository.
+pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// What a user's program may be compiled with.
+pub(crate) const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"];
+
+/// A compiler and a standard.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Compiler {
+    pub(crate) program: &'static str,
+    pub(crate) std: &'static str,
+    /// `-x c++`, so that one source is both C and C++.
+    pub(crate) language: &'static str,
+}
+
+pub(crate) const C99: Compiler = Compiler { program: "gcc", std: "c99", language: "c" };
+pub(crate) const C11: Compiler = Compiler { program: "gcc", std: "c11", language: "c" };
+pub(crate) const CPP11: Compiler = Compiler { program: "g++", std: "c++11", language: "c++" };
+pub(crate) const CPP17: Compiler = Compiler { program: "g++", std: "c++17", language: "c++" };
+/// The standards that the header promises, oldest and current.
+pub(crate) const COMPILERS: [Compiler; 4] = [C99, C11, CPP11, CPP17];
+
+/// Which library a program is linked with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    Shared,
+    Static,
+}
+
+/// A folder of this test's own, removed with it.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("c-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        std::fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A command that sees none of hangwatch's variables, nor cargo's search path, which would put an older
+/// `target/debug/libhangwatch.so` before the one that was linked.
+pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for name in ["SEGMENT", "SLOT", "DEVICE", "NAME", "DIR"] {
+        command.env_remove(format!("HANGWATCH_{name}"));
+    }
+    command.env_remove("LD_LIBRARY_PATH").current_dir(ROOT);
+    command
+}
+
+/// Runs to the end; the program must be there.
+#[expect(clippy::disallowed_methods, reason = "compilers and test programs end by themselves, or the test is red anyway")]
+pub(crate) fn output(command: &mut Command) -> Output {
+    let program = command.get_program().to_string_lossy().into_owned();
+    command.output().unwrap_or_else(|e| panic!("cannot run '{program}', which these tests need: {e}"))
+}
+
+/// Runs to the end, which must be a good one; its stdout.
+pub(crate) fn succeed(command: &mut Command) -> String {
+    let out = output(command);
+    assert!(out.status.success(), "{command:?} ended with {}:\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap()
+}
+
+/// Cargo, in a target folder of its own: the one of this test run is locked by the cargo that runs it.
+pub(crate) fn cargo(subcommand: &str) -> Command {
+    let mut cargo = command(env!("CARGO"));
+    cargo.args([subcommand, "--locked", "--offline"]);
+    cargo
+}
+
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("ffi")
+}
+
+/// The folder of `libhangwatch.so` and `.a`, built once.
+pub(crate) fn library() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        succeed(cargo("build").args(["-p", "hangwatch-ffi", "--target-dir"]).arg(target()));
+        target().join("debug")
+    })
+}
+
+/// A compiler's command with everything but the sources.
+pub(crate) fn compile(compiler: Compiler) -> Command {
+    let mut command = command(compiler.program);
+    command.arg(format!("-std={}", compiler.std)).args(WARNINGS).args(["-I", "ffi/include", "-x", compiler.language]);
+    command
+}
+
+/// Compiles and links `source`; the program.
+pub(crate) fn program(scratch: &Scratch, source: &str, compiler: Compiler, link: Link) -> PathBuf {
+    let stem = Path::new(source).file_stem().unwrap().to_string_lossy().into_owned();
+    let out = scratch.path(&format!("{stem}-{}-{link:?}", compiler.std));
+    let mut command = compile(compiler);
+    command.arg(source).args(["-x", "none", "-o"]).arg(&out);
+    match link {
+        Link::Shared => {
+            command.arg("-L").arg(library()).arg("-lhangwatch").arg(format!("-Wl,-rpath,{}", library().display()));
+        }
+        Link::Static => {
+            command.arg(library().join("libhangwatch.a")).args(private_libraries());
+        }
+    }
+    succeed(&mut command);
+    out
+}
+
+/// What a program that links the archive needs, as the pkg-config file says it.
+fn private_libraries() -> Vec<String> {
+    let pc = std::fs::read_to_string(Path::new(ROOT).join("ffi/hangwatch.pc.in")).unwrap();
+    let line = pc.lines().find_map(|line| line.strip_prefix("Libs.private:")).expect("the pkg-config file names them");
+    line.split_whitespace().map(str::to_string).collect()
+}
