@@ -160,7 +160,7 @@ policy! {
     exit_on_unhandled_faults: bool = false, Free;
 
     combined {
-        /// Sets `heartbeat_timeout` and `progress_timeout`; a value of their own goes before it.
+        /// Sets `heartbeat_timeout` and `progress_timeout`; a value of their own in the same layer overrides it.
         inference_step_timeout: Duration = heartbeat_timeout + progress_timeout, Budget;
     }
 }
