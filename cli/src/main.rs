@@ -1,1 +1,6 @@
+//! The hangwatch binary.
+
+#[cfg(test)]
+mod config;
+
 fn main() {}

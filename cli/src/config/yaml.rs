@@ -1,0 +1,197 @@
+//! A YAML file as entries: key, line, node. What the keys mean is not known here.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use hangwatch::{Error, ErrorKind, Result};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+use serde_saphyr::options::NonFiniteFloatPolicy;
+
+use super::wrong;
+
+/// No policy is larger; what is, is another file.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A key of the top level and what stands under it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    /// From 1.
+    pub(super) line: u64,
+    pub(super) node: Node,
+}
+
+/// A value. What a list or a mapping holds is skipped: no key takes one.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Node {
+    Nothing,
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    Text(String),
+    List,
+    Mapping,
+}
+
+/// The file's text.
+pub(super) fn text(path: &Path) -> Result<String> {
+    let unreadable = |error: std::io::Error| {
+        let error = Error::io(format!("cannot read policy '{}'", path.display()), &error);
+        Error::new(ErrorKind::Usage, error.what(), error.why()).hint("'--config FILE' names another file")
+    };
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(wrong(path, None, format!("it is larger than {MAX_BYTES} bytes"))
+            .hint("a policy is a few lines of YAML; is this the right file?"));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| wrong(path, None, "it is not UTF-8 text").hint("save it as UTF-8; is this the right file?"))
+}
+
+/// Its entries, in their order.
+pub(super) fn entries(path: &Path, text: &str) -> Result<Vec<Entry>> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        // A number that is none is refused by the key it stands under, if that is one of ours.
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+    };
+    match serde_saphyr::from_str_with_options(text, options).map_err(|error| refuse(path, &error))? {
+        Document::Entries(entries) if !entries.is_empty() => Ok(entries),
+        Document::Entries(_) => Err(wrong(path, None, "it is empty").hint("put 'hangwatch: 1' on its first line")),
+        Document::Other(node) => Err(wrong(path, None, format!("it is {node}, expected keys with values"))
+            .hint("write 'key: value' on lines of their own, the first of them 'hangwatch: 1'")),
+    }
+}
+
+fn refuse(path: &Path, error: &serde_saphyr::Error) -> Error {
+    let line = error.location().map(|location| location.line()).filter(|line| *line > 0);
+    if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error {
+        let key = key.as_deref().unwrap_or("a key");
+        return wrong(path, line, format!("{} stands twice", super::value::quoted(key))).hint("keep one of the two");
+    }
+    let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+    // The place stands before the sentence already.
+    let sentence = message.split(" at line ").next().unwrap_or(&message).lines().next().unwrap_or_default();
+    wrong(path, line, format!("not YAML: {sentence}")).hint("write 'key: value' on lines of their own, indented alike")
+}
+
+enum Document {
+    Entries(Vec<Entry>),
+    Other(Node),
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(Top)
+    }
+}
+
+struct Top;
+
+/// A mapping of the top level gives its entries; all else is told by `Scalar`.
+impl<'de> Visitor<'de> for Top {
+    type Value = Document;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("keys with values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Document, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = map.next_key::<Spanned<String>>()? {
+            entries.push(Entry { line: key.referenced.line(), key: key.value, node: map.next_value()? });
+        }
+        Ok(Document::Entries(entries))
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Document, E> {
+        Ok(Document::Entries(Vec::new()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> std::result::Result<Document, A::Error> {
+        Scalar.visit_seq(seq).map(Document::Other)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, met: bool) -> std::result::Result<Document, E> {
+        Scalar.visit_bool(met).map(Document::Other)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, met: i64) -> std::result::Result<Document, E> {
+        Scalar.visit_i64(met).map(Document::Other)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, met: u64) -> std::result::Result<Document, E> {
+        Scalar.visit_u64(met).map(Document::Other)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, met: f64) -> std::result::Result<Document, E> {
+        Scalar.visit_f64(met).map(Document::Other)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, met: &str) -> std::result::Result<Document, E> {
+        Scalar.visit_str(met).map(Document::Other)
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(Scalar)
+    }
+}
+
+struct Scalar;
+
+impl<'de> Visitor<'de> for Scalar {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Node, E> {
+        Ok(Node::Nothing)
+    }
+
+    fn visit_bool<E>(self, met: bool) -> std::result::Result<Node, E> {
+        Ok(Node::Bool(met))
+    }
+
+    fn visit_i64<E>(self, met: i64) -> std::result::Result<Node, E> {
+        Ok(Node::Int(met.into()))
+    }
+
+    fn visit_u64<E>(self, met: u64) -> std::result::Result<Node, E> {
+        Ok(Node::Int(met.into()))
+    }
+
+    fn visit_i128<E>(self, met: i128) -> std::result::Result<Node, E> {
+        Ok(Node::Int(met))
+    }
+
+    fn visit_u128<E>(self, met: u128) -> std::result::Result<Node, E> {
+        Ok(i128::try_from(met).map_or_else(|_| Node::Text(met.to_string()), Node::Int))
+    }
+
+    fn visit_f64<E>(self, met: f64) -> std::result::Result<Node, E> {
+        Ok(Node::Float(met))
+    }
+
+    fn visit_str<E>(self, met: &str) -> std::result::Result<Node, E> {
+        Ok(Node::Text(met.to_string()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Node, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Node::List)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Node, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Node::Mapping)
+    }
+}
