@@ -63,5 +63,18 @@ pub fn budget_left(observation: &Observation, policy: &Policy) -> f64 {
         .fold(1.0, f64::min)
 }
 
+/// The clocks by number, for the slot's verdict word; 0 is none.
+const CLOCKS: [&str; 7] = ["none", "start", "heartbeat", "progress", "phase", "max_phase", "deadline"];
+
+/// The number of a clock's name.
+pub fn clock_number(clock: &str) -> u8 {
+    CLOCKS.iter().position(|name| *name == clock).unwrap_or(0) as u8
+}
+
+/// The name of a clock's number; any byte is a value.
+pub fn clock_name(number: u8) -> &'static str {
+    CLOCKS.get(usize::from(number)).copied().unwrap_or("none")
+}
+
 #[cfg(test)]
 mod tests;

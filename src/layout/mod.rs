@@ -28,6 +28,7 @@ pub mod header;
 pub(crate) mod hot;
 pub mod info;
 pub(crate) mod latch;
+pub mod monitor;
 #[cfg(all(test, loom))]
 mod models;
 pub mod phase;

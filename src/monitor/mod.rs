@@ -1,1 +1,22 @@
-//! x
+//! The monitor: the loop, and the only module that knows every row below.
+//!
+//! ```text
+//! Monitor ── thread ── Scanner::poll ──► events ──► Teller ── thread ── sinks
+//!                        (never waits)      │
+//!                                           └─ wanted ──► Supervisor ── thread ── signals, reaps, respawns   (`run` only)
+//! ```
+//!
+//! Nothing in `Scanner::poll` is unbounded: no kill, wait, dump, hook, DNS or fsync, and no lock that another thread holds
+//! for long.
+
+mod episode;
+mod probe;
+mod report;
+mod scan;
+pub mod status;
+mod supervise;
+mod thread;
+
+pub use scan::{Judged, Poll, Scanner};
+pub use supervise::{Fleet, FleetEnd, ReplicaEnd, Restart};
+pub use thread::{Builder, Monitor};

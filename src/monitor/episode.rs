@@ -1,0 +1,103 @@
+//! Episodes: one event when a worker is not as it should be, a reminder at doubling distances, one when it ends. Pure.
+
+use crate::judge::{Severity, Verdict};
+use std::time::Duration;
+
+/// An open episode. Instants are of the monitor's clock, in ns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Episode {
+    pub(super) id: u64,
+    pub(super) verdict: Verdict,
+    pub(super) opened_at: u64,
+    next_reminder: u64,
+    distance: u64,
+}
+
+/// What there is to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Opened(Episode),
+    Reminder(Episode),
+    Closed(Episode),
+}
+
+/// Takes one poll's verdict. A graver one closes a warning and opens anew; other changes of the verdict go on in the same
+/// episode, so that a worker that is stalled and then silent is told of once.
+pub(super) fn follow(open: Option<Episode>, verdict: Verdict, now: u64, first: Duration, id: impl FnOnce() -> u64) -> (Option<Episode>, Vec<Change>) {
+    let fresh = |id: u64| {
+        let distance = u64::try_from(first.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Episode { id, verdict, opened_at: now, next_reminder: now.saturating_add(distance), distance }
+    };
+    match open {
+        None if verdict.severity() == Severity::Well => (None, Vec::new()),
+        None => {
+            let episode = fresh(id());
+            (Some(episode), vec![Change::Opened(episode)])
+        }
+        Some(episode) if verdict.severity() == Severity::Well => (None, vec![Change::Closed(episode)]),
+        Some(episode) if verdict.severity() > episode.verdict.severity() => {
+            let graver = fresh(id());
+            (Some(graver), vec![Change::Closed(episode), Change::Opened(graver)])
+        }
+        Some(mut episode) => {
+            episode.verdict = verdict;
+            if now < episode.next_reminder {
+                return (Some(episode), Vec::new());
+            }
+            episode.distance = episode.distance.saturating_mul(2);
+            episode.next_reminder = now.saturating_add(episode.distance);
+            (Some(episode), vec![Change::Reminder(episode)])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    /// The changes of a verdict a second.
+    fn told(verdicts: &[Verdict]) -> Vec<(usize, &'static str)> {
+        let (mut open, mut ids, mut told) = (None, 0, Vec::new());
+        for (second, verdict) in verdicts.iter().enumerate() {
+            let (next, changes) = follow(open, *verdict, second as u64 * S, Duration::from_secs(60), || {
+                ids += 1;
+                ids
+            });
+            open = next;
+            told.extend(changes.iter().map(|change| {
+                let name = match change {
+                    Change::Opened(_) => "opened",
+                    Change::Reminder(_) => "reminder",
+                    Change::Closed(_) => "closed",
+                };
+                (second, name)
+            }));
+        }
+        told
+    }
+
+    #[test]
+    fn an_episode_is_told_once_reminded_at_doubling_distances_and_closed() {
+        let mut verdicts = vec![Verdict::Stalled; 500];
+        verdicts.push(Verdict::Ok);
+        assert_eq!(told(&verdicts), [(0, "opened"), (60, "reminder"), (180, "reminder"), (420, "reminder"), (500, "closed")]);
+    }
+
+    #[test]
+    fn a_worker_that_recovers_and_hangs_again_is_told_of_again() {
+        assert_eq!(told(&[Verdict::Silent, Verdict::Ok, Verdict::Silent]), [(0, "opened"), (1, "closed"), (2, "opened")]);
+    }
+
+    #[test]
+    fn another_verdict_of_the_same_weight_goes_on_and_a_graver_one_opens_anew() {
+        assert_eq!(told(&[Verdict::Stalled, Verdict::Silent]), [(0, "opened")]);
+        assert_eq!(told(&[Verdict::Stopped, Verdict::Silent]), [(0, "opened"), (1, "closed"), (1, "opened")]);
+    }
+
+    #[test]
+    fn a_worker_that_is_well_is_not_told_of() {
+        assert_eq!(told(&[Verdict::Ok, Verdict::Idle, Verdict::Ok]), []);
+    }
+}

@@ -1,0 +1,72 @@
+//! From an observation to an event.
+
+use crate::judge::{Judgement, Verdict};
+use crate::layout::phase::Phase;
+use crate::observe::Observation;
+use crate::tell::text::{age, escaped};
+use crate::tell::{Event, EventKind};
+use std::time::SystemTime;
+
+fn seconds(ns: u64) -> f64 {
+    // Milliseconds are what a poll can tell.
+    (ns as f64 / 1e6).round() / 1e3
+}
+
+/// The phase's name; a user phase's as it was registered, escaped.
+pub(super) fn phase_name(o: &Observation) -> String {
+    match (o.phase.row(), &o.user_phase) {
+        (Some(row), _) => row.name.into(),
+        (None, Some(user)) => escaped(&user.name),
+        (None, None) => match o.phase {
+            Phase::User(index) => format!("user phase {index}"),
+            other => format!("phase {}", other.id()),
+        },
+    }
+}
+
+/// The open job's id; `#n` where it has none or none was read yet.
+pub(super) fn job_name(o: &Observation) -> Option<String> {
+    let number = o.job?;
+    let id = o.info.as_ref().map(|info| info.job_id.as_str()).unwrap_or_default();
+    Some(if id.is_empty() { format!("#{number}") } else { escaped(id) })
+}
+
+fn named(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| escaped(text))
+}
+
+/// An event about a slot, with what proves it.
+pub(super) fn event(kind: EventKind, segment: &str, time: SystemTime, o: &Observation, verdict: Verdict) -> Event {
+    let info = o.info.as_deref();
+    Event {
+        slot: Some(o.index),
+        generation: Some(o.owner.generation()),
+        pid: Some(o.owner.pid()),
+        worker: info.and_then(|info| named(&info.name)),
+        verdict: Some(verdict),
+        phase: Some(phase_name(o)),
+        heartbeat_age_s: Some(seconds(o.ages.heartbeat.real)),
+        progress_age_s: o.ages.progress.map(|age| seconds(age.real)),
+        done: o.done,
+        total: o.total,
+        job: job_name(o),
+        model: info.and_then(|info| named(&info.model)),
+        detail: info.and_then(|info| named(&info.detail)),
+        ..Event::new(kind, segment, time)
+    }
+}
+
+/// What expired, for the detail of an event: `phase budget 80.0s spent, 81.2s`.
+pub(super) fn spent(judgement: &Judgement) -> Option<String> {
+    let spent = judgement.spent?;
+    let (clock, budget, age) = (spent.clock, age(seconds(spent.budget)), age(seconds(spent.age)));
+    Some(format!("{clock} budget of {budget} spent after {age}"))
+}
+
+/// Adds to what an event already says.
+pub(super) fn add_detail(event: &mut Event, more: String) {
+    event.detail = Some(match event.detail.take() {
+        Some(detail) => format!("{detail}; {more}"),
+        None => more,
+    });
+}

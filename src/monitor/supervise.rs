@@ -1,0 +1,2 @@
+//! x
+pub struct Fleet; pub struct FleetEnd; pub struct ReplicaEnd; pub struct Restart;

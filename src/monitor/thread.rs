@@ -1,0 +1,193 @@
+//! The monitor as a thread in a host program: polls, tells, and hands what it wants done to a supervisor if there is one.
+
+use super::scan::{Poll, Scanner};
+use super::supervise::{Fleet, FleetEnd, Running};
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::os::wake::{Bell, wait_readable};
+use crate::policy::Policy;
+use crate::segment::Segment;
+use crate::tell::{Event, EventKind, LogSink, Sink, Teller, Told};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What a monitor is to do. `Monitor::builder(segment).policy(policy).on_event(|event| …).spawn()?`
+pub struct Builder {
+    segment: Arc<Segment>,
+    policy: Policy,
+    sinks: Vec<Box<dyn Sink>>,
+    log: bool,
+    fleet: Option<Fleet>,
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("segment", &self.segment).field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// A running monitor. Dropping it stops its threads, tells what is queued, and leaves no thread and no descriptor behind.
+#[derive(Debug)]
+pub struct Monitor {
+    shared: Arc<Shared>,
+    scan: Option<JoinHandle<()>>,
+    supervisor: Option<Running>,
+    // Last: the other threads' handles on it are gone when it is dropped.
+    teller: Teller,
+}
+
+#[derive(Debug)]
+struct Shared {
+    bell: Bell,
+    stop: AtomicBool,
+    lost: AtomicBool,
+}
+
+impl Monitor {
+    /// A monitor of `segment`, with the default policy until told otherwise.
+    pub fn builder(segment: Arc<Segment>) -> Builder {
+        Builder { segment, policy: Policy::default(), sinks: Vec::new(), log: true, fleet: None }
+    }
+
+    /// Whether the segment was lost: nothing is watched any more.
+    pub fn is_lost(&self) -> bool {
+        self.shared.lost.load(Relaxed)
+    }
+
+    /// Events that the sinks were too slow for.
+    pub fn events_lost(&self) -> u64 {
+        self.teller.told().dropped()
+    }
+
+    /// Waits until every replica of the fleet has ended. Returns at once where there is no fleet.
+    pub fn wait(&mut self) -> FleetEnd {
+        self.supervisor.as_mut().map(Running::wait).unwrap_or_default()
+    }
+
+    /// A handle that ends the fleet from any thread: SIGTERM, grace, SIGKILL. A second call does not wait for the grace.
+    pub fn fleet_stopper(&self) -> Option<super::supervise::Stopper> {
+        self.supervisor.as_ref().map(Running::stopper)
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        // The supervisor first: its workers end, or are left as its own stop says, while they are still watched.
+        self.supervisor = None;
+        self.shared.stop.store(true, Relaxed);
+        self.shared.bell.ring();
+        if let Some(scan) = self.scan.take() {
+            let _ = scan.join();
+        }
+    }
+}
+
+impl Builder {
+    /// With this policy; it should be validated.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Calls `callback` for each event, on the telling thread. May be slow; a callback that panics is left out from then on.
+    #[must_use]
+    pub fn on_event(self, callback: impl FnMut(&Event) + Send + 'static) -> Self {
+        self.sink(Box::new(callback))
+    }
+
+    /// The same for a sink.
+    #[must_use]
+    pub fn sink(mut self, sink: Box<dyn Sink>) -> Self {
+        self.sinks.push(sink);
+        self
+    }
+
+    /// Without log lines through `tracing`.
+    #[must_use]
+    pub fn without_log(mut self) -> Self {
+        self.log = false;
+        self
+    }
+
+    /// Spawns, watches and replaces these workers; without a fleet the monitor observes and says what it would do.
+    #[must_use]
+    pub fn fleet(mut self, fleet: Fleet) -> Self {
+        self.fleet = Some(fleet);
+        self
+    }
+
+    /// Starts. Another live monitor of the segment is an error of kind `Held`.
+    pub fn spawn(mut self) -> Result<Monitor> {
+        let what = format!("cannot monitor segment '{}'", self.segment.path().display());
+        let failed = |e: std::io::Error| Error::io(&what, &e);
+        let mut scanner = Scanner::new(Arc::clone(&self.segment), self.policy.clone())?;
+        if self.log {
+            self.sinks.insert(0, Box::new(LogSink));
+        }
+        let teller = Teller::spawn(self.sinks).map_err(failed)?;
+        let shared =
+            Arc::new(Shared { bell: Bell::new().map_err(failed)?, stop: AtomicBool::new(false), lost: AtomicBool::new(false) });
+        let supervisor = match self.fleet {
+            Some(fleet) => {
+                scanner.leave_the_dead();
+                Some(fleet.start(Arc::clone(&self.segment), self.policy.clone(), teller.told())?)
+            }
+            None => None,
+        };
+        let asker = supervisor.as_ref().map(Running::asker);
+        let (theirs, told) = (Arc::clone(&shared), teller.told());
+        let scan = std::thread::Builder::new()
+            .name("hangwatch-scan".into())
+            .spawn(move || {
+                let hand_over = |poll: &Poll| match &asker {
+                    Some(asker) => asker.ask(poll),
+                    None => say_what_would_be_done(poll, &told),
+                };
+                scan_until_stopped(&mut scanner, &theirs, &told, hand_over);
+            })
+            .map_err(failed)?;
+        Ok(Monitor { shared, scan: Some(scan), supervisor, teller })
+    }
+}
+
+fn say_what_would_be_done(poll: &Poll, told: &Told) {
+    // Told right after the opening, whose event says all the rest.
+    for event in poll.events.iter().filter(|event| event.event == EventKind::Opened && event.slot.is_some()) {
+        let opened = poll.judged.iter().find(|judged| Some(judged.observation.index) == event.slot && judged.opened_acting);
+        if opened.is_some_and(|judged| !judged.judgement.verdict.is_death()) {
+            let detail = "this monitor observes only; 'hangwatch run' replaces the workers that it spawns";
+            told.tell(Event { event: EventKind::WouldAct, ..event.clone() }.with_detail(detail));
+        }
+    }
+}
+
+fn scan_until_stopped(scanner: &mut Scanner, shared: &Shared, told: &Told, hand_over: impl Fn(&Poll)) {
+    let interval = u64::try_from(scanner.policy().poll_interval.as_nanos()).unwrap_or(u64::MAX);
+    let mut due = clock::monotonic_ns();
+    while !shared.stop.load(Relaxed) {
+        let now = clock::monotonic_ns();
+        if now < due {
+            wait_readable(&[shared.bell.as_fd()], Some(Duration::from_nanos(due - now)));
+            shared.bell.silence();
+            continue;
+        }
+        let poll = scanner.poll(now);
+        for event in &poll.events {
+            told.tell(event.clone());
+        }
+        hand_over(&poll);
+        if poll.lost {
+            shared.lost.store(true, Relaxed);
+            return;
+        }
+        // A late poll does not hurry the next one: the period starts anew.
+        due = due.saturating_add(interval).max(now);
+        if due <= now {
+            due = now.saturating_add(interval);
+        }
+    }
+}
