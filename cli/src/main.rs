@@ -1,6 +1,61 @@
-//! The hangwatch binary.
+//! The `hangwatch` binary: watches inference workers, replaces those that hang, shows what it sees.
 
-#[cfg(test)]
+mod commands;
 mod config;
+mod events;
+mod exit;
+mod logging;
 
-fn main() {}
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Tells a hung inference worker from a slow, stopped or idle one, and replaces it.
+#[derive(Debug, Parser)]
+#[command(name = "hangwatch", version, about, after_help = exit::HELP, subcommand_required = false)]
+struct Cli {
+    /// How log lines look on standard error.
+    #[arg(long, global = true, value_enum, default_value_t, env = "HANGWATCH_LOG_FORMAT")]
+    log_format: logging::Format,
+    /// Least level that is logged: error, warn, info, debug, trace, or a filter of tracing.
+    #[arg(long, global = true, default_value = "info", env = "HANGWATCH_LOG", value_name = "LEVEL")]
+    log: String,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Spawn workers, watch them, and replace those that hang or fail.
+    Run(commands::run::Args),
+    /// Watch workers that others spawn: observes, and says what it would do.
+    Watch(commands::watch::Args),
+    /// Show every worker of a segment; works with no monitor alive. The default command.
+    Status(commands::status::Args),
+    /// Show the words of a segment's header or of its slots.
+    Inspect(commands::inspect::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are no errors; a broken pipe is success.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { exit::USAGE } else { exit::WELL });
+        }
+    };
+    let done = logging::start(cli.log_format, &cli.log).and_then(|()| match &cli.command {
+        Some(Command::Run(args)) => commands::run::run(args),
+        Some(Command::Watch(args)) => commands::watch::run(args),
+        Some(Command::Status(args)) => commands::status::run(args),
+        Some(Command::Inspect(args)) => commands::inspect::run(args),
+        None => commands::status::run(&commands::status::Args::default()),
+    });
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            exit::print_error(&e);
+            ExitCode::from(exit::code_of(&e))
+        }
+    }
+}

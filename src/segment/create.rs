@@ -145,9 +145,12 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Removes the segment's name, if it still leads to this very file. Mapped processes keep what they have.
+    /// Removes the segment's name, if it still leads to this very file, and the monitor's lock file beside it. Mapped
+    /// processes keep what they have.
     pub fn unlink(&self) -> Result<()> {
-        remove_if_same(&self.path, &self.file)
+        remove_if_same(&self.path, &self.file)?;
+        let _ = fs::remove_file(file::sidecar(&self.path, "monitor"));
+        Ok(())
     }
 }
 

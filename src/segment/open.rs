@@ -28,6 +28,14 @@ impl Segment {
         Self::opened(path, false)
     }
 
+    /// The header's fixed words of any regular file of ours, and why it would be refused, if it would.
+    pub fn read_header(path: &Path) -> Result<([u64; FIXED_WORDS], Option<Refusal>)> {
+        let file = file::open_existing(path, false).map_err(|e| open_failed(path, &e))?;
+        let refused = check_file(path, &file)?.err();
+        let words = read_words(&file).map_err(|e| Error::io(what(path), &e))?;
+        Ok((words, refused))
+    }
+
     fn opened(path: &Path, write: bool) -> Result<Self> {
         match Self::try_open(path, write)? {
             Opened::Segment(segment) => Ok(*segment),
@@ -80,19 +88,22 @@ pub(super) fn check_file(path: &Path, file: &File) -> Result<std::result::Result
         return Err(Error::new(ErrorKind::Denied, what(path), why)
             .hint(format!("'chmod 600 {}' if you trust what is in it", path.display())));
     }
+    let words = match read_words(file) {
+        Ok(words) => words,
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(Err(Refusal::TooShort(m.size(), 4096))),
+        Err(e) => return Err(Error::io(what(path), &e)),
+    };
+    Ok(validate(&words, m.size(), identity::boot_id()))
+}
+
+fn read_words(file: &File) -> io::Result<[u64; FIXED_WORDS]> {
     let mut bytes = [0; FIXED_WORDS * 8];
-    if let Err(e) = file.read_exact_at(&mut bytes, 0) {
-        return match e.kind() {
-            io::ErrorKind::UnexpectedEof => Ok(Err(Refusal::TooShort(m.size(), 4096))),
-            _ => Err(Error::io(what(path), &e)),
-        };
-    }
-    let words: [u64; FIXED_WORDS] = std::array::from_fn(|i| {
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(std::array::from_fn(|i| {
         let mut word = [0; 8];
         word.copy_from_slice(&bytes[8 * i..8 * i + 8]);
         u64::from_ne_bytes(word)
-    });
-    Ok(validate(&words, m.size(), identity::boot_id()))
+    }))
 }
 
 pub(super) fn what(path: &Path) -> String {

@@ -27,12 +27,13 @@ pub struct Fleet {
     pub(super) command: Vec<OsString>,
     pub(super) replicas: u32,
     pub(super) restart: Restart,
+    pub(super) acts: bool,
 }
 
 impl Fleet {
     /// One replica of `command`, whose first word is the program. `{i}` in a word stands for the replica's number.
     pub fn new(command: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        Self { command: command.into_iter().map(Into::into).collect(), replicas: 1, restart: Restart::default() }
+        Self { command: command.into_iter().map(Into::into).collect(), replicas: 1, restart: Restart::default(), acts: true }
     }
 
     /// This many replicas.
@@ -45,6 +46,12 @@ impl Fleet {
     #[must_use]
     pub fn restart(self, restart: Restart) -> Self {
         Self { restart, ..self }
+    }
+
+    /// Spawned and respawned, but never signalled because they hang: it is said what would be done.
+    #[must_use]
+    pub fn observe(self) -> Self {
+        Self { acts: false, ..self }
     }
 
     /// The command of replica `i`.

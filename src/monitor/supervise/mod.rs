@@ -9,5 +9,5 @@ mod slots;
 mod thread;
 
 pub use fleet::{Fleet, FleetEnd, ReplicaEnd, Restart};
+pub(super) use thread::Running;
 pub use thread::Stopper;
-pub(super) use thread::{Asker, Running};

@@ -39,6 +39,8 @@ enum State {
 struct Before {
     pid: Option<u32>,
     jobs: Vec<String>,
+    /// What it was judged to be, if that is why it went.
+    hung: Option<Box<Judged>>,
 }
 
 #[derive(Debug)]
@@ -118,6 +120,14 @@ impl Replica {
         Event { slot: Some(self.reserved.index), pid: self.child().map(Child::pid), ..Event::new(kind, segment, clock::wall()) }
     }
 
+    /// The same with all that was judged, where it was.
+    fn event_about(&self, judged: Option<&Judged>, kind: EventKind, world: &World<'_>) -> Event {
+        let Some(judged) = judged else { return self.event(kind, world) };
+        let segment = world.slots.segment.path().display().to_string();
+        let event = report::event(kind, &segment, clock::wall(), &judged.observation, judged.judgement.verdict);
+        Event { episode: judged.episode, detail: None, ..event }
+    }
+
     /// A scan found it hung.
     pub(super) fn hung(&mut self, judged: &Judged, now: u64, world: &World<'_>) {
         let State::Up { ladder, hung, .. } = &mut self.state else { return };
@@ -169,15 +179,7 @@ impl Replica {
                 (EventKind::Quarantined, Ok(()), text)
             }
         };
-        let mut event = match hung {
-            Some(judged) => {
-                let segment = world.slots.segment.path().display().to_string();
-                let mut event = report::event(kind, &segment, clock::wall(), &judged.observation, judged.judgement.verdict);
-                (event.episode, event.detail) = (judged.episode, None);
-                event
-            }
-            None => self.event(kind, world),
-        };
+        let mut event = self.event_about(hung.as_deref(), kind, world);
         let text = if world.stopping && kind == EventKind::Action { format!("stopping: {text}") } else { text };
         report::add_detail(&mut event, text);
         if let Err(e) = result {
@@ -257,7 +259,14 @@ impl Replica {
             [one] => detail += &format!(", job {one} lost"),
             many => detail += &format!(", jobs {} lost", many.join(", ")),
         }
-        let event = Event { generation: Some(generation), job: lost.first().cloned(), ..self.event(EventKind::Replaced, world) };
+        let hung = self.before.hung.take();
+        let event = Event {
+            slot: Some(self.reserved.index),
+            generation: Some(generation),
+            pid: Some(pid),
+            job: lost.first().cloned(),
+            ..self.event_about(hung.as_deref(), EventKind::Replaced, world)
+        };
         world.told.tell(event.with_detail(detail));
     }
 
@@ -271,7 +280,8 @@ impl Replica {
         for (index, _) in tree {
             world.slots.free_if_dead(index);
         }
-        self.before = Before { pid: Some(pid), jobs };
+        self.before = Before { pid: Some(pid), jobs, hung };
+        let was_hung = self.before.hung.is_some();
         let end = match exit {
             Exit::Code(code) => ReplicaEnd::Code(code),
             Exit::Signal(signal) => ReplicaEnd::Signal(signal),
@@ -280,19 +290,20 @@ impl Replica {
             _ if world.stopping => false,
             Restart::Never => false,
             Restart::Always => true,
-            Restart::OnFailure => hung.is_some() || exit != Exit::Code(0),
+            Restart::OnFailure => was_hung || exit != Exit::Code(0),
         };
         if !again {
             world.slots.unreserve(self.reserved);
             let end = if world.stopping { ReplicaEnd::Stopped } else { end };
-            self.state = State::Ended(if hung.is_some() && !world.stopping { ReplicaEnd::Killed } else { end });
+            self.state = State::Ended(if was_hung && !world.stopping { ReplicaEnd::Killed } else { end });
             return;
         }
         match self.budget.restart(world.policy, jitter()) {
             Some(pause) => self.state = State::Waiting { until: now.saturating_add(ns(pause)), asked_since: None },
             None => {
                 let detail = format!("{} restarts without sustained progress, the last time {exit}", self.budget.used());
-                world.told.tell(self.event(EventKind::GaveUp, world).with_detail(detail));
+                let hung = self.before.hung.take();
+                world.told.tell(self.event_about(hung.as_deref(), EventKind::GaveUp, world).with_detail(detail));
                 world.slots.unreserve(self.reserved);
                 self.state = State::Ended(ReplicaEnd::GaveUp);
             }

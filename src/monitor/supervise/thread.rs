@@ -100,7 +100,17 @@ impl Running {
         }
         let (queue, asks) = sync_channel(QUEUE);
         let told_would = vec![0; slots.segment.len() as usize];
-        let supervisor = Supervisor { replicas, slots, policy, told, asks, stopper: stopper.clone(), stopped: 0, told_would };
+        let supervisor = Supervisor {
+            replicas,
+            slots,
+            policy,
+            told,
+            asks,
+            stopper: stopper.clone(),
+            stopped: 0,
+            told_would,
+            acts: fleet.acts,
+        };
         let thread = std::thread::Builder::new().name("hangwatch-act".into()).spawn(move || supervisor.run()).map_err(failed)?;
         Ok(Self { queue, stopper, thread: Some(thread), end: FleetEnd::default() })
     }
@@ -138,6 +148,7 @@ struct Supervisor {
     stopped: u32,
     /// A slot's last episode, of a worker that is not ours, of which it was said what would be done.
     told_would: Vec<u64>,
+    acts: bool,
 }
 
 impl Supervisor {
@@ -170,7 +181,7 @@ impl Supervisor {
         let now = clock::monotonic_ns();
         let asked = self.stopper.asked.load(Relaxed);
         let asks: Vec<Ask> = self.asks.try_iter().collect();
-        let Self { replicas, slots, policy, told, told_would, .. } = self;
+        let Self { replicas, slots, policy, told, told_would, acts, .. } = self;
         let world = World { slots, policy, told, stopping: asked > 0 };
         if asked > self.stopped {
             replicas.iter_mut().for_each(|replica| replica.stop(now, asked > 1, &world));
@@ -185,8 +196,12 @@ impl Supervisor {
                     match replicas.iter_mut().find(|replica| replica.owns(index, owner, slots)) {
                         // A judgement of a former owner is about nobody who is here now.
                         Some(replica) if slots.segment.slot(index).is_some_and(|slot| slot.peek_owner() == owner) => {
-                            if !judged.judgement.verdict.is_death() {
+                            if judged.judgement.verdict.is_death() {
+                                // Its exit is ours to see, through its pidfd.
+                            } else if *acts {
                                 replica.hung(&judged, now, &world);
+                            } else {
+                                would_act(&judged, &world, told_would, "this run observes only");
                             }
                         }
                         Some(_) => {}
@@ -211,22 +226,28 @@ impl Supervisor {
 /// A worker that others spawned: the dead give their slot back, of the living it is said what would be done.
 fn not_ours(judged: &Judged, world: &World<'_>, told_would: &mut [u64]) {
     let (o, verdict) = (&judged.observation, judged.judgement.verdict);
-    let segment = world.slots.segment.path().display().to_string();
-    let tell = |kind, detail: &str| {
-        let mut event = report::event(kind, &segment, clock::wall(), o, verdict);
-        (event.episode, event.detail) = (judged.episode, Some(detail.into()));
-        world.told.tell(event);
-    };
     if verdict.is_death() {
         if world.slots.free_if_dead(o.index) && o.job.is_some() {
-            tell(EventKind::LostJob, "its process ended with the job open");
+            tell(EventKind::LostJob, judged, world, "its process ended with the job open");
         }
         return;
     }
-    let Some(told) = told_would.get_mut(o.index as usize) else { return };
+    would_act(judged, world, told_would, "it is no child of this monitor, which acts on its own children only");
+}
+
+/// Says once an episode what would be done, and why it is not.
+fn would_act(judged: &Judged, world: &World<'_>, told_would: &mut [u64], why: &str) {
+    let Some(told) = told_would.get_mut(judged.observation.index as usize) else { return };
     let episode = judged.episode.unwrap_or(0);
     if *told != episode {
         *told = episode;
-        tell(EventKind::WouldAct, "it is no child of this monitor, which acts on its own children only");
+        tell(EventKind::WouldAct, judged, world, why);
     }
+}
+
+fn tell(kind: EventKind, judged: &Judged, world: &World<'_>, detail: &str) {
+    let segment = world.slots.segment.path().display().to_string();
+    let mut event = report::event(kind, &segment, clock::wall(), &judged.observation, judged.judgement.verdict);
+    (event.episode, event.detail) = (judged.episode, Some(detail.into()));
+    world.told.tell(event);
 }

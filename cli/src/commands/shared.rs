@@ -1,0 +1,115 @@
+//! What commands share: flags of a monitor, finding a segment, signals.
+
+use crate::config::{self, Loaded};
+use hangwatch::policy::Value;
+use hangwatch::segment::{Geometry, Segment, path};
+use hangwatch::{Error, ErrorKind, Result};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a monitor may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mode {
+    /// Never signals; says what it would do.
+    Observe,
+    /// Ends and replaces workers.
+    Act,
+}
+
+/// Flags of `run` and `watch`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct MonitorArgs {
+    /// The segment: a name, or a path with a slash. It is made if it is absent.
+    #[arg(long, env = "HANGWATCH_SEGMENT", default_value = path::DEFAULT_NAME, value_name = "NAME|PATH")]
+    pub(crate) segment: String,
+    /// Slots of the segment, if this command makes it.
+    #[arg(long, default_value_t = Geometry::default().slots, value_name = "N")]
+    pub(crate) slots: u32,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    /// Pause between two polls.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration::argument)]
+    pub(crate) poll: Option<Duration>,
+    /// From SIGTERM to SIGKILL.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration::argument)]
+    pub(crate) grace: Option<Duration>,
+    /// Append events to this file as JSON Lines; '-' is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<String>,
+}
+
+/// Flags that say where the policy comes from.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct PolicyArgs {
+    /// Configuration: YAML with 'hangwatch: 1' at the top, or AI Horde's bridgeData.yaml as it is.
+    #[arg(long, env = "HANGWATCH_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Inference: how long no sign of life, and how long no progress, may last. Sets both clocks.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration::argument)]
+    pub(crate) inference_step_timeout: Option<Duration>,
+}
+
+impl PolicyArgs {
+    /// The policy of all layers; what is odd in them is logged.
+    pub(crate) fn load(&self, more: &[(&'static str, Value, &str)]) -> Result<Loaded> {
+        let mut flags: Vec<(&'static str, Value, &str)> = Vec::new();
+        if let Some(timeout) = self.inference_step_timeout {
+            flags.push(("inference_step_timeout", Value::Duration(timeout), "--inference-step-timeout"));
+        }
+        flags.extend_from_slice(more);
+        let loaded = config::load(self.config.as_deref(), config::env::of_process(), &flags)?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(loaded)
+    }
+}
+
+impl MonitorArgs {
+    pub(crate) fn load(&self, more: &[(&'static str, Value, &str)]) -> Result<Loaded> {
+        let mut flags = Vec::new();
+        if let Some(poll) = self.poll {
+            flags.push(("poll_interval", Value::Duration(poll), "--poll"));
+        }
+        if let Some(grace) = self.grace {
+            flags.push(("grace", Value::Duration(grace), "--grace"));
+        }
+        flags.extend_from_slice(more);
+        self.policy.load(&flags)
+    }
+
+    pub(crate) fn open(&self) -> Result<Arc<Segment>> {
+        let path = path::resolve(&self.segment)?;
+        Segment::open_or_create(&path, Geometry { slots: self.slots, ..Geometry::default() }).map(Arc::new)
+    }
+}
+
+/// The segment that an observing command means: as named, else the environment's, else `default` if it exists.
+pub(crate) fn find(named: Option<&str>) -> Result<Found> {
+    let from_env = std::env::var("HANGWATCH_SEGMENT").ok().filter(|v| !v.is_empty());
+    if let Some(name) = named.map(str::to_owned).or(from_env) {
+        return Segment::open_read_only(&path::resolve(&name)?).map(|s| Found::Segment(Arc::new(s)));
+    }
+    match Segment::open_read_only(&path::resolve(path::DEFAULT_NAME)?) {
+        Ok(segment) => Ok(Found::Segment(Arc::new(segment))),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Found::Others(path::list(&path::directory()))),
+        Err(e) => Err(e),
+    }
+}
+
+/// See [`find`].
+pub(crate) enum Found {
+    Segment(Arc<Segment>),
+    /// There is no `default`; these exist.
+    Others(Vec<String>),
+}
+
+/// Calls `on_signal` for each SIGTERM and SIGINT, on a thread of its own.
+pub(crate) fn on_stop_signal(mut on_signal: impl FnMut() + Send + 'static) -> Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let failed = |e: std::io::Error| Error::io("cannot handle signals", &e);
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
+    let thread = std::thread::Builder::new().name("hangwatch-signals".into());
+    thread.spawn(move || signals.forever().for_each(|_| on_signal())).map(drop).map_err(failed)
+}

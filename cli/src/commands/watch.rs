@@ -1,0 +1,43 @@
+//! `hangwatch watch`: observe workers that others spawn.
+
+use super::shared::{Mode, MonitorArgs, on_stop_signal};
+use crate::events::JsonLines;
+use crate::exit;
+use hangwatch::monitor::Monitor;
+use hangwatch::{Error, ErrorKind, Result};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    monitor: MonitorArgs,
+    /// 'observe' never signals, and says what it would do.
+    #[arg(long, value_enum, default_value_t = Mode::Observe)]
+    mode: Mode,
+}
+
+pub(crate) fn run(args: &Args) -> Result<u8> {
+    if args.mode == Mode::Act {
+        let why = "the identity of workers that others spawned cannot be proven";
+        return Err(Error::new(ErrorKind::Usage, "cannot watch with --mode act", why)
+            .hint("let hangwatch spawn them with 'hangwatch run -- COMMAND', which replaces what hangs")
+            .hint("or watch with --mode observe, which says what it would do"));
+    }
+    let loaded = args.monitor.load(&[])?;
+    let segment = args.monitor.open()?;
+    let mut builder = Monitor::builder(segment).policy(loaded.policy);
+    if let Some(events) = &args.monitor.events {
+        builder = builder.sink(Box::new(JsonLines::open(events)?));
+    }
+    let monitor = builder.spawn()?;
+    let (stop, stopped) = channel();
+    on_stop_signal(move || drop(stop.send(())))?;
+    loop {
+        match stopped.recv_timeout(Duration::from_millis(200)) {
+            Err(RecvTimeoutError::Timeout) if monitor.is_lost() => return Ok(exit::UNUSABLE),
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(exit::WELL),
+        }
+    }
+}

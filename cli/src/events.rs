@@ -1,0 +1,54 @@
+//! Events as JSON Lines: a file that is appended to, or standard output.
+
+use hangwatch::tell::{Event, SCHEMA_VERSION, Sink};
+use hangwatch::{Error, Result};
+use serde::Serialize;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+
+#[derive(Serialize)]
+struct Line<'a> {
+    schema_version: u32,
+    time: String,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+/// Writes an object a line.
+pub(crate) struct JsonLines {
+    to: Box<dyn Write + Send>,
+    name: String,
+    failing: bool,
+}
+
+impl JsonLines {
+    /// To the file `name`, or standard output for `-`.
+    pub(crate) fn open(name: &str) -> Result<Self> {
+        let to: Box<dyn Write + Send> = if name == "-" {
+            Box::new(io::stdout())
+        } else {
+            let file = OpenOptions::new().create(true).append(true).open(name);
+            Box::new(file.map_err(|e| Error::io(format!("cannot write events to '{name}'"), &e))?)
+        };
+        Ok(Self { to, name: name.into(), failing: false })
+    }
+}
+
+impl Sink for JsonLines {
+    fn tell(&mut self, event: &Event) {
+        let time = humantime::format_rfc3339_millis(event.time).to_string();
+        let Ok(mut line) = serde_json::to_vec(&Line { schema_version: SCHEMA_VERSION, time, event }) else { return };
+        line.push(b'\n');
+        // One write a line: a kill leaves whole lines.
+        match self.to.write_all(&line).and_then(|()| self.to.flush()) {
+            Ok(()) => self.failing = false,
+            Err(e) => {
+                // Said once until it works again; a reader that has gone away is none of our business.
+                if !self.failing && e.kind() != io::ErrorKind::BrokenPipe {
+                    tracing::error!("cannot write events to '{}': {e}", self.name);
+                }
+                self.failing = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Log lines on standard error.
+
+use hangwatch::{Error, ErrorKind, Result};
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// A line for people.
+    #[default]
+    Text,
+    /// An object a line.
+    Json,
+}
+
+pub(crate) fn start(format: Format, level: &str) -> Result<()> {
+    let filter = EnvFilter::try_new(level).map_err(|e| {
+        Error::new(ErrorKind::Usage, format!("cannot log at '{}'", level.escape_default()), e.to_string())
+            .hint("expected error, warn, info, debug or trace, or a filter such as 'hangwatch=debug'")
+    })?;
+    let colour =
+        std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).with_ansi(colour);
+    match format {
+        Format::Text => builder.init(),
+        Format::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
