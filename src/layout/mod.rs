@@ -38,6 +38,7 @@ pub mod word;
 
 pub use header::Header;
 pub use slot::Slot;
+pub use user_phase::UserPhase;
 
 /// Layout version: another major is refused, a higher minor only adds.
 pub const VERSION_MAJOR: u32 = 1;

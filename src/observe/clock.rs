@@ -6,6 +6,10 @@ use std::time::Duration;
 /// How many past polls the usual lateness is taken from.
 const REMEMBERED: usize = 8;
 
+/// More than a former monitor can have counted: 146 years. Its word stands in shared memory, and a clock near the end of 64
+/// bits would stop, and judge nobody ever after.
+const MAX_ELAPSED: u64 = u64::MAX / 4;
+
 /// The clock of one monitor. All in ns.
 #[derive(Debug, Clone)]
 pub struct PollClock {
@@ -30,9 +34,11 @@ pub struct Tick {
 }
 
 impl PollClock {
-    /// A clock that starts at `elapsed` (0, or where a former monitor's stopped).
+    /// A clock that starts at `elapsed` (0, or where a former monitor's stopped). Beyond `MAX_ELAPSED` it is garbage, and
+    /// the clock starts at 0.
     pub fn new(interval: Duration, elapsed: u64) -> Self {
         let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX / 4).clamp(1, u64::MAX / 4);
+        let elapsed = if elapsed > MAX_ELAPSED { 0 } else { elapsed };
         Self { interval, elapsed, last: None, recent: [interval; REMEMBERED], polls: 0 }
     }
 
@@ -41,7 +47,7 @@ impl PollClock {
         let passed = self.last.map_or(0, |last| monotonic.saturating_sub(last));
         self.last = Some(monotonic);
         let grew = passed.min(2 * self.interval);
-        self.elapsed += grew;
+        self.elapsed = self.elapsed.saturating_add(grew);
         let mut sorted = self.recent;
         sorted.sort_unstable();
         let usual = sorted[REMEMBERED / 2].max(self.interval);
@@ -89,6 +95,22 @@ mod tests {
         clock.tick(500 * MS);
         let before = clock.tick(600 * MS).now;
         assert_eq!(clock.tick(10 * MS).now, before);
+    }
+
+    #[test]
+    fn a_former_monitors_clock_goes_on_and_a_garbage_one_starts_anew() {
+        for (former, start) in [(7 * MS, 7 * MS), (u64::MAX, 0), (u64::MAX - 1, 0)] {
+            let mut clock = PollClock::new(Duration::from_millis(100), former);
+            assert_eq!(clock.tick(5).now, start);
+            assert_eq!(clock.tick(5 + 100 * MS).now, start + 100 * MS, "it must go on, or nobody is ever judged");
+        }
+    }
+
+    #[test]
+    fn a_poll_is_a_gap_only_past_twice_the_larger_of_the_interval_and_the_usual_lateness() {
+        let mut clock = clock();
+        assert!(!clock.tick(200 * MS).gap, "twice the interval is not past it");
+        assert!(clock.tick(400 * MS + 1).gap);
     }
 
     #[test]

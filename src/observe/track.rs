@@ -4,10 +4,11 @@
 //! |---|---|
 //! | another generation | all anew: it has no history |
 //! | another job | both clocks and the mark anew, the lease's sum too |
-//! | another pass of the job | progress clock and mark anew, for the first `max_passes` |
+//! | another pass of the job | progress clock and mark anew, for the first `max_passes`; a later one is a fall |
 //! | another phase | its own count; inference's mark and spent age are set aside, and come back with it |
-//! | beat changed, of this generation | heartbeat clock anew; of another generation: nothing |
+//! | beat changed | heartbeat clock anew |
 //! | progress past its mark | progress clock anew, lease over |
+//! | a beat of another generation | nothing: the words beside it may be its writer's, so the owner's last own ones stand |
 
 use super::ages::{Age, Ages, Observation};
 use super::clock::Tick;
@@ -28,6 +29,11 @@ struct Since {
 impl Since {
     fn now(now: u64) -> Self {
         Self { at: now, excused: 0 }
+    }
+
+    /// No more than has passed: at first sight of a slot the poll's interval lies before it.
+    fn excuse(&mut self, excused: u64, now: u64) {
+        self.excused = self.excused.saturating_add(excused).min(now.saturating_sub(self.at));
     }
 
     fn age(self, now: u64) -> Age {
@@ -65,6 +71,8 @@ pub struct Resume {
 #[derive(Debug, Clone)]
 pub struct Track {
     owner: Owner,
+    /// The owner's last own words.
+    words: HotWords,
     claim: Since,
     beat: Beat,
     beat_since: Since,
@@ -93,6 +101,7 @@ impl Track {
         let since = Since::now(now);
         Self {
             owner: hot.owner,
+            words: HotWords { beat: Beat::start(hot.owner.generation()), ..*hot },
             claim: since,
             beat: Beat::start(hot.owner.generation()),
             beat_since: since,
@@ -120,12 +129,16 @@ impl Track {
     /// Lets ages go on that a former monitor had counted, where its words still fit the slot's. A lease starts anew, and its
     /// ages with it: what of it was spent is not known.
     pub fn resume(&mut self, hot: &HotWords, former: Resume, now: u64) {
-        if hot.lease.ms() != 0 || former.beat != hot.beat || former.beat.generation() != self.owner.generation() {
+        if hot.lease.ms() != 0 || hot.own_beat() != Some(former.beat) {
             return;
         }
         self.beat = hot.beat;
         let beat_at = former.beat_at.min(now);
         self.beat_since.at = beat_at;
+        // No helper speaks, so none can have spoken meanwhile. Where one does, nobody knows when it last did.
+        if self.alive == Beat::start(self.owner.generation()) {
+            self.alive_since.at = beat_at;
+        }
         self.claim.at = beat_at;
         self.phase_since.at = beat_at;
         self.job_since.at = beat_at;
@@ -149,13 +162,19 @@ impl Track {
 
     /// Takes in one poll's reading of the same owner and says what it means. `snapshot.hot` must be there.
     pub fn observe(&mut self, snapshot: &SlotSnapshot, hot: &HotWords, tick: Tick, policy: &Policy) -> Observation {
+        if hot.own_beat().is_some() {
+            self.words = *hot;
+        }
+        let own = self.words;
         self.excuse(snapshot.process, tick);
-        self.take_epoch(hot, tick.now, policy);
-        self.take_phase(hot, tick.now);
-        self.take_lease(hot, policy);
-        self.take_beats(hot, tick.now);
-        self.take_progress(hot, tick.now);
-        self.observation(snapshot, hot, tick.now)
+        self.take_epoch(&own, tick.now, policy);
+        self.take_phase(&own, tick.now);
+        self.take_beats(own.beat, hot.alive, tick.now);
+        self.take_progress(&own, tick.now);
+        // After progress: of an advance and a new lease seen together, the advance is taken to have come first. A step
+        // and then `extend` is what workers do, and the other order costs a delay, never a false alarm.
+        self.take_lease(&own, policy);
+        self.observation(snapshot, &own, tick.now)
     }
 
     /// A process that is stopped, and one under a lease, spends no budget. A job's deadline knows no lease.
@@ -167,9 +186,9 @@ impl Track {
         for since in
             [&mut self.claim, &mut self.beat_since, &mut self.alive_since, &mut self.phase_since, &mut self.progress_since]
         {
-            since.excused += excused;
+            since.excuse(excused, tick.now);
         }
-        self.job_since.excused += stopped;
+        self.job_since.excuse(stopped, tick.now);
     }
 
     fn take_epoch(&mut self, hot: &HotWords, now: u64, policy: &Policy) {
@@ -183,6 +202,8 @@ impl Track {
             if new_job || u64::from(hot.epoch.pass()) <= policy.max_passes {
                 self.set_aside = None;
                 self.restart_count(hot, now);
+            } else {
+                self.note_fall(hot.epoch);
             }
         }
         self.epoch = hot.epoch;
@@ -192,6 +213,11 @@ impl Track {
         self.mark = None;
         self.falls_at_mark = hot.epoch.falls();
         self.progress_since = Since::now(now);
+    }
+
+    /// Notes a fall that the word's own count does not show.
+    fn note_fall(&mut self, epoch: Epoch) {
+        self.falls_at_mark = epoch.falls().wrapping_sub(1);
     }
 
     fn take_phase(&mut self, hot: &HotWords, now: u64) {
@@ -214,7 +240,12 @@ impl Track {
             _ if same_job && was == Phase::Inference && is == Phase::Inference => {}
             Some(aside) if hot.phase.job_open() && is == Phase::Inference => {
                 self.mark = aside.mark;
-                self.falls_at_mark = hot.epoch.falls().wrapping_sub(aside.fell.into());
+                self.falls_at_mark = hot.epoch.falls();
+                // It may have fallen again before this poll saw it back: then it stands below its mark.
+                let below = hot.progress != NO_PROGRESS && aside.mark.is_some_and(|mark| hot.progress < mark);
+                if aside.fell || below {
+                    self.note_fall(hot.epoch);
+                }
                 self.progress_since =
                     Since { at: now.saturating_sub(aside.spent.real), excused: aside.spent.real - aside.spent.judged };
                 self.set_aside = None;
@@ -223,6 +254,12 @@ impl Track {
         }
         self.phase = hot.phase;
         self.phase_since = Since::now(now);
+        self.end_lease();
+    }
+
+    /// What of a lease was not used does not count towards the sum.
+    fn end_lease(&mut self) {
+        self.lease_sum = self.lease_sum.saturating_sub(self.lease_left);
         self.lease_left = 0;
     }
 
@@ -234,20 +271,18 @@ impl Track {
         self.lease_seq = hot.lease.seq();
         let asked = hot.lease.ms().saturating_mul(1_000_000);
         let ns = |d: std::time::Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
-        let unspent = self.lease_left;
-        self.lease_sum -= unspent.min(self.lease_sum);
+        self.end_lease();
         self.lease_left = asked.min(ns(policy.max_lease)).min(ns(policy.max_lease_sum).saturating_sub(self.lease_sum));
         self.lease_sum += self.lease_left;
     }
 
-    fn take_beats(&mut self, hot: &HotWords, now: u64) {
-        let ours = |beat: Beat| beat.generation() == hot.owner.generation();
-        if hot.beat != self.beat && ours(hot.beat) {
-            self.beat = hot.beat;
+    fn take_beats(&mut self, beat: Beat, alive: Beat, now: u64) {
+        if beat != self.beat {
+            self.beat = beat;
             self.beat_since = Since::now(now);
         }
-        if hot.alive != self.alive && ours(hot.alive) {
-            self.alive = hot.alive;
+        if alive != self.alive && alive.generation() == self.owner.generation() {
+            self.alive = alive;
             self.alive_since = Since::now(now);
         }
     }
@@ -272,7 +307,7 @@ impl Track {
         let reports = hot.total != TOTAL_NONE || self.mark.is_some();
         Observation {
             index: snapshot.index,
-            owner: hot.owner,
+            owner: self.owner,
             phase: Phase::from_id(hot.phase.id()),
             user_phase: snapshot.user_phase.clone(),
             job: hot.phase.job_open().then_some(hot.epoch.job()),

@@ -28,10 +28,7 @@ pub(in crate::judge) fn clocks(o: &Observation, policy: &Policy) -> impl Iterato
     let budget =
         policy.phase_budget(o.phase, batch, o.user_phase.as_ref()).filter(|_| o.phase != Phase::Inference && o.ever_beat);
     let phase = budget.map(|budget| spent("phase", sign_age(o), budget));
-    let whole = budget.map(|budget| {
-        let longest = Duration::try_from_secs_f64(budget.as_secs_f64() * policy.max_phase_factor).unwrap_or(Duration::MAX);
-        spent("max_phase", o.ages.phase, longest)
-    });
+    let whole = budget.map(|budget| spent("max_phase", o.ages.phase, policy.phase_limit(budget)));
     let deadline_ns = o.info.as_ref().map_or(0, |info| info.deadline_ns);
     let deadline = o.ages.job.filter(|_| deadline_ns > 0).map(|age| spent("deadline", age, Duration::from_nanos(deadline_ns)));
     [phase, whole, deadline].into_iter().flatten()

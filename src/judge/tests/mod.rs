@@ -1,0 +1,11 @@
+//! Judgement without a clock, a process or a mapping: the real writer on a slot of the heap, and time as an argument.
+
+mod anything;
+mod budgets;
+mod history;
+mod inference;
+mod leases;
+mod origin;
+mod restart;
+mod verdicts;
+mod world;
