@@ -28,9 +28,9 @@ pub mod header;
 pub(crate) mod hot;
 pub mod info;
 pub(crate) mod latch;
-pub mod monitor;
 #[cfg(all(test, loom))]
 mod models;
+pub mod monitor;
 pub mod phase;
 pub mod slot;
 pub(crate) mod user_phase;

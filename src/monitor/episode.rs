@@ -23,7 +23,13 @@ pub(super) enum Change {
 
 /// Takes one poll's verdict. A graver one closes a warning and opens anew; other changes of the verdict go on in the same
 /// episode, so that a worker that is stalled and then silent is told of once.
-pub(super) fn follow(open: Option<Episode>, verdict: Verdict, now: u64, first: Duration, id: impl FnOnce() -> u64) -> (Option<Episode>, Vec<Change>) {
+pub(super) fn follow(
+    open: Option<Episode>,
+    verdict: Verdict,
+    now: u64,
+    first: Duration,
+    id: impl FnOnce() -> u64,
+) -> (Option<Episode>, Vec<Change>) {
     let fresh = |id: u64| {
         let distance = u64::try_from(first.as_nanos()).unwrap_or(u64::MAX).max(1);
         Episode { id, verdict, opened_at: now, next_reminder: now.saturating_add(distance), distance }

@@ -69,7 +69,13 @@ impl Probes {
     }
 
     /// What is known of the owner's process. `look`: its state is wanted too.
-    pub(super) fn process(&mut self, index: u32, owner: Owner, read_identity: impl FnOnce() -> Option<(Owner, Identity)>, look: bool) -> Process {
+    pub(super) fn process(
+        &mut self,
+        index: u32,
+        owner: Owner,
+        read_identity: impl FnOnce() -> Option<(Owner, Identity)>,
+        look: bool,
+    ) -> Process {
         let at = index as usize;
         if self.slots[at].as_ref().is_none_or(|watched| watched.owner != owner) {
             self.slots[at] = None;

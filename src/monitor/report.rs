@@ -2,7 +2,9 @@
 
 use crate::judge::{Judgement, Verdict};
 use crate::layout::phase::Phase;
+use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE, TOTAL_UNKNOWN};
 use crate::observe::Observation;
+use crate::snapshot::SlotSnapshot;
 use crate::tell::text::{age, escaped};
 use crate::tell::{Event, EventKind};
 use std::time::SystemTime;
@@ -69,4 +71,23 @@ pub(super) fn add_detail(event: &mut Event, more: String) {
         Some(detail) => format!("{detail}; {more}"),
         None => more,
     });
+}
+
+/// An event about the open job of a slot that nobody observes any more; `None` where no job is open.
+pub(super) fn open_job(kind: EventKind, segment: &str, time: SystemTime, s: &SlotSnapshot) -> Option<Event> {
+    let hot = s.hot.as_ref().filter(|hot| hot.phase.job_open())?;
+    let info = s.info.as_deref();
+    let id = info.map(|info| info.job_id.as_str()).unwrap_or_default();
+    Some(Event {
+        slot: Some(s.index),
+        generation: Some(s.owner.generation()),
+        pid: Some(s.owner.pid()),
+        worker: info.and_then(|info| named(&info.name)),
+        phase: s.phase().and_then(|phase| phase.row()).map(|row| row.name.into()),
+        done: (hot.progress != NO_PROGRESS).then_some(hot.progress),
+        total: (hot.total != TOTAL_NONE && hot.total != TOTAL_UNKNOWN).then_some(hot.total),
+        job: Some(if id.is_empty() { format!("#{}", hot.epoch.job()) } else { escaped(id) }),
+        model: info.and_then(|info| named(&info.model)),
+        ..Event::new(kind, segment, time)
+    })
 }

@@ -167,7 +167,10 @@ impl Scanner {
             return poll;
         }
         if tick.gap {
-            let text = format!("{:.1}s late", Duration::from_nanos(tick.passed.saturating_sub(ns(self.policy.poll_interval))).as_secs_f64());
+            let text = format!(
+                "{:.1}s late",
+                Duration::from_nanos(tick.passed.saturating_sub(ns(self.policy.poll_interval))).as_secs_f64()
+            );
             poll.events.push(self.event(EventKind::MonitorGap).with_detail(text));
         }
         self.probes.begin();
@@ -188,7 +191,11 @@ impl Scanner {
 
     /// Whether the slots may be touched. A change of the file's fate is told once.
     fn look_at_the_file(&mut self, poll: &mut Poll) -> bool {
-        let presence = if matches!(self.presence, Presence::Truncated | Presence::Erased) { self.presence } else { self.segment().presence() };
+        let presence = if matches!(self.presence, Presence::Truncated | Presence::Erased) {
+            self.presence
+        } else {
+            self.segment().presence()
+        };
         poll.lost = matches!(presence, Presence::Truncated | Presence::Erased);
         if presence != self.presence {
             self.presence = presence;
@@ -237,7 +244,16 @@ impl Scanner {
     }
 
     fn state(owner: Owner, now: u64) -> State {
-        State { owner, track: None, since: now, last: None, episode: None, seen: Seen::default(), half_spent: false, told_unclaimed: false }
+        State {
+            owner,
+            track: None,
+            since: now,
+            last: None,
+            episode: None,
+            seen: Seen::default(),
+            half_spent: false,
+            told_unclaimed: false,
+        }
     }
 
     fn take_reserved(&mut self, snapshot: &SlotSnapshot, tick: Tick, poll: &mut Poll) {

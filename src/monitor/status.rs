@@ -1,1 +1,236 @@
-//! x
+//! What a segment says now, to anybody who may read it: a live monitor's words first, else the workers' own stamps where the
+//! time namespace is the same, else nothing and `unknown`. Needs no monitor, writes nothing.
+
+use super::report;
+use crate::clock;
+use crate::judge::{self, Verdict};
+use crate::layout::monitor::MonitorWords;
+use crate::layout::phase::Phase;
+use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE, TOTAL_UNKNOWN};
+use crate::layout::word::Tag;
+use crate::observe::{Age, Ages, Observation};
+use crate::os::lock::Lock;
+use crate::os::{file, identity};
+use crate::policy::Policy;
+use crate::reader::Reader;
+use crate::segment::{Segment, death};
+use crate::snapshot::{Process, SlotSnapshot};
+use crate::tell::SCHEMA_VERSION;
+use crate::tell::text::escaped;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// A segment's status. Serialises to the JSON of `hangwatch status --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// Version of the JSON contract.
+    pub schema_version: u32,
+    /// Path of the segment.
+    pub segment: String,
+    /// Its monitor.
+    pub monitor: MonitorStatus,
+    /// Every slot that is anybody's.
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// The monitor.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MonitorStatus {
+    /// Whether one holds the segment's lock.
+    pub alive: bool,
+    /// Its poll interval; `None` without one.
+    pub interval_s: Option<f64>,
+    /// The latest that it sees a hang in inference, while its polls are on time.
+    pub worst_case_detection_s: Option<f64>,
+}
+
+/// A slot. Whatever is not known is `None`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names are the contract's; Observation documents each")]
+pub struct WorkerStatus {
+    pub slot: u32,
+    pub name: Option<String>,
+    pub lane: Option<String>,
+    pub pid: Option<u32>,
+    pub phase: Option<String>,
+    pub verdict: &'static str,
+    pub heartbeat_age_s: Option<f64>,
+    pub progress_age_s: Option<f64>,
+    pub done: Option<u64>,
+    pub total: Option<u64>,
+    pub percent: Option<f64>,
+    pub job: Option<String>,
+    pub model: Option<String>,
+    pub restarts: u64,
+    pub lease_s: Option<f64>,
+}
+
+impl WorkerStatus {
+    /// Whether an acting verdict stands.
+    pub fn is_acting(&self) -> bool {
+        Verdict::ALL.iter().any(|v| v.name() == self.verdict && v.severity() == judge::Severity::Acting)
+    }
+}
+
+fn seconds(ns: u64) -> f64 {
+    (ns as f64 / 1e6).round() / 1e3
+}
+
+/// The live monitor's words; `None` where none is alive.
+fn live_monitor(segment: &Segment) -> Option<MonitorWords> {
+    Lock::holder(&file::sidecar(segment.path(), "monitor"))?;
+    let words = segment.header().peek_monitor();
+    (words.interval_ns != 0).then_some(words)
+}
+
+struct Look {
+    monitor: Option<MonitorWords>,
+    now: u64,
+    pid_namespace: u64,
+    time_namespace: u64,
+}
+
+/// Reads the status. `policy` is for judging by stamps where no monitor is alive.
+pub fn read(segment: &Arc<Segment>, policy: &Policy) -> Status {
+    let look = Look {
+        monitor: live_monitor(segment),
+        now: clock::monotonic_ns(),
+        pid_namespace: identity::pid_namespace(),
+        time_namespace: identity::time_namespace(),
+    };
+    let snapshots = Reader::new(Arc::clone(segment)).read_taken();
+    Status {
+        schema_version: SCHEMA_VERSION,
+        segment: segment.path().display().to_string(),
+        monitor: MonitorStatus {
+            alive: look.monitor.is_some(),
+            interval_s: look.monitor.map(|words| seconds(words.interval_ns)),
+            worst_case_detection_s: look.monitor.map(|words| seconds(words.worst_case_detection_ns)),
+        },
+        workers: snapshots.iter().map(|snapshot| worker(segment, snapshot, &look, policy)).collect(),
+    }
+}
+
+/// Ages and verdict of one slot, from whichever source there is.
+#[derive(Default)]
+struct Known {
+    verdict: Option<Verdict>,
+    heartbeat: Option<u64>,
+    progress: Option<u64>,
+    lease: Option<u64>,
+}
+
+fn worker(segment: &Segment, s: &SlotSnapshot, look: &Look, policy: &Policy) -> WorkerStatus {
+    let observation = by_stamps(segment, s, look);
+    let known = match (&look.monitor, &observation) {
+        (Some(monitor), _) => by_monitor(segment, s, look, monitor, observation.as_ref()),
+        (None, Some(o)) => Known {
+            verdict: Some(judge::judge(o, policy).verdict),
+            heartbeat: Some(o.ages.heartbeat.real),
+            progress: o.ages.progress.map(|age| age.real),
+            lease: o.lease_left,
+        },
+        (None, None) => Known::default(),
+    };
+    let info = s.info.as_deref();
+    let text = |text: &str| (!text.is_empty()).then(|| escaped(text));
+    let hot = s.hot.as_ref();
+    let done = hot.map(|hot| hot.progress).filter(|done| *done != NO_PROGRESS);
+    let total = hot.map(|hot| hot.total).filter(|total| *total != TOTAL_NONE && *total != TOTAL_UNKNOWN);
+    let plain = plain_observation(s);
+    WorkerStatus {
+        slot: s.index,
+        name: info.and_then(|info| text(&info.name)),
+        lane: info.and_then(|info| text(&info.lane)),
+        pid: (s.owner.tag() != Tag::Reserved).then(|| s.owner.pid()),
+        phase: plain.as_ref().map(report::phase_name).or_else(|| Some(tag_name(s.owner.tag()).into())),
+        verdict: known.verdict.unwrap_or(Verdict::Unknown).name(),
+        heartbeat_age_s: known.heartbeat.map(seconds),
+        progress_age_s: known.progress.map(seconds),
+        done,
+        total,
+        percent: plain.as_ref().and_then(Observation::percent).map(|percent| (percent * 10.0).round() / 10.0),
+        job: plain.as_ref().and_then(report::job_name),
+        model: info.and_then(|info| text(&info.model)),
+        restarts: segment.slot(s.index).map_or(0, |slot| slot.peek_restarts()),
+        lease_s: known.lease.map(seconds),
+    }
+}
+
+fn tag_name(tag: Tag) -> &'static str {
+    match tag {
+        Tag::Reserved => "reserved",
+        Tag::Claiming => "claiming",
+        Tag::Quarantined => "quarantined",
+        Tag::Free | Tag::Live | Tag::Unknown(_) => "unknown",
+    }
+}
+
+/// What is seen of a slot without any age.
+fn plain_observation(s: &SlotSnapshot) -> Option<Observation> {
+    let hot = s.hot.as_ref()?;
+    Some(Observation {
+        index: s.index,
+        owner: s.owner,
+        phase: Phase::from_id(hot.phase.id()),
+        user_phase: s.user_phase.clone(),
+        job: hot.phase.job_open().then_some(hot.epoch.job()),
+        done: (hot.progress != NO_PROGRESS).then_some(hot.progress),
+        total: (hot.total != TOTAL_NONE && hot.total != TOTAL_UNKNOWN).then_some(hot.total),
+        ever_beat: hot.own_beat().is_some_and(|beat| beat.count() > 0),
+        fell_back: hot.epoch.falls() > 0,
+        lease_left: None,
+        ages: Ages::default(),
+        info: s.info.clone(),
+        process: Process::Unknown,
+    })
+}
+
+/// Ages by the worker's own stamps; `None` where there are none, or they are of another time namespace.
+fn by_stamps(segment: &Segment, s: &SlotSnapshot, look: &Look) -> Option<Observation> {
+    let (slot, hot) = (segment.slot(s.index)?, s.hot.as_ref()?);
+    let mut o = plain_observation(s)?;
+    if death::proven(segment, slot, look.pid_namespace).is_some() {
+        o.process = Process::Gone;
+        return Some(o);
+    }
+    let (_, identity) = slot.read_identity()?;
+    if hot.stamp_ns == 0 || identity.time_namespace != look.time_namespace as u32 {
+        return None;
+    }
+    // A stamp from the future is a worker's mistake or malice: as good as now.
+    let age = |stamp: u64| look.now.saturating_sub(stamp);
+    let left = hot.lease.ms().saturating_mul(1_000_000).saturating_sub(age(hot.stamp_ns));
+    let excused = |real: u64| Age { real, judged: if left > 0 { 0 } else { real } };
+    let beat = excused(age(hot.stamp_ns));
+    let reports = hot.total != TOTAL_NONE || o.done.is_some();
+    // Before the first advance of a count the progress stamp is the last count's: the heartbeat is all there is.
+    let progress = if o.done.is_some() && hot.progress_stamp_ns != 0 { excused(age(hot.progress_stamp_ns)) } else { beat };
+    o.lease_left = (left > 0).then_some(left);
+    o.ages = Ages { claim: beat, beat, heartbeat: beat, progress: reports.then_some(progress), phase: beat, job: None };
+    Some(o)
+}
+
+/// What a live monitor knows: its verdict, and ages by its clock.
+fn by_monitor(segment: &Segment, s: &SlotSnapshot, look: &Look, words: &MonitorWords, stamped: Option<&Observation>) -> Known {
+    let (Some(slot), Some(hot)) = (segment.slot(s.index), s.hot.as_ref()) else { return Known::default() };
+    let seen = slot.peek_seen();
+    if seen.verdict.generation() != s.owner.generation() {
+        // It attached after the last poll.
+        return Known::default();
+    }
+    let since_poll = if words.timens_ino == look.time_namespace { look.now.saturating_sub(words.stamp_ns) } else { 0 };
+    let clock = words.clock_ns.saturating_add(since_poll);
+    let reports = hot.total != TOTAL_NONE || seen.mark != NO_PROGRESS || hot.progress != NO_PROGRESS;
+    // A beat that the monitor has not seen yet is younger than its last poll.
+    let beat = if seen.beat == hot.beat { clock.saturating_sub(seen.beat_at) } else { since_poll };
+    let advanced = hot.progress != NO_PROGRESS && (seen.mark == NO_PROGRESS || hot.progress > seen.mark);
+    let progress = if advanced { since_poll } else { clock.saturating_sub(seen.progress_at) };
+    let younger = |own: u64, stamp: Option<u64>| stamp.map_or(own, |stamp| own.min(stamp));
+    Known {
+        verdict: Some(Verdict::from_bits(seen.verdict.verdict())),
+        heartbeat: Some(younger(beat, stamped.map(|o| o.ages.heartbeat.real))),
+        progress: reports.then_some(progress),
+        lease: stamped.and_then(|o| o.lease_left),
+    }
+}

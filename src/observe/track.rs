@@ -164,13 +164,9 @@ impl Track {
         self.lease_left -= leased;
         let stopped = if process == Process::Stopped { tick.grew } else { 0 };
         let excused = leased.max(stopped);
-        for since in [
-            &mut self.claim,
-            &mut self.beat_since,
-            &mut self.alive_since,
-            &mut self.phase_since,
-            &mut self.progress_since,
-        ] {
+        for since in
+            [&mut self.claim, &mut self.beat_since, &mut self.alive_since, &mut self.phase_since, &mut self.progress_since]
+        {
             since.excused += excused;
         }
         self.job_since.excused += stopped;

@@ -14,7 +14,11 @@ pub fn age(seconds: f64) -> String {
         return format!("{seconds:.1}s");
     }
     let whole = seconds as u64;
-    if whole < 3600 { format!("{}m{:02}s", whole / 60, whole % 60) } else { format!("{}h{:02}m", whole / 3600, whole % 3600 / 60) }
+    if whole < 3600 {
+        format!("{}m{:02}s", whole / 60, whole % 60)
+    } else {
+        format!("{}h{:02}m", whole / 3600, whole % 3600 / 60)
+    }
 }
 
 /// `at 42% (21/50)`, `at 21`, or nothing before the first step.

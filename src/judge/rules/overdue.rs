@@ -25,7 +25,8 @@ fn sign_age(o: &Observation) -> Age {
 pub(in crate::judge) fn clocks(o: &Observation, policy: &Policy) -> impl Iterator<Item = Spent> {
     let batch = o.info.as_ref().map_or(0, |info| info.batch);
     // Before the first beat the start budget is the only one that runs.
-    let budget = policy.phase_budget(o.phase, batch, o.user_phase.as_ref()).filter(|_| o.phase != Phase::Inference && o.ever_beat);
+    let budget =
+        policy.phase_budget(o.phase, batch, o.user_phase.as_ref()).filter(|_| o.phase != Phase::Inference && o.ever_beat);
     let phase = budget.map(|budget| spent("phase", sign_age(o), budget));
     let whole = budget.map(|budget| {
         let longest = Duration::try_from_secs_f64(budget.as_secs_f64() * policy.max_phase_factor).unwrap_or(Duration::MAX);

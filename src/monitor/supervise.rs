@@ -1,2 +1,0 @@
-//! x
-pub struct Fleet; pub struct FleetEnd; pub struct ReplicaEnd; pub struct Restart;

@@ -1,0 +1,13 @@
+//! The supervisor: one thread that spawns workers, reaps them, and replaces those that a scan finds hung.
+//!
+//! The kill unit is the spawned tree, through the pidfd that the spawn gave. The pid in a slot is for display, and to find
+//! the slots of a tree: never a reason to signal.
+
+mod fleet;
+mod replica;
+mod slots;
+mod thread;
+
+pub use fleet::{Fleet, FleetEnd, ReplicaEnd, Restart};
+pub use thread::Stopper;
+pub(super) use thread::{Asker, Running};
