@@ -84,7 +84,7 @@ impl Outcome {
     /// For people.
     pub(super) fn text(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(UTF8_FULL_CONDENSED).set_header([
+        table.load_style(UTF8_FULL_CONDENSED).set_header([
             "scenario",
             "AI Horde's\noriginal test",
             "its published\nfix",
