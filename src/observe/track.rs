@@ -8,6 +8,7 @@
 //! | another phase | its own count; inference's mark and spent age are set aside, and come back with it |
 //! | beat changed, of this generation | heartbeat clock anew; of another generation: nothing |
 //! | progress past its mark | progress clock anew, lease over |
+//! | another lease | counts from now on, after progress of the same poll |
 
 use super::ages::{Age, Ages, Observation};
 use super::clock::Tick;
@@ -152,9 +153,11 @@ impl Track {
         self.excuse(snapshot.process, tick);
         self.take_epoch(hot, tick.now, policy);
         self.take_phase(hot, tick.now);
-        self.take_lease(hot, policy);
         self.take_beats(hot, tick.now);
         self.take_progress(hot, tick.now);
+        // After progress: a worker that steps and then extends between two polls keeps its lease. Where it did so the other
+        // way round the lease is over, which a poll cannot see: rather it expires by itself than a healthy worker is accused.
+        self.take_lease(hot, policy);
         self.observation(snapshot, hot, tick.now)
     }
 
@@ -292,5 +295,42 @@ impl Track {
             info: snapshot.info.clone(),
             process: snapshot.process,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::word::{Kind, Lease, Tag};
+    use crate::observe::PollClock;
+    use std::time::Duration;
+
+    #[test]
+    fn a_lease_outlives_the_progress_that_is_first_seen_with_it_and_not_the_next() {
+        let policy = Policy { poll_interval: Duration::from_millis(100), ..Policy::default() };
+        let owner = Owner::new(1, Tag::Live, Kind::Worker, 7);
+        let mut hot = HotWords {
+            owner,
+            beat: Beat::start(1),
+            epoch: Epoch::new(1, 0, 0),
+            phase: PhaseWord::new(Phase::Inference.id(), 0, 0),
+            progress: NO_PROGRESS,
+            total: 50,
+            lease: Lease::new(0, 0),
+            alive: Beat::start(1),
+            stamp_ns: 0,
+            progress_stamp_ns: 0,
+        };
+        let mut clock = PollClock::new(policy.poll_interval, 0);
+        let mut track = Track::new(&hot, clock.tick(1).now);
+        let mut poll = |track: &mut Track, hot: &HotWords, ms: u64| {
+            let snapshot = SlotSnapshot { index: 0, owner, hot: None, info: None, user_phase: None, process: Process::Running };
+            track.observe(&snapshot, hot, clock.tick(1 + ms * 1_000_000), &policy).lease_left
+        };
+        (hot.progress, hot.lease) = (1, Lease::new(1, 5_000));
+        assert_eq!(poll(&mut track, &hot, 100), Some(5_000_000_000), "its step and its lease came between two polls");
+        assert_eq!(poll(&mut track, &hot, 200), Some(4_900_000_000), "it is spent from its first sight on");
+        hot.progress = 2;
+        assert_eq!(poll(&mut track, &hot, 300), None, "progress past the mark ends it");
     }
 }
