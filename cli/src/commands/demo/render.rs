@@ -150,7 +150,8 @@ mod tests {
     #[test]
     fn a_row_that_is_not_as_promised_is_said_and_makes_the_exit_code_1() {
         let promise = Promise { timeout: Duration::from_secs(2), poll: Duration::from_millis(100) };
-        let record = Record { first_seen: Some(0), last_seen: Some(6_000_000_000), ..Record::new(promise.timeout) };
+        let mut record = Record::new(promise.timeout);
+        (record.first_seen, record.last_seen) = (Some(0), Some(6_000_000_000));
         let watched = Watched { records: ROWS.iter().map(|_| record.clone()).collect(), end: 6_000_000_000 };
         let mut outcome = Outcome::of(&watched, &promise);
         assert_eq!(outcome.exit_code(), 1, "hangs that nobody flagged are not as promised");
