@@ -60,7 +60,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<u8> {
         stage.enter(row, promise.timeout)?;
     }
     let mut scanner = Scanner::new(Arc::clone(stage.segment()), policy)?;
-    let watched = watch::watch(&mut scanner, &promise, &interrupted)?;
+    let watched = watch::watch(&mut stage, &mut scanner, &promise, &interrupted)?;
     // The lock goes before the files beside the segment do.
     drop(scanner);
     drop(stage);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hangwatch::segment::{Geometry, Segment, path};
 use hangwatch::worker::{ENV_DEVICE, ENV_NAME, ENV_SEGMENT, ENV_SLOT};
-use hangwatch::{Error, Result, clock};
+use hangwatch::{Error, ErrorKind, Result, clock};
 
 use super::rows::Row;
 
@@ -16,7 +16,8 @@ const LASTING: u32 = 100;
 #[derive(Debug)]
 pub(super) struct Stage {
     segment: Arc<Segment>,
-    children: Vec<Child>,
+    /// Each with its row's label.
+    children: Vec<(&'static str, Child)>,
 }
 
 impl Stage {
@@ -44,7 +45,18 @@ impl Stage {
         }
         // What a worker has to complain of is worth reading; the rest is the table's.
         command.stdin(Stdio::null()).stdout(Stdio::null());
-        self.children.push(command.spawn().map_err(|e| Error::io(what(), &e))?);
+        self.children.push((row.name, command.spawn().map_err(|e| Error::io(what(), &e))?));
+        Ok(())
+    }
+
+    /// An error if a worker has ended: none of them does so by itself before the demo is over.
+    pub(super) fn check(&mut self) -> Result<()> {
+        for (name, child) in &mut self.children {
+            let what = || "cannot go on with the demo".to_owned();
+            if let Some(status) = child.try_wait().map_err(|e| Error::io(what(), &e))? {
+                return Err(Error::new(ErrorKind::System, what(), format!("its worker '{name}' has ended: {status}")));
+            }
+        }
         Ok(())
     }
 }
@@ -52,10 +64,10 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         // A child that has ended is no error: its handle knows, and signals nobody else.
-        for child in &mut self.children {
+        for (_, child) in &mut self.children {
             let _ = child.kill();
         }
-        for child in &mut self.children {
+        for (_, child) in &mut self.children {
             let _ = child.wait();
         }
         let _ = self.segment.unlink();

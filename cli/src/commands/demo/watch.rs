@@ -1,6 +1,5 @@
 //! Polls the cast until each hang is flagged and the healthy were seen long enough.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::record::{Promise, Record};
 use super::rows::ROWS;
+use super::stage::Stage;
 
 /// Healthy workers are watched for so many timeouts at least: more than two, and a slow step and the ones after it fit.
 const LEAST: u32 = 3;
@@ -23,7 +23,7 @@ pub(super) struct Watched {
     pub(super) end: u64,
 }
 
-pub(super) fn watch(scanner: &mut Scanner, promise: &Promise, interrupted: &Arc<AtomicBool>) -> Result<Watched> {
+pub(super) fn watch(stage: &mut Stage, scanner: &mut Scanner, promise: &Promise, interrupted: &AtomicBool) -> Result<Watched> {
     let mut watched = Watched { records: ROWS.iter().map(|_| Record::new(promise.timeout)).collect(), end: 0 };
     let least = ns(promise.timeout * LEAST);
     // Off a terminal it draws nothing.
@@ -44,6 +44,10 @@ pub(super) fn watch(scanner: &mut Scanner, promise: &Promise, interrupted: &Arc<
             return Err(Error::new(ErrorKind::BadSegment, what, "its segment was damaged while it ran"));
         }
         watched.take(&poll);
+        if let Err(e) = stage.check() {
+            // ctrl-c on a terminal reaches the workers too; then it is no fault of theirs.
+            return Err(if interrupted.load(Relaxed) { was_interrupted() } else { e });
+        }
         bar.set_position((watched.end / 1_000_000).min(least / 1_000_000));
         bar.set_message(format!("{} of {} hangs flagged", watched.flagged(), ROWS.iter().filter(|row| !row.is_well()).count()));
         if watched.is_done(promise, least) || watched.end >= ns(promise.timeout * MOST) {
@@ -52,7 +56,11 @@ pub(super) fn watch(scanner: &mut Scanner, promise: &Promise, interrupted: &Arc<
         }
     }
     bar.finish_and_clear();
-    Err(Error::new(ErrorKind::System, "cannot finish the demo", "interrupted by a signal"))
+    Err(was_interrupted())
+}
+
+fn was_interrupted() -> Error {
+    Error::new(ErrorKind::System, "cannot finish the demo", "interrupted by a signal")
 }
 
 impl Watched {
