@@ -5,6 +5,7 @@ mod config;
 mod events;
 mod exit;
 mod logging;
+mod player;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(commands::demo::DemoArgs),
     /// Spawn workers, watch them, and replace those that hang or fail.
     Run(commands::run::Args),
     /// Watch workers that others spawn: observes, and says what it would do.
@@ -33,6 +35,7 @@ enum Command {
     Status(commands::status::Args),
     /// Show the words of a segment's header or of its slots.
     Inspect(commands::inspect::Args),
+    Inject(commands::inject::InjectArgs),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,8 @@ fn main() -> ExitCode {
         Some(Command::Watch(args)) => commands::watch::run(args),
         Some(Command::Status(args)) => commands::status::run(args),
         Some(Command::Inspect(args)) => commands::inspect::run(args),
+        Some(Command::Demo(args)) => commands::demo::run(args),
+        Some(Command::Inject(args)) => commands::inject::run(args),
         None => commands::status::run(&commands::status::Args::default()),
     });
     match done {
