@@ -113,10 +113,11 @@ impl Slot {
         self.owner.compare_exchange(observed.0, next.0, at(Site::ReclaimCas, Release), Relaxed).is_ok()
     }
 
-    /// The identity that belongs to a LIVE owner word, or `None` when there is none or it changed meanwhile.
+    /// The identity that belongs to a LIVE or QUARANTINED owner word, or `None` when there is none or it changed meanwhile.
     pub fn read_identity(&self) -> Option<(Owner, Identity)> {
         let owner = self.peek_owner();
-        if owner.tag() != Tag::Live {
+        // A slot is quarantined by a swap of the LIVE word, which passes on what the LIVE store published.
+        if !matches!(owner.tag(), Tag::Live | Tag::Quarantined) {
             return None;
         }
         // Acquire: pairs with the LIVE store.

@@ -224,8 +224,8 @@ impl Scanner {
                 poll.judged.extend(last.map(|last| Judged { opened_acting: false, ..last }));
             }
             (Tag::Reserved, _) => self.take_reserved(&snapshot, tick, poll),
-            (Tag::Claiming, _) => self.take_claiming(&snapshot, tick),
-            (Tag::Free | Tag::Quarantined | Tag::Unknown(_), _) => {}
+            (Tag::Claiming | Tag::Quarantined, _) => self.take_unowned(&snapshot, tick),
+            (Tag::Free | Tag::Unknown(_), _) => {}
         }
     }
 
@@ -278,8 +278,9 @@ impl Scanner {
         )));
     }
 
-    /// A claimer that died between its swap and its LIVE store leaves a slot that only proof of death frees.
-    fn take_claiming(&mut self, snapshot: &SlotSnapshot, tick: Tick) {
+    /// A claimer that died between its swap and its LIVE store, and an owner that could not be killed, leave a slot that only
+    /// proof of death frees.
+    fn take_unowned(&mut self, snapshot: &SlotSnapshot, tick: Tick) {
         let index = snapshot.index as usize;
         let since = self.states[index].get_or_insert_with(|| Self::state(snapshot.owner, tick.now)).since;
         let long = tick.now - since >= ns(self.policy.starting_timeout) / 2;

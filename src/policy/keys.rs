@@ -146,17 +146,17 @@ policy! {
     backoff: Duration = secs(1), Free;
     /// The longest pause before a respawn.
     backoff_max: Duration = secs(300), Free;
-    /// Restarts of one worker within `restart_window` before hangwatch gives up.
+    /// Restarts of one worker without sustained progress before hangwatch gives up.
     max_restarts: u64 = 5, Free;
-    /// The window in which `max_restarts` counts.
+    /// Advancing this long, with no pause as long as `progress_timeout`, is sustained progress.
     restart_window: Duration = secs(600), Positive;
     /// From the opening of an episode to its first reminder; the next come at doubling distances.
     reminder: Duration = secs(60), Positive;
-    /// Polls that a freed slot rests.
+    /// Polls that a freed slot rests before its worker is respawned.
     cooldown_polls: u64 = 2, Free;
     /// A slot that is reserved and never claimed counts as a worker that never started.
     require_attach: bool = false, Free;
-    /// End when a replacement fails.
+    /// End all workers when one is given up on or cannot be started.
     exit_on_unhandled_faults: bool = false, Free;
 
     combined {

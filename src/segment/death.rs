@@ -9,7 +9,7 @@ use crate::os::pidfd::PidFd;
 pub(crate) fn proven(segment: &Segment, slot: &Slot, pid_namespace: u64) -> Option<Owner> {
     let owner = slot.peek_owner();
     match owner.tag() {
-        Tag::Live => {
+        Tag::Live | Tag::Quarantined => {
             let (owner, identity) = slot.read_identity()?;
             // A pid means nothing in another pid namespace.
             if pid_namespace == 0 || identity.pid_namespace != pid_namespace as u32 {

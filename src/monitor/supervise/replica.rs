@@ -166,6 +166,8 @@ impl Replica {
         let grace = age(world.policy.grace.as_secs_f64());
         let (kind, result, text) = match act {
             Act::Terminate => {
+                // A worker that reads its command word may end its own way before the signal reaches it.
+                world.slots.ask_to_stop(self.reserved, pid);
                 let text = format!("SIGTERM to pid {pid} and its group, SIGKILL after {grace}");
                 (EventKind::Action, child.terminate(), text)
             }
@@ -216,6 +218,7 @@ impl Replica {
             // Its last owner is not proven dead: it keeps the slot, and the replacement gets another one.
             let given_up = now.saturating_sub(asked_since) >= ns(world.policy.d_wait);
             let other = given_up.then(|| world.slots.reserve_any()).flatten()?;
+            world.slots.quarantine(self.reserved.index);
             let detail = format!("its last owner is not proven dead; replica {} goes on in slot {}", self.number, other.index);
             world.told.tell(self.event(EventKind::Quarantined, world).with_detail(detail));
             Some(other)
@@ -299,7 +302,10 @@ impl Replica {
             return;
         }
         match self.budget.restart(world.policy, jitter()) {
-            Some(pause) => self.state = State::Waiting { until: now.saturating_add(ns(pause)), asked_since: None },
+            Some(pause) => {
+                let rest = world.policy.poll_interval.saturating_mul(u32::try_from(world.policy.cooldown_polls).unwrap_or(u32::MAX));
+                self.state = State::Waiting { until: now.saturating_add(ns(pause.max(rest))), asked_since: None };
+            }
             None => {
                 let detail = format!("{} restarts without sustained progress, the last time {exit}", self.budget.used());
                 let hung = self.before.hung.take();

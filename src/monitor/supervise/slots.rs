@@ -1,7 +1,7 @@
 //! Slots of replicas: setting them aside, finding a tree's, freeing a dead tree's.
 
 use crate::layout::claim::Freed;
-use crate::layout::word::{Owner, Tag};
+use crate::layout::word::{Cmd, Command, Owner, Tag};
 use crate::os::{identity, proc};
 use crate::segment::{Segment, death};
 use std::sync::Arc;
@@ -78,6 +78,25 @@ impl Slots {
     pub(super) fn of_tree(&self, reserved: Reserved, child: u32) -> Vec<(u32, Owner)> {
         let live = self.segment.slots().map(|(index, slot)| (index, slot.peek_owner()));
         live.filter(|(index, owner)| self.is_of_tree(*index, *owner, reserved, child)).collect()
+    }
+
+    /// Asks every worker of the tree to stop, through its command word.
+    pub(super) fn ask_to_stop(&self, reserved: Reserved, child: u32) {
+        for (index, owner) in self.of_tree(reserved, child) {
+            if let Some(slot) = self.segment.slot(index) {
+                slot.publish_command(Cmd::new(owner.generation(), Command::Stop, 0));
+            }
+        }
+    }
+
+    /// Sets a slot aside whose owner should be dead and is not proven so: nobody gets it before there is proof.
+    pub(super) fn quarantine(&self, index: u32) {
+        if let Some(slot) = self.segment.slot(index) {
+            let owner = slot.peek_owner();
+            if owner.tag() == Tag::Live {
+                slot.reclaim(owner, Freed::Quarantined);
+            }
+        }
     }
 
     /// Frees a slot of a tree whose leader was reaped and whose group was killed, if its owner is proven dead.

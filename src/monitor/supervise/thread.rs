@@ -189,6 +189,10 @@ impl Supervisor {
         self.stopped = asked;
         // Exits before questions: a worker that has just ended is not hung.
         replicas.iter_mut().for_each(|replica| replica.advance(now, &world));
+        let faulted = |replica: &Replica| matches!(replica.end(), Some(ReplicaEnd::GaveUp | ReplicaEnd::NotStarted(_)));
+        if policy.exit_on_unhandled_faults && asked == 0 && replicas.iter().any(faulted) {
+            self.stopper.stop();
+        }
         for ask in asks {
             match ask {
                 Ask::Hung(judged) => {
