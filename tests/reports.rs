@@ -176,7 +176,8 @@ fn a_new_lease_is_a_new_number_and_a_phase_change_or_the_jobs_end_ends_it() {
 fn every_report_moves_the_beat_and_a_note_does_not() {
     let mut b = Bench::new();
     let mut beats = 0;
-    let reports: [(&str, fn(&mut Worker)); 8] = [
+    type Report = (&'static str, fn(&mut Worker));
+    let reports: [Report; 8] = [
         ("begin_job", |w| w.begin_job("j", "m", Total::None)),
         ("step", |w| w.step(1)),
         ("beat", Worker::beat),

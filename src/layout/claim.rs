@@ -38,7 +38,7 @@ pub struct Identity {
 
 /// Where a slot goes when its owner is proven dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Freed {
+pub(crate) enum Freed {
     /// To anyone.
     Free,
     /// To the child that the supervisor with this pid will spawn.

@@ -13,7 +13,7 @@ use crate::sync::{Ordering::*, Site, at, fence};
 /// The writer's own state: everything a step branches on is here, in the process, never in the slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[repr(C)]
-pub struct Pen {
+pub(crate) struct Pen {
     /// The beat word last stored: gen16|count48.
     pub(crate) local: u64,
     /// `done` of the last step in this count; 0 before the first, so that the first is no fall.

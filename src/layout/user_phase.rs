@@ -10,7 +10,7 @@ use crate::sync::{AtomicU64, Ordering::*, Site, at, fence};
 pub(crate) const ENTRY_WORDS: usize = 8;
 const NAME_WORDS: usize = 6;
 /// Bytes that a user phase's name may have.
-pub const NAME_MAX: usize = 8 * NAME_WORDS;
+pub(crate) const NAME_MAX: usize = 8 * NAME_WORDS;
 const TAKEN: u64 = 1;
 const READY: u64 = 2;
 

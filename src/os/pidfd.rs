@@ -38,6 +38,7 @@ impl PidFd {
         }
         // SAFETY: the call succeeded, so it is filled.
         let magic = unsafe { stat.assume_init() }.f_type;
+        #[allow(clippy::unnecessary_cast, reason = "its width differs from one machine and C library to the next")]
         if magic as i64 != PIDFS_MAGIC {
             return 0;
         }

@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// With this code.
     Code(i32),
     /// By this signal.
@@ -64,7 +64,8 @@ fn waitid(fd: &PidFd, options: libc::c_int) -> io::Result<Option<Exit>> {
     let pid = unsafe { info.si_pid() };
     // SAFETY: the same.
     let status = unsafe { info.si_status() };
-    Ok((pid != 0).then(|| if info.si_code == libc::CLD_EXITED { Exit::Code(status) } else { Exit::Signal(status) }))
+    let exit = if info.si_code == libc::CLD_EXITED { Exit::Code(status) } else { Exit::Signal(status) };
+    Ok((pid != 0).then_some(exit))
 }
 
 /// How the child ended, leaving it to be reaped; `None` while it runs.

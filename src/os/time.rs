@@ -1,5 +1,6 @@
 //! Clocks. All in nanoseconds.
 
+#[inline(always)]
 fn read(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is a valid timespec for the call to fill.
@@ -8,7 +9,7 @@ fn read(clock: libc::clockid_t) -> u64 {
 }
 
 /// CLOCK_MONOTONIC_COARSE: the worker's stamp; about 5 ns, resolution of one tick (4 ms at 250 Hz).
-#[inline]
+#[inline(always)]
 pub(crate) fn coarse_ns() -> u64 {
     read(libc::CLOCK_MONOTONIC_COARSE)
 }

@@ -5,7 +5,7 @@ use crate::layout::slot::SLOT_LEN;
 use crate::layout::{VERSION_MAJOR, VERSION_MINOR};
 
 /// More slots than this are refused: a bound on what a hostile header can make a monitor allocate.
-pub const MAX_SLOTS: u64 = 1 << 20;
+pub(crate) const MAX_SLOTS: u64 = 1 << 20;
 
 /// Why a header is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

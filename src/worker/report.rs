@@ -81,18 +81,23 @@ impl Worker {
     /// Progress that falls back is no progress. `u64::MAX` means "none yet" and is not for callers.
     #[inline(always)]
     pub fn step(&mut self, done: u64) {
-        let now = self.now();
-        if let Some(slot) = self.handle.live() {
-            self.pen.step(slot, done, now);
+        let Some(slot) = self.handle.live() else { return };
+        // Two calls, each with a constant: stamps are asked for once, not at every store.
+        if self.stamped != 0 {
+            self.pen.step(slot, done, Some(time::coarse_ns()));
+        } else {
+            self.pen.step(slot, done, None);
         }
     }
 
     /// The working thread lives, without progress.
     #[inline(always)]
     pub fn beat(&mut self) {
-        let now = self.now();
-        if let Some(slot) = self.handle.live() {
-            self.pen.beat(slot, now);
+        let Some(slot) = self.handle.live() else { return };
+        if self.stamped != 0 {
+            self.pen.beat(slot, Some(time::coarse_ns()));
+        } else {
+            self.pen.beat(slot, None);
         }
     }
 

@@ -303,7 +303,8 @@ impl Replica {
         }
         match self.budget.restart(world.policy, jitter()) {
             Some(pause) => {
-                let rest = world.policy.poll_interval.saturating_mul(u32::try_from(world.policy.cooldown_polls).unwrap_or(u32::MAX));
+                let rest =
+                    world.policy.poll_interval.saturating_mul(u32::try_from(world.policy.cooldown_polls).unwrap_or(u32::MAX));
                 self.state = State::Waiting { until: now.saturating_add(ns(pause.max(rest))), asked_since: None };
             }
             None => {
