@@ -14,4 +14,4 @@ pub(crate) use acts::Child;
 pub use budget::Budget;
 pub use ladder::{Act, Ladder};
 
-pub use crate::os::spawn::Exit;
+pub(crate) use crate::os::spawn::Exit;
