@@ -160,8 +160,8 @@ impl Slot {
         .map(|word| word.load(Relaxed))
     }
 
-    /// A slot on the heap, all zero, for models.
-    #[cfg(all(test, loom))]
+    /// A slot on the heap, all zero, for tests and models.
+    #[cfg(test)]
     pub(crate) fn zeroed() -> Self {
         let word = || AtomicU64::new(0);
         let info = || InfoWords(std::array::from_fn(|_| word()));

@@ -18,5 +18,5 @@ mod supervise;
 mod thread;
 
 pub use scan::{Judged, Poll, Scanner};
-pub use supervise::{Fleet, FleetEnd, ReplicaEnd, Restart};
+pub use supervise::{Fleet, FleetEnd, ReplicaEnd, Restart, Stopper};
 pub use thread::{Builder, Monitor};

@@ -62,6 +62,9 @@ impl PolicyArgs {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
+        for (key, value, origin) in loaded.origins.explain(&loaded.policy) {
+            tracing::debug!("{} = {value} ({origin})", key.name);
+        }
         Ok(loaded)
     }
 }

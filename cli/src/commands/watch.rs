@@ -32,7 +32,10 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     }
     let monitor = builder.spawn()?;
     let (stop, stopped) = channel();
-    on_stop_signal(move || drop(stop.send(())))?;
+    on_stop_signal(move || {
+        // Nobody listens any more: this command is ending already.
+        let _ = stop.send(());
+    })?;
     loop {
         match stopped.recv_timeout(Duration::from_millis(200)) {
             Err(RecvTimeoutError::Timeout) if monitor.is_lost() => return Ok(exit::UNUSABLE),
