@@ -58,3 +58,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use layout::phase::Phase;
 #[cfg(not(loom))]
 pub use worker::{Attach, Job, Outcome, Total, Worker, attach};
+
+/// The README's examples compile.
+#[cfg(all(doctest, not(loom)))]
+#[doc = include_str!("../README.md")]
+struct Readme;

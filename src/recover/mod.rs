@@ -10,8 +10,6 @@ mod acts;
 mod budget;
 mod ladder;
 
-pub(crate) use acts::Child;
+pub(crate) use acts::{Child, Exit};
 pub use budget::Budget;
 pub use ladder::{Act, Ladder};
-
-pub(crate) use crate::os::spawn::Exit;

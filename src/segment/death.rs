@@ -17,8 +17,9 @@ pub(crate) fn proven(segment: &Segment, slot: &Slot, pid_namespace: u64) -> Opti
             }
             is_gone(owner.pid(), identity.pidfd_ino).then_some(owner)
         }
-        // Its identity words may be missing: only a pid that is gone counts, and only in the namespace that made the segment.
-        Tag::Claiming if pid_namespace != 0 && segment.fixed().creator_pidns_ino == pid_namespace => {
+        // No identity words are theirs: only a pid that is gone counts, and only in the namespace that made the segment. A
+        // child of a supervisor that is gone finds its reservation taken and claims a free slot.
+        Tag::Claiming | Tag::Reserved if pid_namespace != 0 && segment.fixed().creator_pidns_ino == pid_namespace => {
             is_gone(owner.pid(), 0).then_some(owner)
         }
         _ => None,
