@@ -132,6 +132,10 @@ fn worker(segment: &Segment, s: &SlotSnapshot, look: &Look, policy: &Policy) -> 
         },
         (None, None) => Known::default(),
     };
+    // Proof of death needs neither stamps nor a monitor.
+    let gone = look.monitor.is_none()
+        && segment.slot(s.index).is_some_and(|slot| death::proven(segment, slot, look.pid_namespace).is_some());
+    let known = if gone && s.hot.is_some() { Known { verdict: Some(Verdict::Dead), lease: None, ..known } } else { known };
     let info = s.info.as_deref();
     let text = |text: &str| (!text.is_empty()).then(|| escaped(text));
     let hot = s.hot.as_ref();
@@ -190,10 +194,6 @@ fn plain_observation(s: &SlotSnapshot) -> Option<Observation> {
 fn by_stamps(segment: &Segment, s: &SlotSnapshot, look: &Look) -> Option<Observation> {
     let (slot, hot) = (segment.slot(s.index)?, s.hot.as_ref()?);
     let mut o = plain_observation(s)?;
-    if death::proven(segment, slot, look.pid_namespace).is_some() {
-        o.process = Process::Gone;
-        return Some(o);
-    }
     let (_, identity) = slot.read_identity()?;
     if hot.stamp_ns == 0 || identity.time_namespace != look.time_namespace as u32 {
         return None;
