@@ -81,6 +81,9 @@ pub struct Scanner {
     _lock: Lock,
 }
 
+/// Episodes that one monitor can number; the products of all generations stay exact in JSON's numbers.
+const EPISODES: u64 = 1_000_000_000;
+
 fn ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -126,7 +129,8 @@ impl Scanner {
             worst_case_detection_ns: ns(policy.worst_case_detection()),
         };
         header.publish_monitor(&words, me.starttime, me.pidfd_ino);
-        let last_episode = segment.slots().map(|(_, slot)| slot.peek_seen().episode).max().unwrap_or(0);
+        // Unique in the segment over all its monitors: the monitor's generation, then a number of nine digits.
+        let last_episode = u64::from(owner.generation()) * EPISODES;
         Ok(Self {
             clock: PollClock::new(policy.poll_interval, elapsed),
             states: (0..segment.len()).map(|_| None).collect(),
