@@ -4,7 +4,7 @@
 
 use hangwatch::segment::{Geometry, Segment};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -39,7 +39,12 @@ impl Scratch {
 
     /// The segment, made.
     pub(crate) fn made(&self) -> Segment {
-        Segment::open_or_create(&self.segment(), Geometry::default()).expect("a segment")
+        self.made_with(Geometry::default().slots)
+    }
+
+    /// The same with so many slots.
+    pub(crate) fn made_with(&self, slots: u32) -> Segment {
+        Segment::open_or_create(&self.segment(), Geometry { slots, ..Geometry::default() }).expect("a segment")
     }
 }
 
@@ -296,11 +301,4 @@ pub(crate) fn assert_first_poll(opened: &Value, age: &str, budget: f64, poll: f6
     let age = opened[age].as_f64().unwrap_or_else(|| panic!("an age: {opened}"));
     let latest = budget + 2.0 * poll * (1 + gaps) as f64;
     assert!((budget..=latest + 0.001).contains(&age), "opened at the first poll with age >= {budget}: {opened}");
-}
-
-/// The rest of a stream.
-pub(crate) fn rest(mut from: impl Read) -> String {
-    let mut text = String::new();
-    from.read_to_string(&mut text).expect("text");
-    text
 }
