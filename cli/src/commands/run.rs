@@ -1,6 +1,6 @@
 //! `hangwatch run`: spawn workers, watch them, replace those that hang or fail.
 
-use super::shared::{Mode, MonitorArgs, on_stop_signal};
+use super::shared::{Mode, MonitorArgs, StopSignals};
 use crate::events::JsonLines;
 use crate::exit;
 use hangwatch::monitor::{Fleet, FleetEnd, Monitor, ReplicaEnd, Restart};
@@ -71,9 +71,10 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     if let Some(events) = &args.monitor.events {
         builder = builder.sink(Box::new(JsonLines::open(events)?));
     }
+    let signals = StopSignals::new()?;
     let mut monitor = builder.spawn()?;
     if let Some(stopper) = monitor.fleet_stopper() {
-        on_stop_signal(move || stopper.stop())?;
+        signals.call(move || stopper.stop())?;
     }
     let end = monitor.wait();
     drop(monitor);

@@ -108,11 +108,20 @@ pub(crate) enum Found {
     Others(Vec<String>),
 }
 
-/// Calls `on_signal` for each SIGTERM and SIGINT, on a thread of its own.
-pub(crate) fn on_stop_signal(mut on_signal: impl FnMut() + Send + 'static) -> Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let failed = |e: std::io::Error| Error::io("cannot handle signals", &e);
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
-    let thread = std::thread::Builder::new().name("hangwatch-signals".into());
-    thread.spawn(move || signals.forever().for_each(|_| on_signal())).map(drop).map_err(failed)
+/// SIGTERM and SIGINT, caught from `new` on, so that one that comes while workers are being spawned is not lost on them.
+pub(crate) struct StopSignals(signal_hook::iterator::Signals);
+
+impl StopSignals {
+    pub(crate) fn new() -> Result<Self> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT]);
+        signals.map(Self).map_err(|e| Error::io("cannot handle signals", &e))
+    }
+
+    /// Calls `on_signal` for each, those since `new` included, on a thread of its own.
+    pub(crate) fn call(mut self, mut on_signal: impl FnMut() + Send + 'static) -> Result<()> {
+        let thread = std::thread::Builder::new().name("hangwatch-signals".into());
+        let spawned = thread.spawn(move || self.0.forever().for_each(|_| on_signal()));
+        spawned.map(drop).map_err(|e| Error::io("cannot handle signals", &e))
+    }
 }

@@ -1,6 +1,6 @@
 //! `hangwatch watch`: observe workers that others spawn.
 
-use super::shared::{Mode, MonitorArgs, on_stop_signal};
+use super::shared::{Mode, MonitorArgs, StopSignals};
 use crate::events::JsonLines;
 use crate::exit;
 use hangwatch::monitor::Monitor;
@@ -30,10 +30,11 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     if let Some(events) = &args.monitor.events {
         builder = builder.sink(Box::new(JsonLines::open(events)?));
     }
+    let signals = StopSignals::new()?;
     let monitor = builder.spawn()?;
     let (stop, stopped) = channel();
-    on_stop_signal(move || {
-        // Nobody listens any more: this command is ending already.
+    signals.call(move || {
+        // Nobody receives it any more where the monitor has just ended by itself.
         let _ = stop.send(());
     })?;
     loop {
