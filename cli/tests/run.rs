@@ -139,11 +139,23 @@ fn a_stop_signal_ends_the_workers_and_unlinks_the_segment() {
 #[test]
 fn a_worker_that_ignores_sigterm_is_killed_when_the_run_is_stopped() {
     let scratch = Scratch::new();
-    let mut run = Monitor::run(&scratch.segment(), "--grace 100ms", &words(c_worker(), WORKS, "--ignore-term"));
+    // It hangs too: a worker that goes on would read its command word, and end well without a signal.
+    let mut run = Monitor::run(&scratch.segment(), "--grace 100ms", &words(c_worker(), WORKS, "--ignore-term --hang-at 0"));
     run.attached(1);
+    let segment = Segment::open_read_only(&scratch.segment()).expect("the segment of the run");
+    until(|| segment.slot(0).is_some_and(|slot| slot.read_hot().is_ok_and(|hot| hot.phase.job_open())));
     assert_eq!(run.stop(), Some(0));
     let details: Vec<_> = run.of_kind("action").iter().map(|event| event["detail"].to_string()).collect();
     assert!(details.len() == 2 && details[1].contains("SIGKILL"), "{details:?}");
+}
+
+#[test]
+fn a_worker_that_ignores_sigterm_and_reads_its_command_word_ends_without_sigkill() {
+    let scratch = Scratch::new();
+    let mut run = Monitor::run(&scratch.segment(), "--grace 1h", &words(c_worker(), WORKS, "--ignore-term"));
+    run.attached(1);
+    assert_eq!(run.stop(), Some(0));
+    assert_eq!(run.of_kind("action").len(), 1, "an hour of grace was not needed");
 }
 
 #[test]

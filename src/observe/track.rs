@@ -140,10 +140,6 @@ impl Track {
             self.alive_since.at = beat_at;
         }
         self.claim.at = beat_at;
-        if hot.alive.generation() != self.owner.generation() || hot.alive.count() == 0 {
-            // No helper ever said alive: its silence is the worker's. Of one that did, when is not known.
-            self.alive_since.at = beat_at;
-        }
         self.phase_since.at = beat_at;
         self.job_since.at = beat_at;
         if job_pass(former.epoch) == job_pass(hot.epoch) {
