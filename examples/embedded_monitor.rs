@@ -82,12 +82,14 @@ fn run() -> Result<(), Box<dyn Error>> {
     println!("{}", opened.sentence());
     match left_behind(&threads, &descriptors)? {
         Some(what) => Err(format!("the monitor left something behind: {what}").into()),
-        None => Ok(println!("no thread and no descriptor is left")),
+        None => {
+            println!("no thread and no descriptor is left");
+            Ok(())
+        }
     }
 }
 
-#[allow(unreachable_pub, reason = "a test runs this program too")]
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -34,7 +34,7 @@ impl Slots {
 
     /// Slot `index`, if it may be touched.
     pub(super) fn slot(&self, index: u32) -> Option<&Slot> {
-        self.readable().then(|| self.segment.slot(index)).flatten()
+        if self.readable() { self.segment.slot(index) } else { None }
     }
 
     /// Reserves slot `index`, if it is free, ours already, or proven dead.
