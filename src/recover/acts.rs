@@ -1,7 +1,8 @@
 //! The acts on a child of our own. Every signal goes through its pidfd: a pid read from shared memory is never signalled.
 
 use crate::os::pidfd::PidFd;
-use crate::os::spawn::{self, Exit};
+use crate::os::spawn;
+pub use crate::os::spawn::Exit;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

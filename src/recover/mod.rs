@@ -11,7 +11,6 @@ mod budget;
 mod ladder;
 
 pub(crate) use acts::Child;
+pub use acts::Exit;
 pub use budget::Budget;
 pub use ladder::{Act, Ladder};
-
-pub use crate::os::spawn::Exit;
