@@ -89,9 +89,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The host program; a test runs it too.
-#[allow(unreachable_pub, reason = "a test runs this program too")]
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

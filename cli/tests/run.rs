@@ -14,7 +14,8 @@ const FLAGS: &str = "--replicas 2 --inference-step-timeout 2s --poll 100ms --gra
 /// One worker that hangs, and is soon called so.
 const HANGS: &str = "--hang-at 25 --steps 4 --step-ms 20";
 const SOON: &str = "--inference-step-timeout 500ms --poll 50ms --grace 300ms";
-const WORKS: &str = "--steps 4 --step-ms 50 --jobs 0";
+/// One job without end: no budget of seconds runs before it and between two.
+const WORKS: &str = "--steps 1000000 --step-ms 50";
 
 fn words<'a>(program: &'a Path, flags: &'a str, more: &'a str) -> Vec<&'a str> {
     let program = program.to_str().expect("a UTF-8 path");
@@ -219,15 +220,65 @@ fn a_worker_that_somebody_stopped_is_told_of_and_never_killed() {
     let path = scratch.segment();
     let mut run = Monitor::run(&path, "--inference-step-timeout 1s --poll 100ms", &words(c_worker(), WORKS, ""));
     run.attached(1);
+    let segment = Segment::open_read_only(&path).expect("the segment");
+    let slot = segment.slot(0).expect("its slot");
+    until(|| slot.read_hot().is_ok_and(|hot| hot.progress < u64::MAX));
     let pid = pid_in(&path, 0);
     let signal = |name: &str| assert_eq!(said(common::command("kill").args([name, &pid.to_string()])).code, Some(0));
     signal("-STOP");
     let opened = run.next("opened");
     assert_eq!(opened["verdict"], "stopped", "somebody did it on purpose");
-    let_pass(&Segment::open_read_only(&path).expect("the segment"), 2.0);
+    let_pass(&segment, 2.0);
     assert_eq!(pid_in(&path, 0), pid, "stopped for two budgets, and still there");
     signal("-CONT");
     run.next("closed");
     assert_eq!(run.stop(), Some(0));
     assert_eq!(run.kinds(), ["opened", "closed", "action"], "its own end is all that is ever done: {:#?}", run.events);
+}
+
+#[test]
+fn a_run_whose_segment_is_cut_short_ends_without_a_sigbus_of_its_own() {
+    let scratch = Scratch::new();
+    let path = scratch.segment();
+    let mut run = Monitor::run(&path, "--poll 2s", &words(c_worker(), WORKS, ""));
+    run.attached(1);
+    // Right after a poll has ended: a file that shrinks within a scan is beyond what asking for its size can see.
+    let segment = Segment::open_read_only(&path).expect("the segment");
+    let count = || segment.header().peek_monitor().beat.count();
+    let polls = count();
+    until(|| count() > polls);
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("the segment's file");
+    file.set_len(0).expect("cut to nothing");
+    // Its worker does get a SIGBUS, at its next step; what replaced it could not be watched.
+    assert_eq!(run.end(), Some(4), "the segment is unusable; an exit code, and no signal: {:#?}", run.events);
+    assert!(run.of_kind("replaced").is_empty(), "{:#?}", run.events);
+}
+
+#[test]
+fn a_replaced_worker_is_reaped() {
+    let scratch = Scratch::new();
+    let mut run = Monitor::run(&scratch.segment(), SOON, &words(c_worker(), HANGS, ""));
+    let (old, new) = (run.next("opened")["pid"].to_string(), run.next("replaced")["pid"].to_string());
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", run.held.pid())).expect("its threads");
+    let children: String = tasks
+        .map(|task| std::fs::read_to_string(task.expect("a thread").path().join("children")).expect("its children"))
+        .collect();
+    let children: Vec<&str> = children.split_whitespace().collect();
+    assert!(!children.contains(&old.as_str()), "no zombie is left: {children:?}, {old} was replaced by {new}");
+    assert_eq!(run.stop(), Some(0));
+}
+
+#[test]
+fn a_hung_worker_that_others_spawned_is_told_of_and_never_signalled() {
+    let scratch = Scratch::new();
+    let path = scratch.segment();
+    let mut run = Monitor::run(&path, SOON, &words(c_worker(), WORKS, ""));
+    run.attached(1);
+    let mut stranger = common::worker(c_worker(), &path, "stranger", HANGS);
+    while run.next("would_act")["worker"] != "stranger" {}
+    let_pass(&Segment::open_read_only(&path).expect("the segment"), 1.0);
+    assert_eq!(run.stop(), Some(0));
+    assert!(stranger.is_alive(), "a pid in a slot is no reason to signal");
+    let acts = run.of_kind("action").into_iter().filter(|event| event["worker"] == "stranger");
+    assert_eq!(acts.count(), 0, "{:#?}", run.events);
 }

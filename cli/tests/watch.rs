@@ -9,7 +9,8 @@ use hangwatch::{Attach, Outcome, Total};
 use std::time::Duration;
 
 const FLAGS: &str = "--inference-step-timeout 1s --poll 100ms";
-const WORKS: &str = "--steps 4 --step-ms 50 --jobs 0";
+/// One job without end: no budget of seconds runs before it and between two.
+const WORKS: &str = "--steps 1000000 --step-ms 50";
 
 fn progress(segment: &Segment, slot: u32) -> u64 {
     segment.slot(slot).and_then(|slot| slot.read_hot().ok()).map_or(u64::MAX, |hot| hot.progress)
@@ -99,6 +100,7 @@ fn a_worker_that_somebody_stopped_is_stopped_and_no_hang() {
     let segment = scratch.made();
     let mut watch = Monitor::watch(&segment, FLAGS);
     let held = worker(c_worker(), segment.path(), "", WORKS);
+    until(|| progress(&segment, 0) < u64::MAX);
     held.signal(libc::SIGSTOP);
     assert_eq!(watch.next("opened")["verdict"], "stopped");
     let_pass(&segment, 2.0);

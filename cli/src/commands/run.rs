@@ -5,6 +5,7 @@ use crate::events::JsonLines;
 use crate::exit;
 use hangwatch::monitor::{Fleet, FleetEnd, Monitor, ReplicaEnd, Restart};
 use hangwatch::policy::Value;
+use hangwatch::segment::Presence;
 use hangwatch::{Error, ErrorKind, Result};
 use std::ffi::OsString;
 
@@ -77,9 +78,16 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         signals.call(move || stopper.stop())?;
     }
     let end = monitor.wait();
+    // The worker's own SIGBUS may come before the poll that sees why.
+    let lost = monitor.is_lost() || matches!(segment.presence(), Presence::Truncated | Presence::Erased);
     drop(monitor);
     if !args.keep {
         segment.unlink()?;
+    }
+    if lost {
+        let what = format!("cannot watch segment '{}' any longer", segment.path().display());
+        return Err(Error::new(ErrorKind::BadSegment, what, "it was cut short or overwritten")
+            .hint("its workers have ended and were not replaced; something else writes to that file"));
     }
     code_of(&end)
 }

@@ -213,6 +213,11 @@ impl Replica {
     /// Reserves its slot and spawns it.
     fn start(&mut self, now: u64, world: &World<'_>) {
         let State::Waiting { asked_since, .. } = self.state else { return };
+        if !world.slots.readable() {
+            // Nobody could watch it.
+            self.state = State::Ended(ReplicaEnd::Stopped);
+            return;
+        }
         let asked_since = asked_since.unwrap_or(now);
         let reserved = world.slots.reserve(self.reserved.index).or_else(|| {
             // Its last owner is not proven dead: it keeps the slot, and the replacement gets another one.
@@ -251,7 +256,7 @@ impl Replica {
 
     fn tell_replaced(&mut self, before: u32, pid: u32, world: &World<'_>) {
         self.restarts += 1;
-        if let Some(slot) = world.slots.segment.slot(self.reserved.index) {
+        if let Some(slot) = world.slots.slot(self.reserved.index) {
             slot.publish_restarts(slot.peek_restarts().wrapping_add(1));
         }
         let generation = self.reserved.generation.wrapping_add(1);
@@ -290,7 +295,7 @@ impl Replica {
             Exit::Signal(signal) => ReplicaEnd::Signal(signal),
         };
         let again = match self.restart {
-            _ if world.stopping => false,
+            _ if world.stopping || !world.slots.readable() => false,
             Restart::Never => false,
             Restart::Always => true,
             Restart::OnFailure => was_hung || exit != Exit::Code(0),

@@ -1,9 +1,10 @@
 //! Slots of replicas: setting them aside, finding a tree's, freeing a dead tree's.
 
+use crate::layout::Slot;
 use crate::layout::claim::Freed;
 use crate::layout::word::{Cmd, Command, Owner, Tag};
 use crate::os::{identity, proc};
-use crate::segment::{Segment, death};
+use crate::segment::{Presence, Segment, death};
 use std::sync::Arc;
 
 /// A replica's slot as it was reserved.
@@ -26,9 +27,19 @@ impl Slots {
         Self { segment, pid_namespace: identity::pid_namespace(), supervisor: std::process::id() }
     }
 
+    /// Whether the slots may be touched: in a file that was cut short that would be a SIGBUS. Asked before each use below.
+    pub(super) fn readable(&self) -> bool {
+        !matches!(self.segment.presence(), Presence::Truncated | Presence::Erased)
+    }
+
+    /// Slot `index`, if it may be touched.
+    pub(super) fn slot(&self, index: u32) -> Option<&Slot> {
+        if self.readable() { self.segment.slot(index) } else { None }
+    }
+
     /// Reserves slot `index`, if it is free, ours already, or proven dead.
     pub(super) fn reserve(&self, index: u32) -> Option<Reserved> {
-        let slot = self.segment.slot(index)?;
+        let slot = self.slot(index)?;
         let owner = slot.peek_owner();
         let reserved = match owner.tag() {
             Tag::Free => slot.reserve(owner, self.supervisor).ok()?,
@@ -44,7 +55,7 @@ impl Slots {
     /// Reserves the first slot that can be had.
     pub(super) fn reserve_any(&self) -> Option<Reserved> {
         let ours = |index: u32| {
-            self.segment.slot(index).is_some_and(|slot| {
+            self.slot(index).is_some_and(|slot| {
                 let owner = slot.peek_owner();
                 owner.tag() == Tag::Reserved && owner.pid() == self.supervisor
             })
@@ -54,7 +65,7 @@ impl Slots {
 
     /// Gives back a slot that was reserved and not claimed.
     pub(super) fn unreserve(&self, reserved: Reserved) {
-        if let Some(slot) = self.segment.slot(reserved.index) {
+        if let Some(slot) = self.slot(reserved.index) {
             let owner = slot.peek_owner();
             if owner.tag() == Tag::Reserved && owner.pid() == self.supervisor && owner.generation() == reserved.generation {
                 slot.reclaim(owner, Freed::Free);
@@ -67,7 +78,7 @@ impl Slots {
     pub(super) fn is_of_tree(&self, index: u32, owner: Owner, reserved: Reserved, child: u32) -> bool {
         let by_reservation = index == reserved.index && owner.generation() == reserved.generation.wrapping_add(1);
         let here = || {
-            let identity = self.segment.slot(index).and_then(|slot| slot.read_identity());
+            let identity = self.slot(index).and_then(|slot| slot.read_identity());
             identity.is_some_and(|(read, id)| read == owner && id.pid_namespace == self.pid_namespace as u32)
         };
         let in_group = || owner.pid() == child || proc::stat(owner.pid()).is_ok_and(|stat| stat.group as u32 == child);
@@ -76,6 +87,9 @@ impl Slots {
 
     /// All LIVE slots of the tree.
     pub(super) fn of_tree(&self, reserved: Reserved, child: u32) -> Vec<(u32, Owner)> {
+        if !self.readable() {
+            return Vec::new();
+        }
         let live = self.segment.slots().map(|(index, slot)| (index, slot.peek_owner()));
         live.filter(|(index, owner)| self.is_of_tree(*index, *owner, reserved, child)).collect()
     }
@@ -101,7 +115,7 @@ impl Slots {
 
     /// Frees a slot of a tree whose leader was reaped and whose group was killed, if its owner is proven dead.
     pub(super) fn free_if_dead(&self, index: u32) -> bool {
-        let Some(slot) = self.segment.slot(index) else { return false };
+        let Some(slot) = self.slot(index) else { return false };
         death::proven(&self.segment, slot, self.pid_namespace).is_some_and(|dead| slot.reclaim(dead, Freed::Free))
     }
 }

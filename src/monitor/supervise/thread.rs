@@ -199,7 +199,7 @@ impl Supervisor {
                     let (index, owner) = (judged.observation.index, judged.observation.owner);
                     match replicas.iter_mut().find(|replica| replica.owns(index, owner, slots)) {
                         // A judgement of a former owner is about nobody who is here now.
-                        Some(replica) if slots.segment.slot(index).is_some_and(|slot| slot.peek_owner() == owner) => {
+                        Some(replica) if slots.slot(index).is_some_and(|slot| slot.peek_owner() == owner) => {
                             if judged.judgement.verdict.is_death() {
                                 // Its exit is ours to see, through its pidfd.
                             } else if *acts {
