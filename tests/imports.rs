@@ -379,3 +379,16 @@ fn the_scan_reads_groups_supers_and_inline_modules_and_no_comments() {
     );
     assert_eq!(names(&["a"], "mod tests { use crate::x; } use crate::y;"), ["y"], "a test may stand on any row");
 }
+
+#[test]
+fn no_signal_goes_by_a_number() {
+    for source in sources() {
+        let calls: Vec<_> = ["kill", "killpg", "tgkill", "tkill", "SYS_kill", "SYS_tkill", "SYS_tgkill", "sigqueue"]
+            .into_iter()
+            .filter(|call| source.tokens.windows(3).any(|t| t[0] == "libc" && t[1] == "::" && t[2] == *call))
+            .collect();
+        assert!(calls.is_empty(), "{}: a signal goes through a pidfd or not at all, here is {calls:?}", source.path.display());
+    }
+    let seen = |call: &str| sources().iter().any(|s| s.tokens.windows(3).any(|t| t[0] == "libc" && t[1] == "::" && t[2] == call));
+    assert!(seen("SYS_pidfd_send_signal") && seen("syscall"), "the scan sees the calls that are there");
+}

@@ -64,3 +64,33 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+    use hangwatch::judge::Verdict;
+
+    fn readme() -> String {
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).expect("the README")
+    }
+
+    #[test]
+    fn the_commands_hold_together_and_the_readme_names_each() {
+        let cli = Cli::command();
+        cli.clone().debug_assert();
+        for command in cli.get_subcommands() {
+            let name = command.get_name();
+            assert!(readme().contains(&format!("| `{name}")), "the README's table of commands lacks {name}");
+        }
+    }
+
+    #[test]
+    fn the_readme_says_what_each_verdict_that_is_given_means() {
+        use Verdict::{Dead, Idle, Looping, NeverStarted, Ok, Overdue, Silent, Stalled, Stopped, Unknown, Zombie};
+        for verdict in [Dead, Idle, Looping, NeverStarted, Ok, Overdue, Silent, Stalled, Stopped, Unknown, Zombie] {
+            let row = readme().lines().any(|line| line.starts_with('|') && line.contains(&format!("`{verdict}`")));
+            assert!(row, "the README's table of verdicts lacks {verdict}");
+        }
+    }
+}
