@@ -65,11 +65,11 @@ impl Pen {
         self.last = done;
         // Relaxed, here and for the stamps: the beat below carries them.
         slot.progress.store(done, Relaxed);
-        if let Some(now) = now {
-            if done >= self.next_mark {
-                self.next_mark = done.wrapping_add(1);
-                slot.progress_stamp_ns.store(now, Relaxed);
-            }
+        if let Some(now) = now
+            && done >= self.next_mark
+        {
+            self.next_mark = done.wrapping_add(1);
+            slot.progress_stamp_ns.store(now, Relaxed);
         }
         self.beat(slot, now);
     }

@@ -86,7 +86,7 @@ fn write_duration(f: &mut fmt::Formatter<'_>, value: Duration) -> fmt::Result {
     if nanos == 0 {
         return f.write_str("0s");
     }
-    let (size, unit) = UNITS.into_iter().find(|(size, _)| nanos % size == 0).unwrap_or((1, "ns"));
+    let (size, unit) = UNITS.into_iter().find(|(size, _)| nanos.is_multiple_of(*size)).unwrap_or((1, "ns"));
     write!(f, "{}{unit}", nanos / size)
 }
 

@@ -99,13 +99,13 @@ pub fn validate(words: &[u64; FIXED_WORDS], file_len: u64, boot_id: [u64; 2]) ->
     if fixed.feat_incompat & !KNOWN_INCOMPAT != 0 {
         return Err(Refusal::Incompat(fixed.feat_incompat & !KNOWN_INCOMPAT));
     }
-    if fixed.slot_size < SLOT_LEN as u64 || fixed.slot_size % 128 != 0 {
+    if fixed.slot_size < SLOT_LEN as u64 || !fixed.slot_size.is_multiple_of(128) {
         return Err(Refusal::SlotSize(fixed.slot_size));
     }
     if fixed.slot_count == 0 || fixed.slot_count > MAX_SLOTS {
         return Err(Refusal::SlotCount(fixed.slot_count));
     }
-    if fixed.header_len < HEADER_LEN as u64 || fixed.slots_off < fixed.header_len || fixed.slots_off % 128 != 0 {
+    if fixed.header_len < HEADER_LEN as u64 || fixed.slots_off < fixed.header_len || !fixed.slots_off.is_multiple_of(128) {
         return Err(Refusal::Geometry("the slots do not start after the header"));
     }
     let end = fixed.slot_count.checked_mul(fixed.slot_size).and_then(|slots| slots.checked_add(fixed.slots_off));
@@ -195,7 +195,7 @@ mod tests {
         for _ in 0..10_000 {
             let mut words: [u64; FIXED_WORDS] = std::array::from_fn(|_| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                if state % 3 == 0 { u64::MAX } else { state }
+                if state.is_multiple_of(3) { u64::MAX } else { state }
             });
             words[0] = MAGIC;
             words[1] = ABI_TAG;
