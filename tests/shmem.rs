@@ -67,7 +67,7 @@ fn a_worker_that_came_through_the_path_is_read_through_the_crate() {
 }
 
 fn word(map: &Shmem, at: usize) -> &AtomicU64 {
-    assert!(at + 8 <= map.len() && at % 8 == 0);
+    assert!(at + 8 <= map.len() && at.is_multiple_of(8));
     // SAFETY: checked to be inside the mapping, which outlives the reference.
     let word = unsafe { map.as_ptr().add(at) };
     // SAFETY: aligned, mapped, and accessed as atomics by everyone.
