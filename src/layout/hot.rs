@@ -5,7 +5,7 @@
 //! [`TOTAL_NONE`]) while the writer goes from one count to the next; all belong to the `owner` read with them. It is not
 //! a mutual snapshot beyond that.
 
-use super::slot::{NO_PROGRESS, TOTAL_NONE};
+use super::slot::{NO_PROGRESS, TOTAL_NONE, TOTAL_UNKNOWN};
 use super::word::{Beat, Epoch, Lease, Owner, PhaseWord, Tag};
 use super::{MAX_TRIES, Slot};
 use crate::sync::{Ordering::*, Site, at, fence};
@@ -146,6 +146,16 @@ impl HotWords {
     /// The beat, if the owner wrote it: one of another generation is a zombie's and says nothing of this owner.
     pub fn own_beat(&self) -> Option<Beat> {
         (self.beat.generation() == self.owner.generation()).then_some(self.beat)
+    }
+
+    /// Units done; `None` before the first step.
+    pub fn done(&self) -> Option<u64> {
+        (self.progress != NO_PROGRESS).then_some(self.progress)
+    }
+
+    /// Units in all, where they are known.
+    pub fn known_total(&self) -> Option<u64> {
+        (self.total != TOTAL_NONE && self.total != TOTAL_UNKNOWN).then_some(self.total)
     }
 }
 

@@ -2,14 +2,13 @@
 
 use crate::judge::{Judgement, Verdict};
 use crate::layout::phase::Phase;
-use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE, TOTAL_UNKNOWN};
 use crate::observe::Observation;
 use crate::snapshot::SlotSnapshot;
 use crate::tell::text::{age, escaped};
 use crate::tell::{Event, EventKind};
 use std::time::SystemTime;
 
-fn seconds(ns: u64) -> f64 {
+pub(super) fn seconds(ns: u64) -> f64 {
     // Milliseconds are what a poll can tell.
     (ns as f64 / 1e6).round() / 1e3
 }
@@ -84,8 +83,8 @@ pub(super) fn open_job(kind: EventKind, segment: &str, time: SystemTime, s: &Slo
         pid: Some(s.owner.pid()),
         worker: info.and_then(|info| named(&info.name)),
         phase: s.phase().and_then(|phase| phase.row()).map(|row| row.name.into()),
-        done: (hot.progress != NO_PROGRESS).then_some(hot.progress),
-        total: (hot.total != TOTAL_NONE && hot.total != TOTAL_UNKNOWN).then_some(hot.total),
+        done: hot.done(),
+        total: hot.known_total(),
         job: Some(if id.is_empty() { format!("#{}", hot.epoch.job()) } else { escaped(id) }),
         model: info.and_then(|info| named(&info.model)),
         ..Event::new(kind, segment, time)

@@ -1,12 +1,13 @@
 //! What a segment says now, to anybody who may read it: a live monitor's words first, else the workers' own stamps where the
 //! time namespace is the same, else nothing and `unknown`. Needs no monitor, writes nothing.
 
-use super::report;
+use super::report::{self, seconds};
 use crate::clock;
 use crate::judge::{self, Verdict};
+use crate::layout::hot::HotWords;
 use crate::layout::monitor::MonitorWords;
 use crate::layout::phase::Phase;
-use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE, TOTAL_UNKNOWN};
+use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE};
 use crate::layout::word::Tag;
 use crate::observe::{Age, Ages, Observation};
 use crate::os::lock::Lock;
@@ -72,10 +73,6 @@ impl WorkerStatus {
     }
 }
 
-fn seconds(ns: u64) -> f64 {
-    (ns as f64 / 1e6).round() / 1e3
-}
-
 /// The live monitor's words; `None` where none is alive.
 fn live_monitor(segment: &Segment) -> Option<MonitorWords> {
     Lock::holder(&file::sidecar(segment.path(), "monitor"))?;
@@ -139,8 +136,6 @@ fn worker(segment: &Segment, s: &SlotSnapshot, look: &Look, policy: &Policy) -> 
     let info = s.info.as_deref();
     let text = |text: &str| (!text.is_empty()).then(|| escaped(text));
     let hot = s.hot.as_ref();
-    let done = hot.map(|hot| hot.progress).filter(|done| *done != NO_PROGRESS);
-    let total = hot.map(|hot| hot.total).filter(|total| *total != TOTAL_NONE && *total != TOTAL_UNKNOWN);
     let plain = plain_observation(s);
     WorkerStatus {
         slot: s.index,
@@ -151,8 +146,8 @@ fn worker(segment: &Segment, s: &SlotSnapshot, look: &Look, policy: &Policy) -> 
         verdict: known.verdict.unwrap_or(Verdict::Unknown).name(),
         heartbeat_age_s: known.heartbeat.map(seconds),
         progress_age_s: known.progress.map(seconds),
-        done,
-        total,
+        done: hot.and_then(HotWords::done),
+        total: hot.and_then(HotWords::known_total),
         percent: plain.as_ref().and_then(Observation::percent).map(|percent| (percent * 10.0).round() / 10.0),
         job: plain.as_ref().and_then(report::job_name),
         model: info.and_then(|info| text(&info.model)),
@@ -179,8 +174,8 @@ fn plain_observation(s: &SlotSnapshot) -> Option<Observation> {
         phase: Phase::from_id(hot.phase.id()),
         user_phase: s.user_phase.clone(),
         job: hot.phase.job_open().then_some(hot.epoch.job()),
-        done: (hot.progress != NO_PROGRESS).then_some(hot.progress),
-        total: (hot.total != TOTAL_NONE && hot.total != TOTAL_UNKNOWN).then_some(hot.total),
+        done: hot.done(),
+        total: hot.known_total(),
         ever_beat: hot.own_beat().is_some_and(|beat| beat.count() > 0),
         fell_back: hot.epoch.falls() > 0,
         lease_left: None,

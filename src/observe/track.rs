@@ -14,7 +14,7 @@ use super::ages::{Age, Ages, Observation};
 use super::clock::Tick;
 use crate::layout::hot::HotWords;
 use crate::layout::phase::Phase;
-use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE, TOTAL_UNKNOWN};
+use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE};
 use crate::layout::word::{Beat, Epoch, Owner, PhaseWord};
 use crate::policy::Policy;
 use crate::snapshot::{Process, SlotSnapshot};
@@ -111,7 +111,7 @@ impl Track {
             phase: hot.phase,
             phase_since: since,
             job_since: since,
-            mark: (hot.progress != NO_PROGRESS).then_some(hot.progress),
+            mark: hot.done(),
             falls_at_mark: hot.epoch.falls(),
             progress_since: since,
             set_aside: None,
@@ -311,8 +311,8 @@ impl Track {
             phase: Phase::from_id(hot.phase.id()),
             user_phase: snapshot.user_phase.clone(),
             job: hot.phase.job_open().then_some(hot.epoch.job()),
-            done: (hot.progress != NO_PROGRESS).then_some(hot.progress),
-            total: (hot.total != TOTAL_NONE && hot.total != TOTAL_UNKNOWN).then_some(hot.total),
+            done: hot.done(),
+            total: hot.known_total(),
             ever_beat: self.beat.count() > 0,
             fell_back: self.fell(hot.epoch),
             lease_left: (self.lease_left > 0).then_some(self.lease_left),
