@@ -5,7 +5,7 @@ use crate::layout::info::Info;
 use crate::layout::phase::Phase;
 use crate::layout::word::Tag;
 use crate::segment::Segment;
-use crate::snapshot::{Process, SlotSnapshot};
+use crate::snapshot::{Probe, SlotSnapshot};
 use std::sync::Arc;
 
 /// Reads slots, and keeps what did not change: an info record is copied again only when its number has moved on.
@@ -57,7 +57,7 @@ impl Reader {
             Phase::User(index) => self.segment.user_phase(index),
             _ => None,
         });
-        Some(SlotSnapshot { index, owner, hot, info, user_phase, process: Process::Unknown })
+        Some(SlotSnapshot { index, owner, hot, info, user_phase, probe: Probe::default() })
     }
 
     /// Reads all slots that are anybody's.

@@ -16,12 +16,45 @@ pub enum Process {
     Unknown,
     /// There, and not stopped.
     Running,
-    /// Stopped by a signal or a debugger (state T or t).
+    /// Stopped by a signal (state T).
     Stopped,
+    /// Under a debugger: state t, or a tracer is attached.
+    Traced,
+    /// In a frozen cgroup (state S to the eye; `cgroup.events` tells).
+    Frozen,
     /// It has exited; its parent has not reaped it.
     Zombie,
     /// It has exited.
     Gone,
+}
+
+impl Process {
+    /// Somebody holds it up on purpose: no budget runs meanwhile.
+    pub const fn is_held(self) -> bool {
+        matches!(self, Self::Stopped | Self::Traced | Self::Frozen)
+    }
+}
+
+/// What the last look at a slot's process found. It stands until the next look, which may be some polls later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Probe {
+    /// Its state.
+    pub process: Process,
+    /// The thread that claimed has ended while the process lives.
+    pub thread_gone: bool,
+    /// How long the claiming thread has waited for a CPU in all (ns, the kernel's count); `None` where it cannot be read.
+    pub run_delay_ns: Option<u64>,
+}
+
+/// What was read of the machine at one poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HostSnapshot {
+    /// CLOCK_MONOTONIC: stands still while the machine is suspended.
+    pub monotonic_ns: u64,
+    /// CLOCK_BOOTTIME: does not; 0 where it was not read.
+    pub boottime_ns: u64,
+    /// How long some task has waited for a CPU in all (us, /proc/pressure/cpu); `None` where it cannot be read.
+    pub cpu_pressure_us: Option<u64>,
 }
 
 /// One slot at one poll.
@@ -38,7 +71,7 @@ pub struct SlotSnapshot {
     /// The user phase that the phase word names, if it names one that is registered.
     pub user_phase: Option<UserPhase>,
     /// What was read of the process.
-    pub process: Process,
+    pub probe: Probe,
 }
 
 impl SlotSnapshot {

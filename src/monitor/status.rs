@@ -15,7 +15,7 @@ use crate::os::{file, identity};
 use crate::policy::Policy;
 use crate::reader::Reader;
 use crate::segment::{Segment, death};
-use crate::snapshot::{Process, SlotSnapshot};
+use crate::snapshot::{Probe, SlotSnapshot};
 use crate::tell::SCHEMA_VERSION;
 use crate::tell::text::escaped;
 use serde::Serialize;
@@ -169,6 +169,7 @@ fn tag_name(tag: Tag) -> &'static str {
 fn plain_observation(s: &SlotSnapshot) -> Option<Observation> {
     let hot = s.hot.as_ref()?;
     Some(Observation {
+        now: 0,
         index: s.index,
         owner: s.owner,
         phase: Phase::from_id(hot.phase.id()),
@@ -181,7 +182,7 @@ fn plain_observation(s: &SlotSnapshot) -> Option<Observation> {
         lease_left: None,
         ages: Ages::default(),
         info: s.info.clone(),
-        process: Process::Unknown,
+        probe: Probe::default(),
     })
 }
 

@@ -4,7 +4,7 @@ use crate::layout::info::Info;
 use crate::layout::phase::Phase;
 use crate::layout::user_phase::UserPhase;
 use crate::layout::word::Owner;
-use crate::snapshot::Process;
+use crate::snapshot::Probe;
 use std::sync::Arc;
 
 /// Time since something changed, in ns of the monitor's clock.
@@ -44,6 +44,8 @@ pub struct Ages {
 /// One LIVE slot at one poll.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
+    /// The monitor's clock at this poll.
+    pub now: u64,
     /// The slot.
     pub index: u32,
     /// Whose it is.
@@ -69,7 +71,7 @@ pub struct Observation {
     /// The info record, if it is this job's.
     pub info: Option<Arc<Info>>,
     /// What was read of the process.
-    pub process: Process,
+    pub probe: Probe,
 }
 
 impl Observation {

@@ -166,7 +166,7 @@ impl Track {
             self.words = *hot;
         }
         let own = self.words;
-        self.excuse(snapshot.process, tick);
+        self.excuse(snapshot.probe.process, tick);
         self.take_epoch(&own, tick.now, policy);
         self.take_phase(&own, tick.now);
         self.take_beats(own.beat, hot.alive, tick.now);
@@ -181,7 +181,7 @@ impl Track {
     fn excuse(&mut self, process: Process, tick: Tick) {
         let leased = tick.grew.min(self.lease_left);
         self.lease_left -= leased;
-        let stopped = if process == Process::Stopped { tick.grew } else { 0 };
+        let stopped = if process.is_held() { tick.grew } else { 0 };
         let excused = leased.max(stopped);
         for since in
             [&mut self.claim, &mut self.beat_since, &mut self.alive_since, &mut self.phase_since, &mut self.progress_since]
@@ -306,6 +306,7 @@ impl Track {
         let beat = self.beat_since.age(now);
         let reports = hot.total != TOTAL_NONE || self.mark.is_some();
         Observation {
+            now,
             index: snapshot.index,
             owner: self.owner,
             phase: Phase::from_id(hot.phase.id()),
@@ -325,7 +326,7 @@ impl Track {
                 job: hot.phase.job_open().then(|| self.job_since.age(now)),
             },
             info: snapshot.info.clone(),
-            process: snapshot.process,
+            probe: snapshot.probe,
         }
     }
 }

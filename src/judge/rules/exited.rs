@@ -6,9 +6,9 @@ use crate::policy::Policy;
 use crate::snapshot::Process;
 
 pub(in crate::judge) fn judge(o: &Observation, _: &Policy) -> Option<Judgement> {
-    match o.process {
+    match o.probe.process {
         Process::Gone => Some(Judgement::plain(Verdict::Dead)),
         Process::Zombie => Some(Judgement::plain(Verdict::Zombie)),
-        Process::Unknown | Process::Running | Process::Stopped => None,
+        _ => None,
     }
 }

@@ -3,8 +3,7 @@
 use crate::judge::{Judgement, Verdict};
 use crate::observe::Observation;
 use crate::policy::Policy;
-use crate::snapshot::Process;
 
 pub(in crate::judge) fn judge(o: &Observation, _: &Policy) -> Option<Judgement> {
-    (o.process == Process::Stopped).then_some(Judgement::plain(Verdict::Stopped))
+    o.probe.process.is_held().then_some(Judgement::plain(Verdict::Stopped))
 }

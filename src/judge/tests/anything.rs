@@ -8,7 +8,7 @@ use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE, TOTAL_UNKNOWN};
 use crate::layout::word::{Beat, Epoch, Kind, Lease, Owner, PhaseWord, Tag};
 use crate::observe::{PollClock, Resume, Track};
 use crate::policy::Policy;
-use crate::snapshot::{Process, SlotSnapshot};
+use crate::snapshot::{Probe, Process, SlotSnapshot};
 use proptest::prelude::*;
 
 /// Any bits, and often the few that matter.
@@ -90,7 +90,7 @@ proptest! {
         for (hot, process, passed) in polls {
             at = at.saturating_add(passed);
             let tick = clock.tick(at);
-            let snapshot = SlotSnapshot { index: 0, owner: hot.owner, hot: Some(hot), info: None, user_phase: None, process };
+            let snapshot = SlotSnapshot { index: 0, owner: hot.owner, hot: Some(hot), info: None, user_phase: None, probe: Probe { process, ..Probe::default() } };
             let o = track.observe(&snapshot, &hot, tick, &policy);
             let ages = o.ages;
             let all = [Some(ages.claim), Some(ages.beat), Some(ages.heartbeat), ages.progress, Some(ages.phase), ages.job];

@@ -10,7 +10,7 @@ use crate::layout::word::{Beat, Epoch, Kind, Lease, Owner, PhaseWord};
 use crate::layout::{Slot, UserPhase};
 use crate::observe::{Observation, PollClock, Track};
 use crate::policy::Policy;
-use crate::snapshot::{Process, SlotSnapshot};
+use crate::snapshot::{Probe, Process, SlotSnapshot};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -187,7 +187,7 @@ impl World {
             hot: Some(hot),
             info: Some(Arc::new(self.info.clone())),
             user_phase: self.user.clone(),
-            process: self.process,
+            probe: Probe { process: self.process, ..Probe::default() },
         }
     }
 
