@@ -40,6 +40,8 @@ pub mod worker;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod judge;
 #[cfg(all(not(loom), feature = "monitor"))]
+pub mod learn;
+#[cfg(all(not(loom), feature = "monitor"))]
 pub mod monitor;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod observe;

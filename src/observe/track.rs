@@ -136,7 +136,7 @@ impl Track {
         let beat_at = former.beat_at.min(now);
         self.beat_since.at = beat_at;
         // No helper speaks, so none can have spoken meanwhile. Where one does, nobody knows when it last did.
-        if self.alive == Beat::start(self.owner.generation()) {
+        if !self.helper_speaks() {
             self.alive_since.at = beat_at;
         }
         self.claim.at = beat_at;
@@ -298,12 +298,17 @@ impl Track {
         self.lease_sum = 0;
     }
 
+    fn helper_speaks(&self) -> bool {
+        self.alive.generation() == self.owner.generation() && self.alive.count() > 0
+    }
+
     fn fell(&self, epoch: Epoch) -> bool {
         self.mark.is_some() && epoch.falls() != self.falls_at_mark
     }
 
     fn observation(&self, snapshot: &SlotSnapshot, hot: &HotWords, now: u64) -> Observation {
         let beat = self.beat_since.age(now);
+        let alive = self.alive_since.age(now);
         let reports = hot.total != TOTAL_NONE || self.mark.is_some();
         Observation {
             now,
@@ -320,7 +325,8 @@ impl Track {
             ages: Ages {
                 claim: self.claim.age(now),
                 beat,
-                heartbeat: beat.min(self.alive_since.age(now)),
+                heartbeat: beat.min(alive),
+                alive: self.helper_speaks().then_some(alive),
                 progress: reports.then(|| self.progress_since.age(now)),
                 phase: self.phase_since.age(now),
                 job: hot.phase.job_open().then(|| self.job_since.age(now)),
