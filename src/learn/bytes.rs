@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! "hwlearnt" | version u32 | entries u32 | entry … | FNV-1a of all before, u64
-//! entry: over_all_models u8 | part u8 | bucket u8 | doubled u8 | phase: len u8, bytes | model: len u8, bytes
-//!        | watched u64 | threshold u64 | outlier u64 | confirmed u64 | bins u8 | (bin u8, count u32) …
+//! entry: part u8 | bucket u8 | doubled u8 | phase: len u8, bytes | model: len u8, bytes
+//!        | watched u64 | threshold u64 | outlier u64 | proved u64 | 2 × (gap u64, since u32) | bins u8 | (bin u8, count u32) …
 //! ```
 //! Entries stand in the order of their last use. The file is another process's: whatever it holds, reading it ends with keys
 //! that a monitor can have written, or with the reason why not.
@@ -11,12 +11,12 @@
 use super::entry::Entry;
 use super::histogram::{BINS, Histogram};
 use super::key::{Key, MAX_NAME, Part};
-use super::store::{Learnt, MAX_AGGREGATES, MAX_KEYS};
+use super::store::{Learnt, MAX_KEYS, MAX_SUMMARIES};
 use std::fmt;
 
 const MAGIC: &[u8; 8] = b"hwlearnt";
 const VERSION: u32 = 1;
-const MAX_ENTRIES: usize = MAX_KEYS + MAX_AGGREGATES;
+const MAX_ENTRIES: usize = MAX_KEYS + MAX_SUMMARIES;
 
 /// Why bytes are not a monitor's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ fn checksum(bytes: &[u8]) -> u64 {
 
 impl Learnt {
     /// The longest that [`Self::to_bytes`] can be: whoever reads a file reads no more.
-    pub const MAX_BYTES: usize = 24 + MAX_ENTRIES * (4 + 2 * (1 + MAX_NAME) + 4 * 8 + 1 + BINS * 5);
+    pub const MAX_BYTES: usize = 24 + MAX_ENTRIES * (3 + 2 * (1 + MAX_NAME) + 4 * 8 + 2 * 12 + 1 + BINS * 5);
 
     /// All keys.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -97,15 +97,19 @@ impl Learnt {
 
 fn write(entry: &Entry, bytes: &mut Vec<u8>) {
     let key = &entry.key;
-    bytes.extend([u8::from(entry.over_all_models), key.part as u8, key.bucket, entry.doubled]);
+    bytes.extend([key.part as u8, key.bucket, entry.doubled]);
     for name in [&key.phase, &key.model] {
         bytes.push(name.len() as u8);
         bytes.extend(name.as_bytes());
     }
-    for word in [entry.watched, entry.threshold, entry.outlier, entry.confirmed] {
+    for word in [entry.watched, entry.threshold, entry.outlier, entry.proved] {
         bytes.extend(word.to_le_bytes());
     }
-    let bins = entry.histogram.bins.iter().enumerate().filter(|&(_, &count)| count > 0);
+    for outlier in entry.latest {
+        bytes.extend(outlier.gap.to_le_bytes());
+        bytes.extend(outlier.since.to_le_bytes());
+    }
+    let bins = entry.histogram.bins().iter().enumerate().filter(|&(_, &count)| count > 0);
     bytes.push(bins.clone().count() as u8);
     for (bin, count) in bins {
         bytes.push(bin as u8);
@@ -114,22 +118,26 @@ fn write(entry: &Entry, bytes: &mut Vec<u8>) {
 }
 
 fn read(rest: &mut Bytes<'_>) -> Result<Entry, Unreadable> {
-    let [over_all_models, part, bucket, doubled] = rest.array()?;
+    let [part, bucket, doubled] = rest.array()?;
     let part = *Part::ALL.get(usize::from(part)).ok_or(Unreadable::Invalid("part"))?;
     let [phase, model] = [rest.name()?, rest.name()?];
-    let mut entry = Entry::new(Key::new(phase, part, bucket, model), over_all_models != 0);
+    let mut entry = Entry::new(Key::new(phase, part, bucket, model));
     entry.doubled = doubled;
-    for word in [&mut entry.watched, &mut entry.threshold, &mut entry.outlier, &mut entry.confirmed] {
+    for word in [&mut entry.watched, &mut entry.threshold, &mut entry.outlier, &mut entry.proved] {
         *word = u64::from_le_bytes(rest.array()?);
     }
+    for outlier in &mut entry.latest {
+        outlier.gap = u64::from_le_bytes(rest.array()?);
+        outlier.since = u32::from_le_bytes(rest.array()?);
+    }
     let [bins] = rest.array()?;
-    let mut histogram = Histogram::default();
+    let mut counts = [0; BINS];
     for _ in 0..bins {
         let [bin] = rest.array()?;
         let count = u32::from_le_bytes(rest.array()?);
-        *histogram.bins.get_mut(usize::from(bin)).ok_or(Unreadable::Invalid("bin"))? = count;
+        *counts.get_mut(usize::from(bin)).ok_or(Unreadable::Invalid("bin"))? = count;
     }
-    entry.histogram = histogram;
+    entry.histogram = Histogram::of(counts);
     entry.check()?;
     Ok(entry)
 }

@@ -1,15 +1,15 @@
-//! One key's gaps, and the threshold that follows from them.
+//! One kind of gap, and the threshold that follows from its gaps.
 //!
 //! One gap alone can be a hang that ended by itself, so one gap alone sets nothing:
 //!
 //! | a gap | does |
 //! |---|---|
-//! | up to T | is counted; from 30 gaps on it moves T by at most 5 % |
-//! | beyond T, the first | waits as an outlier, and moves nothing |
-//! | beyond T, another | is proof, with the first, that T was too small: both count, and T rises to F × the shorter of the two at once |
+//! | up to T | counts; from 30 gaps on it moves T by at most 5 % |
+//! | beyond T | is an outlier. The longest of them is left out, the others count: the first moves nothing |
+//! | beyond T, the third within 8 gaps | is proof that T was too small: T rises to F × the shortest of the three at once, until 100 gaps have passed without an outlier |
 //!
 //! Below 30 gaps M is the largest of them: a gap up to T counts at once, and can raise T by as much as F.
-//! Below 3 there is no T, and any gap counts. Outliers are forgotten when the histogram is aged.
+//! Below 3 there is no T, and any gap counts.
 
 use super::bytes::Unreadable;
 use super::histogram::Histogram;
@@ -19,21 +19,53 @@ use super::scheme::{FEWEST, Limit, MOST_MOVED, WARMED_UP, rank, terms};
 /// After so many acts in a row, with no gap of the key completed, its threshold doubles no further.
 const MOST_DOUBLED: u8 = 6;
 
+/// Three outliers are proof together where no more gaps lie between the first and the last.
+const PROVE_WITHIN: u32 = 8;
+/// By then the longest gaps of the histogram say the same, if it was true.
+const PROOF_LASTS: u32 = 100;
+
+/// What one look at an advance shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gap {
+    /// The gap that ended.
+    pub(super) length: u64,
+    /// The further steps seen in the same poll, and how long each took.
+    pub(super) further_steps: u32,
+    pub(super) further: u64,
+    /// How long it might have lasted by what was learnt elsewhere; all it liked where nothing was.
+    pub(super) allowed: u64,
+}
+
+impl Gap {
+    /// How long they were in all.
+    fn watched(&self) -> u64 {
+        self.length.saturating_add(self.further.saturating_mul(u64::from(self.further_steps)))
+    }
+}
+
+/// A gap beyond the threshold of its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Outlier {
+    pub(super) gap: u64,
+    /// How many gaps have ended since.
+    pub(super) since: u32,
+}
+
 /// What is known of one key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
     pub(super) key: Key,
-    /// The key stands for its phase over all models.
-    pub(super) over_all_models: bool,
     pub(super) histogram: Histogram,
     /// How long its gaps were in all, in ns.
     pub(super) watched: u64,
     /// In force; 0 below three gaps.
     pub(super) threshold: u64,
-    /// The longest gap beyond T that nothing has confirmed; 0 for none.
+    /// The longest outlier, which is left out; 0 for none.
     pub(super) outlier: u64,
-    /// The longest that was confirmed; 0 for none.
-    pub(super) confirmed: u64,
+    /// What the latest outliers have proved; 0 for nothing.
+    pub(super) proved: u64,
+    /// The latest two outliers, the later first.
+    pub(super) latest: [Outlier; 2],
     /// How often it was acted on since a gap of it completed.
     pub(super) doubled: u8,
     /// When it was last of use, in the store's count.
@@ -41,9 +73,9 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(key: Key, over_all_models: bool) -> Self {
+    pub(super) fn new(key: Key) -> Self {
         let (histogram, watched, threshold) = (Histogram::default(), 0, 0);
-        Self { key, over_all_models, histogram, watched, threshold, outlier: 0, confirmed: 0, doubled: 0, used: 0 }
+        Self { key, histogram, watched, threshold, outlier: 0, proved: 0, latest: [Outlier::default(); 2], doubled: 0, used: 0 }
     }
 
     /// How many gaps its threshold rests on.
@@ -51,28 +83,46 @@ impl Entry {
         self.histogram.len()
     }
 
-    /// A gap that ended by itself.
-    pub(super) fn learn(&mut self, gap: u64) {
+    /// A gap that ended by itself, and what it was allowed.
+    pub(super) fn learn(&mut self, gap: &Gap) {
         self.doubled = 0;
-        self.watched = self.watched.saturating_add(gap);
-        let mut confirmed = false;
-        if self.threshold > 0 && gap > self.threshold {
-            let former = self.outlier;
-            self.outlier = former.max(gap);
-            if former == 0 {
-                return;
-            }
-            self.confirmed = self.confirmed.max(former.min(gap));
-            confirmed = true;
+        self.watched = self.watched.saturating_add(gap.watched());
+        for outlier in &mut self.latest {
+            outlier.since = outlier.since.saturating_add(1);
         }
-        if self.histogram.add(gap) {
-            (self.outlier, self.confirmed) = (0, 0);
+        if self.latest[0].since >= PROOF_LASTS {
+            self.proved = 0;
         }
-        self.move_threshold(confirmed);
+        let allowed = if self.threshold > 0 { self.threshold } else { gap.allowed };
+        let beyond = gap.length > allowed;
+        let counts = if beyond { self.take_outlier(gap.length) } else { Some(gap.length) };
+        let mut aged = self.histogram.add(gap.further, gap.further_steps);
+        if let Some(length) = counts {
+            aged |= self.histogram.add(length, 1);
+        }
+        if aged {
+            self.outlier = 0;
+        }
+        // The outlier that is left out moves nothing at all.
+        if counts.is_some() {
+            self.move_threshold(beyond && self.proved > 0);
+        }
+    }
+
+    /// The shorter of this outlier and the longest before it, which counts from now on.
+    fn take_outlier(&mut self, gap: u64) -> Option<u64> {
+        let [later, earlier] = self.latest;
+        if earlier.gap > 0 && earlier.since <= PROVE_WITHIN {
+            self.proved = self.proved.max(gap.min(later.gap).min(earlier.gap));
+        }
+        self.latest = [Outlier { gap, since: 0 }, later];
+        let longest = self.outlier;
+        self.outlier = longest.max(gap);
+        (longest > 0).then(|| longest.min(gap))
     }
 
     fn high_gap(&self) -> u64 {
-        self.histogram.largest(rank(self.samples())).max(self.confirmed)
+        self.histogram.largest(rank(self.key.part, self.samples())).max(self.proved)
     }
 
     fn move_threshold(&mut self, at_once: bool) {
@@ -80,7 +130,7 @@ impl Entry {
         if n < FEWEST {
             return;
         }
-        let target = terms(&self.key).threshold(self.high_gap(), n, self.watched, self.over_all_models);
+        let target = terms(&self.key).threshold(self.high_gap(), n, self.watched, self.key.is_summary());
         let step = (self.threshold as f64 * MOST_MOVED) as u64;
         let bounded = n >= WARMED_UP && !at_once && self.threshold > 0;
         self.threshold = if bounded { target.clamp(self.threshold - step, self.threshold.saturating_add(step)) } else { target };

@@ -44,6 +44,9 @@ impl Suspicion {
     }
 }
 
+/// A cold gap as long as this is a compiler's: twice the floor, in ns.
+const COMPILING: u64 = 4_000_000_000;
+
 /// Which phase of which job, and since when.
 type Place = (Option<u32>, Phase, u64);
 
@@ -55,12 +58,15 @@ pub struct Follower {
     info: Option<Arc<Info>>,
     /// The keys of this place, made when they are first needed.
     keys: [Option<Arc<Key>>; Part::ALL.len()],
+    shape: Shape,
     done: Option<u64>,
     /// When progress was last seen to advance, or the working thread to beat where it reports none.
     sign: u64,
     alive_sign: u64,
     held: bool,
     shapes: Shapes,
+    /// A cold gap was long since the last load: a compiler is at work, and what it looks at is more than a size and a batch.
+    compiles: bool,
     run_delay: RunDelay,
     progress: Option<Timer>,
     alive: Option<Timer>,
@@ -95,7 +101,7 @@ impl Follower {
         if held {
             self.episode();
         }
-        self.timers().for_each(|timer| timer.judge(o.now));
+        self.timers().for_each(|timer| timer.judge(o.now, tick));
         self.suspicion()
     }
 
@@ -137,22 +143,19 @@ impl Follower {
         // Progress that came back with its phase was not made in it.
         let stepped = whole && sign == o.now && o.ages.progress.is_some() && o.done.is_some();
         let steps = if stepped { o.done.unwrap_or(0).max(1) } else { 0 };
-        if let Some(timer) = self.progress.take() {
-            timer.end(tick, steps.saturating_add(1), learnt);
-        }
+        self.end(tick, steps.saturating_add(1), learnt);
         self.alive = None;
         self.keys = Default::default();
-        (self.done, self.sign, self.info) = (o.done, sign, o.info.clone());
+        (self.done, self.sign, self.info, self.shape) = (o.done, sign, o.info.clone(), shape(o));
         if o.phase == Phase::Loading {
-            self.shapes.forget();
+            (self.shapes, self.compiles) = (Shapes::default(), false);
         }
         if !is_timed(o) {
             return;
         }
         if stepped {
-            let first = self.open(self.first_part(o), o, learnt);
-            first.end(tick, steps, learnt);
-            self.shapes.meet(shape(o));
+            self.progress = Some(self.open(self.first_part(o), o, learnt));
+            self.end(tick, steps, learnt);
             self.progress = Some(self.open(next_part(o), o, learnt));
         } else if whole {
             self.progress = Some(self.open(self.first_part(o), o, learnt));
@@ -165,8 +168,7 @@ impl Follower {
     }
 
     fn first_part(&self, o: &Observation) -> Part {
-        let computes = o.job.is_some() && !waits(&phase_name(o));
-        if computes && !self.shapes.has_met(shape(o)) { Part::Cold } else { Part::First }
+        if may_compile(o) && !self.shapes.has_met(self.shape) { Part::Cold } else { Part::First }
     }
 
     /// The record of what is worked on can come after the phase's entry.
@@ -175,11 +177,12 @@ impl Follower {
             return;
         }
         self.info.clone_from(&o.info);
+        self.shape = shape(o);
         self.keys = Default::default();
         let Some(part) = self.progress.as_ref().map(|timer| timer.key.part) else { return };
         let part = if matches!(part, Part::Cold | Part::First) { self.first_part(o) } else { part };
-        let key = self.key(part, o);
-        self.progress.as_mut().expect("it was there").rename(key, learnt);
+        let renamed = self.open(part, o, learnt);
+        self.progress.as_mut().expect("it was there").rename(renamed);
     }
 
     /// The same phase of the same job: has progress advanced?
@@ -193,17 +196,25 @@ impl Follower {
             (done, _) => done.unwrap_or(0).max(1),
         };
         (self.done, self.sign) = (o.done, sign);
-        if let Some(timer) = self.progress.take() {
-            if matches!(timer.key.part, Part::Cold | Part::First) {
-                self.shapes.meet(shape(o));
-            }
-            timer.end(tick, steps, learnt);
-        }
+        self.end(tick, steps, learnt);
         self.progress = Some(self.open(next_part(o), o, learnt));
     }
 
+    /// What was timed has ended, in this poll, with the first of so many steps.
+    fn end(&mut self, tick: &Tick, steps: u64, learnt: &mut Learnt) {
+        let Some(timer) = self.progress.take() else { return };
+        let part = timer.key.part;
+        let gap = timer.end(tick, steps, learnt);
+        if matches!(part, Part::Cold | Part::First) {
+            self.shapes.meet(self.shape);
+        }
+        self.compiles |= part == Part::Cold && gap > COMPILING;
+    }
+
     fn open(&mut self, part: Part, o: &Observation, learnt: &Learnt) -> Timer {
-        Timer::open(self.key(part, o), o.now, excused(o), learnt)
+        let timer = Timer::open(self.key(part, o), o.now, excused(o), learnt);
+        let may_be_cold = part == Part::First && self.compiles && may_compile(o);
+        if may_be_cold { timer.or_cold(self.key(Part::Cold, o), learnt) } else { timer }
     }
 
     fn key(&mut self, part: Part, o: &Observation) -> Arc<Key> {
@@ -232,6 +243,11 @@ impl Follower {
             None => self.alive = Some(self.open(Part::Alive, o, learnt)),
         }
     }
+}
+
+/// Whether a first meeting of a shape can take long here.
+fn may_compile(o: &Observation) -> bool {
+    o.job.is_some() && !waits(&phase_name(o))
 }
 
 /// When the latest sign of progress in this phase was seen: of a count that is reported, else of the working thread.

@@ -11,12 +11,13 @@ const AGED_AT: u64 = 1 << 14;
 /// Counts.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Histogram {
-    pub(super) bins: [u32; BINS],
+    bins: [u32; BINS],
+    len: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { bins: [0; BINS] }
+        Self::of([0; BINS])
     }
 }
 
@@ -34,20 +35,30 @@ impl Histogram {
     /// It never holds more.
     pub(super) const MOST: u64 = AGED_AT;
 
-    /// Adds a gap; whether the counts were halved.
-    pub(super) fn add(&mut self, gap_ns: u64) -> bool {
-        self.bins[bin(gap_ns)] += 1;
-        let full = self.len() >= AGED_AT;
+    /// From counts.
+    pub(super) fn of(bins: [u32; BINS]) -> Self {
+        Self { bins, len: bins.iter().map(|&count| u64::from(count)).sum() }
+    }
+
+    pub(super) fn bins(&self) -> &[u32; BINS] {
+        &self.bins
+    }
+
+    /// Adds so many gaps of one length; whether the counts were halved.
+    pub(super) fn add(&mut self, gap_ns: u64, count: u32) -> bool {
+        self.bins[bin(gap_ns)] += count;
+        self.len += u64::from(count);
+        let full = self.len >= AGED_AT;
         if full {
             // Rounded up: a long gap that was met once stays met, until the rank passes it by.
-            self.bins.iter_mut().for_each(|count| *count = count.div_ceil(2));
+            *self = Self::of(self.bins.map(|count| count.div_ceil(2)));
         }
         full
     }
 
     /// How many gaps.
     pub(super) fn len(&self) -> u64 {
-        self.bins.iter().map(|&count| u64::from(count)).sum()
+        self.len
     }
 
     /// The upper end of the bin that holds the `rank`-th largest gap, from 1; 0 where there are fewer.

@@ -43,12 +43,13 @@ pub struct Key {
     pub phase: String,
     /// Where in the phase.
     pub part: Part,
-    /// Size × batch as a power of two, rounded down; 0 where neither is said.
+    /// Size × batch as a power of two, rounded down; 0 where neither is said, [`Key::ANY_SIZE`] in a model's summary.
     pub bucket: u8,
     /// The model, as the worker names it: whoever runs one model in two ways (compiled, quantised) tells them apart by its name.
-    /// Empty in the aggregate over all models, and where no model is named.
+    /// Empty in the summary of all models, and where no model is named.
     pub model: String,
-    id: u64,
+    /// Its own number, that of its model's summary, that of the summary of all models.
+    ids: [u64; 3],
 }
 
 /// The longest name that a key keeps. The slot holds no longer ones, but a name that is no text grows as it is made one.
@@ -61,20 +62,44 @@ fn cut(mut name: String) -> String {
 }
 
 impl Key {
+    /// The bucket that stands for all of them.
+    pub const ANY_SIZE: u8 = u8::MAX;
+
     pub(super) fn new(phase: String, part: Part, bucket: u8, model: String) -> Self {
         let (phase, model) = (cut(phase), cut(model));
-        let id = fnv1a64(words(&phase).chain(words(&model)).chain([part as u64, u64::from(bucket)]));
-        Self { phase, part, bucket, model, id }
+        let id = |bucket: u8, model: &str| fnv1a64(words(&phase).chain(words(model)).chain([part as u64, u64::from(bucket)]));
+        let ids = [id(bucket, &model), id(Self::ANY_SIZE, &model), id(Self::ANY_SIZE, "")];
+        Self { phase, part, bucket, model, ids }
     }
 
     /// A number for it: two keys that share one share a threshold, which at 64 bits nobody meets by chance.
     pub(super) fn id(&self) -> u64 {
-        self.id
+        self.ids[0]
     }
 
-    /// The aggregate's that this key adds to.
-    pub(super) fn over_all_models(&self) -> Self {
-        Self::new(self.phase.clone(), self.part, 0, String::new())
+    /// It stands for keys that are looked up first.
+    pub fn is_summary(&self) -> bool {
+        self.bucket == Self::ANY_SIZE
+    }
+
+    /// The key of the model's gaps of any size, which this one adds to.
+    pub(super) fn of_any_size(&self) -> Self {
+        Self::new(self.phase.clone(), self.part, Self::ANY_SIZE, self.model.clone())
+    }
+
+    /// Its number.
+    pub(super) fn id_of_any_size(&self) -> u64 {
+        self.ids[1]
+    }
+
+    /// The key of all models' gaps, which this one adds to.
+    pub(super) fn of_any_model(&self) -> Self {
+        Self::new(self.phase.clone(), self.part, Self::ANY_SIZE, String::new())
+    }
+
+    /// Its number.
+    pub(super) fn id_of_any_model(&self) -> u64 {
+        self.ids[2]
     }
 }
 

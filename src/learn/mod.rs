@@ -13,7 +13,7 @@
 //! | `histogram` | gaps by length, four bins an octave |
 //! | `scheme` | the formula: floors, ceilings, factor |
 //! | `entry` | one key's gaps, its outliers, its threshold |
-//! | `store` | all keys of one monitor, bounded, with an aggregate a phase |
+//! | `store` | all keys of one monitor, bounded, and their summaries |
 //! | `follower` | one slot's: what is being timed now |
 //! | `timer` | one gap, from its opening to its end |
 //! | `shapes` | which input shapes a worker has met since it loaded |

@@ -64,12 +64,13 @@ pub(super) fn terms(key: &Key) -> Terms {
     Terms { floor, ceiling, xi, least_factor: 2.0, cap: u64::MAX }
 }
 
-/// Which gap from the top is taken for M.
-pub(super) fn rank(n: u64) -> u64 {
+/// Which gap from the top is taken for M. Of cold gaps few are long, and those are the ones that count.
+pub(super) fn rank(part: Part, n: u64) -> u64 {
     match n {
         0..30 => 1,
         30..100 => 2,
-        _ => (n / 200).max(3),
+        _ if part == Part::Cold => 2,
+        _ => (n / 100).max(3),
     }
 }
 
@@ -84,11 +85,11 @@ impl Terms {
         self.ceiling.max(m.saturating_mul(2)).min(self.cap)
     }
 
-    /// The threshold; over all models with twice the factor.
-    pub(super) fn threshold(&self, m: u64, n: u64, watched_ns: u64, over_all_models: bool) -> u64 {
+    /// The threshold; of a summary with twice the factor.
+    pub(super) fn threshold(&self, m: u64, n: u64, watched_ns: u64, summary: bool) -> u64 {
         let by_hours = (1000.0 * HOUR / (watched_ns.max(1) as f64)).powf(self.xi);
         let by_count = 2.0 + 12.0 / n.max(1) as f64;
-        let factor = by_hours.max(by_count).clamp(self.least_factor, 40.0) * if over_all_models { 2.0 } else { 1.0 };
+        let factor = by_hours.max(by_count).clamp(self.least_factor, 40.0) * if summary { 2.0 } else { 1.0 };
         // Saturates: a float beyond 64 bits becomes the largest of them.
         ((m as f64 * factor) as u64).max(self.floor).min(self.most(m))
     }

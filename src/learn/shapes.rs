@@ -29,9 +29,4 @@ impl Shapes {
             self.next = (self.next + 1) % REMEMBERED;
         }
     }
-
-    /// The model is loaded anew.
-    pub(super) fn forget(&mut self) {
-        *self = Self::default();
-    }
 }

@@ -1,6 +1,6 @@
 //! All keys of one monitor.
 
-use super::entry::Entry;
+use super::entry::{Entry, Gap};
 use super::key::{Key, Part};
 use super::scheme::{Limit, terms};
 use crate::observe::Tick;
@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 /// The most keys that are kept: about 3 MiB of them. A new one beyond makes room by those that know least, oldest first.
 pub const MAX_KEYS: usize = 4096;
-/// The most aggregates, which are never given up: every part of every phase, and of as many user phases as four segments hold.
-pub(super) const MAX_AGGREGATES: usize = 5 * (12 + 4 * 48);
+/// The most summaries of all models, which are never given up: every part of every phase, and of as many user phases as four
+/// segments hold.
+pub(super) const MAX_SUMMARIES: usize = 5 * (12 + 4 * 48);
 /// How many make room at once, so that making room is rare.
 const ROOM: usize = MAX_KEYS / 16;
 /// A poll so late, in ns beyond its interval, that what ended meanwhile has no known length.
@@ -18,10 +19,8 @@ const TOO_LATE: u64 = 1_000_000_000;
 /// What is known of a key, for display.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// The key; without a model, in an aggregate.
+    /// The key.
     pub key: Key,
-    /// It stands for its phase over all models.
-    pub over_all_models: bool,
     /// How many gaps its threshold rests on.
     pub samples: u64,
     /// How long those were in all, in ns.
@@ -30,11 +29,11 @@ pub struct Row {
     pub threshold: Option<u64>,
 }
 
-/// The keys of one monitor, and an aggregate over all models for each phase and part.
+/// The keys of one monitor, a summary for each model, and one of all models for each phase and part.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Learnt {
     pub(super) keys: BTreeMap<u64, Entry>,
-    pub(super) aggregates: BTreeMap<u64, Entry>,
+    pub(super) of_any_model: BTreeMap<u64, Entry>,
     uses: u64,
     revision: u64,
     late_at: u64,
@@ -65,15 +64,14 @@ impl Learnt {
         self.revision
     }
 
-    /// All keys, those over all models first.
+    /// All keys, by phase, part and model: the summary of all models, which has none, comes first.
     pub fn rows(&self) -> Vec<Row> {
-        let mut entries: Vec<&Entry> = self.aggregates.values().chain(self.keys.values()).collect();
-        entries.sort_by(|a, b| (!a.over_all_models, &a.key).cmp(&(!b.over_all_models, &b.key)));
+        let mut entries: Vec<&Entry> = self.of_any_model.values().chain(self.keys.values()).collect();
+        entries.sort_by(|a, b| (&a.key.phase, a.key.part, &a.key.model).cmp(&(&b.key.phase, b.key.part, &b.key.model)));
         entries
             .into_iter()
             .map(|entry| Row {
                 key: entry.key.clone(),
-                over_all_models: entry.over_all_models,
                 samples: entry.samples(),
                 watched: entry.watched,
                 threshold: entry.limit().map(|limit| limit.at),
@@ -83,7 +81,7 @@ impl Learnt {
 
     /// All entries, the last used last.
     pub(super) fn by_use(&self) -> Vec<&Entry> {
-        let mut entries: Vec<&Entry> = self.aggregates.values().chain(self.keys.values()).collect();
+        let mut entries: Vec<&Entry> = self.of_any_model.values().chain(self.keys.values()).collect();
         entries.sort_by_key(|entry| (entry.used, entry.key.id()));
         entries
     }
@@ -92,13 +90,12 @@ impl Learnt {
     pub(super) fn from_entries(entries: Vec<Entry>) -> Option<Self> {
         let mut learnt = Self::default();
         for mut entry in entries {
-            let (entries, most) =
-                if entry.over_all_models { (&mut learnt.aggregates, MAX_AGGREGATES) } else { (&mut learnt.keys, MAX_KEYS) };
-            if !entry.over_all_models {
-                learnt.uses += 1;
-                entry.used = learnt.uses;
-            }
-            if entries.len() >= most || entries.insert(entry.key.id(), entry).is_some() {
+            learnt.uses += 1;
+            entry.used = learnt.uses;
+            let is_of_any_model = entry.key.id() == entry.key.id_of_any_model();
+            let (kept, most) =
+                if is_of_any_model { (&mut learnt.of_any_model, MAX_SUMMARIES) } else { (&mut learnt.keys, MAX_KEYS) };
+            if kept.len() >= most || kept.insert(entry.key.id(), entry).is_some() {
                 return None;
             }
         }
@@ -106,17 +103,23 @@ impl Learnt {
     }
 
     /// A gap of that key ended by itself.
-    pub(super) fn learn(&mut self, key: &Key, gap: u64) {
+    pub(super) fn learn(&mut self, key: &Key, gap: &Gap) {
         self.revision += 1;
         self.uses += 1;
         let uses = self.uses;
-        let over_all = key.over_all_models();
-        let full = self.aggregates.len() >= MAX_AGGREGATES;
-        let id = over_all.id();
-        if !full || self.aggregates.contains_key(&id) {
-            self.aggregates.entry(id).or_insert_with(|| Entry::new(over_all, true)).learn(gap);
+        let full = self.of_any_model.len() >= MAX_SUMMARIES;
+        if !full || self.of_any_model.contains_key(&key.id_of_any_model()) {
+            let entry = self.of_any_model.entry(key.id_of_any_model());
+            let entry = entry.or_insert_with(|| Entry::new(key.of_any_model()));
+            entry.used = uses;
+            entry.learn(gap);
         }
-        let entry = self.own(key);
+        if !key.model.is_empty() {
+            let entry = self.own(key.id_of_any_size(), || key.of_any_size());
+            entry.used = uses;
+            entry.learn(gap);
+        }
+        let entry = self.own(key.id(), || key.clone());
         entry.used = uses;
         entry.learn(gap);
     }
@@ -124,15 +127,18 @@ impl Learnt {
     /// hangwatch killed because of that key.
     pub(super) fn acted(&mut self, key: &Key) {
         self.revision += 1;
-        self.own(key).acted();
+        self.uses += 1;
+        let uses = self.uses;
+        let entry = self.own(key.id(), || key.clone());
+        entry.used = uses;
+        entry.acted();
     }
 
-    fn own(&mut self, key: &Key) -> &mut Entry {
-        let id = key.id();
+    fn own(&mut self, id: u64, key: impl FnOnce() -> Key) -> &mut Entry {
         if !self.keys.contains_key(&id) && self.keys.len() >= MAX_KEYS {
             self.make_room();
         }
-        self.keys.entry(id).or_insert_with(|| Entry::new(key.clone(), false))
+        self.keys.entry(id).or_insert_with(|| Entry::new(key()))
     }
 
     fn make_room(&mut self) {
@@ -144,16 +150,15 @@ impl Learnt {
         }
     }
 
-    /// How long a gap of that key may last: by its own gaps, else by those of the phase over all models, else the ceiling.
+    /// How long a gap of that key may last: by its own gaps, else by its model's of any size, else by any model's in that phase,
+    /// else the ceiling. A cold gap is its model's own: what one compiler took says nothing of another.
     pub(super) fn limit(&self, key: &Key) -> Limit {
         let own = self.keys.get(&key.id());
-        let limit = own.and_then(Entry::limit).or_else(|| self.over_all_models(key)).unwrap_or_else(|| terms(key).unknown());
+        let limit = own
+            .and_then(Entry::limit)
+            .or_else(|| self.keys.get(&key.id_of_any_size())?.limit())
+            .or_else(|| self.of_any_model.get(&key.id_of_any_model()).filter(|_| key.part != Part::Cold)?.limit())
+            .unwrap_or_else(|| terms(key).unknown());
         own.map_or(limit, |own| own.doubled(limit))
-    }
-
-    /// A cold gap is its model's own: what one compiler took says nothing of another.
-    fn over_all_models(&self, key: &Key) -> Option<Limit> {
-        let entry = self.aggregates.get(&key.over_all_models().id())?;
-        (key.part != Part::Cold).then(|| entry.limit()).flatten()
     }
 }

@@ -1,5 +1,6 @@
 //! One gap, from its opening to its end, and the run delay that is not counted as silence.
 
+use super::entry::Gap;
 use super::follower::Suspicion;
 use super::key::Key;
 use super::scheme::Limit;
@@ -7,11 +8,16 @@ use super::store::Learnt;
 use crate::observe::Tick;
 use std::sync::Arc;
 
+/// So many further steps of one poll count: bytes of a load must not outweigh all else by their number.
+const MOST_FURTHER: u64 = 15;
+
 /// A gap that is open. Instants are of the monitor's clock.
 #[derive(Debug, Clone)]
 pub(super) struct Timer {
     pub(super) key: Arc<Key>,
     limit: Limit,
+    /// What it is if it lasts longer than this.
+    or_cold: Option<(Arc<Key>, u64)>,
     /// When it opened.
     from: u64,
     /// Since when there was no sign of life.
@@ -34,6 +40,7 @@ impl Timer {
         Self {
             key,
             limit,
+            or_cold: None,
             from: now,
             quiet: now,
             excused_before: excused,
@@ -46,9 +53,17 @@ impl Timer {
     }
 
     /// It turns out to be another key's gap.
-    pub(super) fn rename(&mut self, key: Arc<Key>, learnt: &Learnt) {
-        self.limit = learnt.limit(&key);
-        self.key = key;
+    pub(super) fn rename(&mut self, other: Self) {
+        (self.key, self.limit, self.or_cold) = (other.key, other.limit, other.or_cold);
+    }
+
+    /// It may also turn out to be a cold one, of that key, and may last as long.
+    pub(super) fn or_cold(mut self, cold: Arc<Key>, learnt: &Learnt) -> Self {
+        let limit = learnt.limit(&cold);
+        if limit.at > self.limit.at {
+            self.or_cold = Some((cold, std::mem::replace(&mut self.limit, limit).at));
+        }
+        self
     }
 
     /// It opened before anybody looked: its length is not known, its silence is.
@@ -83,29 +98,38 @@ impl Timer {
         without_delay(self.silence(now), self.delay)
     }
 
-    /// It ended by itself, in the poll of `tick`, with the first of `steps` that the poll saw.
-    pub(super) fn end(self, tick: &Tick, steps: u64, learnt: &mut Learnt) {
+    /// It ended by itself, in the poll of `tick`, with the first of `steps` that the poll saw. How long it was.
+    pub(super) fn end(self, tick: &Tick, steps: u64, learnt: &mut Learnt) -> u64 {
         let whole = tick.now.saturating_sub(self.from);
         let seen_in = tick.grew.min(whole);
-        let gap = whole - seen_in + seen_in / steps.max(1);
-        let counted = without_delay(gap, self.delay);
-        self.learn(counted, learnt);
+        let gap = whole - seen_in + seen_in / (steps.max(1) + 1);
+        let length = without_delay(gap, self.delay);
+        let further_steps = (steps.max(1) - 1).min(MOST_FURTHER);
+        self.learn(length, further_steps as u32, seen_in / (steps.max(1) + 1), learnt);
+        length
     }
 
     /// It ended at `at`. What the worker waited for a CPU is another thread's affair, and counts.
     pub(super) fn end_at(self, at: u64, learnt: &mut Learnt) {
         let gap = at.saturating_sub(self.from);
-        self.learn(gap, learnt);
+        self.learn(gap, 0, 0, learnt);
     }
 
-    fn learn(self, gap: u64, learnt: &mut Learnt) {
+    fn learn(self, length: u64, further_steps: u32, further: u64, learnt: &mut Learnt) {
         if !self.spoiled && !learnt.was_late_since(self.from) {
-            learnt.learn(&self.key, gap);
+            let allowed = if self.limit.samples > 0 { self.limit.at } else { u64::MAX };
+            let gap = Gap { length, further_steps, further, allowed };
+            let cold = self.or_cold.filter(|(_, longer)| length > *longer).map(|(key, _)| key);
+            learnt.learn(&cold.unwrap_or(self.key), &gap);
         }
     }
 
-    /// Compares. Once suspect, it stays so until it ends: more silence never clears anybody.
-    pub(super) fn judge(&mut self, now: u64) {
+    /// Compares. Once suspect, it stays so until it ends: more silence never clears anybody. The poll after a gap judges nobody,
+    /// and leaves the timer due.
+    pub(super) fn judge(&mut self, now: u64, tick: &Tick) {
+        if tick.gap {
+            return;
+        }
         let (silence, counted) = (self.silence(now), self.counted(now));
         let age = if silence >= self.limit.most { silence } else { counted };
         self.age = self.age.max(age);
