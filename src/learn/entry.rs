@@ -36,13 +36,6 @@ pub(super) struct Gap {
     pub(super) allowed: u64,
 }
 
-impl Gap {
-    /// How long they were in all.
-    fn watched(&self) -> u64 {
-        self.length.saturating_add(self.further.saturating_mul(u64::from(self.further_steps)))
-    }
-}
-
 /// A gap beyond the threshold of its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Outlier {
@@ -86,9 +79,8 @@ impl Entry {
     /// A gap that ended by itself, and what it was allowed.
     pub(super) fn learn(&mut self, gap: &Gap) {
         self.doubled = 0;
-        self.watched = self.watched.saturating_add(gap.watched());
         for outlier in &mut self.latest {
-            outlier.since = outlier.since.saturating_add(1);
+            outlier.since = outlier.since.saturating_add(1 + gap.further_steps);
         }
         if self.latest[0].since >= PROOF_LASTS {
             self.proved = 0;
@@ -96,17 +88,22 @@ impl Entry {
         let allowed = if self.threshold > 0 { self.threshold } else { gap.allowed };
         let beyond = gap.length > allowed;
         let counts = if beyond { self.take_outlier(gap.length) } else { Some(gap.length) };
-        let mut aged = self.histogram.add(gap.further, gap.further_steps);
+        let mut aged = self.count(gap.further, gap.further_steps);
         if let Some(length) = counts {
-            aged |= self.histogram.add(length, 1);
+            aged |= self.count(length, 1);
         }
         if aged {
             self.outlier = 0;
         }
         // The outlier that is left out moves nothing at all.
-        if counts.is_some() {
+        if counts.is_some() || self.threshold == 0 {
             self.move_threshold(beyond && self.proved > 0);
         }
+    }
+
+    fn count(&mut self, gap: u64, count: u32) -> bool {
+        self.watched = self.watched.saturating_add(gap.saturating_mul(u64::from(count)));
+        self.histogram.add(gap, count)
     }
 
     /// The shorter of this outlier and the longest before it, which counts from now on.

@@ -15,6 +15,8 @@ const HOUR: f64 = 3600e9;
 
 /// Fewer gaps than this are no evidence of their own.
 pub(super) const FEWEST: u64 = 3;
+/// From here on they are enough of their own.
+pub(super) const ENOUGH: u64 = 12;
 /// From here on a key is warmed up: no gap moves its threshold by more than [`MOST_MOVED`].
 pub(super) const WARMED_UP: u64 = 30;
 /// By what share one gap may move the threshold of a key that is warmed up.
@@ -45,6 +47,13 @@ pub(super) struct Limit {
     pub(super) floor: u64,
     /// How many gaps it rests on.
     pub(super) samples: u64,
+}
+
+impl Limit {
+    /// The longer of two, resting on the gaps of this one.
+    pub(super) fn or_longer(self, other: Self) -> Self {
+        Self { at: self.at.max(other.at), most: self.most.max(other.most), ..self }
+    }
 }
 
 pub(super) fn terms(key: &Key) -> Terms {

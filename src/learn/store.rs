@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, Gap};
 use super::key::{Key, Part};
-use super::scheme::{Limit, terms};
+use super::scheme::{ENOUGH, Limit, terms};
 use crate::observe::Tick;
 use std::collections::BTreeMap;
 
@@ -151,14 +151,19 @@ impl Learnt {
     }
 
     /// How long a gap of that key may last: by its own gaps, else by its model's of any size, else by any model's in that phase,
-    /// else the ceiling. A cold gap is its model's own: what one compiler took says nothing of another.
+    /// else the ceiling. While its own are few, it may last as long as what stands for it allows: three short gaps say little of
+    /// the fourth. A cold gap is its model's own: what one compiler took says nothing of another.
     pub(super) fn limit(&self, key: &Key) -> Limit {
+        let of_model = self.keys.get(&key.id_of_any_size()).and_then(Entry::limit);
+        let of_phase = self.of_any_model.get(&key.id_of_any_model()).and_then(Entry::limit);
+        let of_others = if key.part == Part::Cold { of_model } else { of_phase };
         let own = self.keys.get(&key.id());
-        let limit = own
-            .and_then(Entry::limit)
-            .or_else(|| self.keys.get(&key.id_of_any_size())?.limit())
-            .or_else(|| self.of_any_model.get(&key.id_of_any_model()).filter(|_| key.part != Part::Cold)?.limit())
-            .unwrap_or_else(|| terms(key).unknown());
+        let limit = match (own.and_then(Entry::limit), of_others) {
+            (Some(own), Some(others)) if own.samples < ENOUGH => own.or_longer(others),
+            (Some(own), _) => own,
+            (None, Some(others)) => others,
+            (None, None) => terms(key).unknown(),
+        };
         own.map_or(limit, |own| own.doubled(limit))
     }
 }
