@@ -38,6 +38,8 @@ pub mod snapshot;
 pub mod worker;
 
 #[cfg(all(not(loom), feature = "monitor"))]
+pub mod engine;
+#[cfg(all(not(loom), feature = "monitor"))]
 pub mod judge;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod monitor;

@@ -20,6 +20,7 @@ const ROWS: &[(&str, u8)] = &[
     ("observe", 3),
     ("judge", 3),
     ("record", 3),
+    ("engine", 4),
     ("recover", 4),
     ("tell", 5),
     ("monitor", 6),
@@ -36,6 +37,7 @@ const SAME_ROW: &[(&str, &str, &str)] = &[
 const NEVER_REACHES: &[(&str, &[&str])] = &[
     ("judge", &["segment", "clock", "os", "reader", "worker"]),
     ("observe", &["segment", "clock", "os", "reader", "worker"]),
+    ("engine", &["segment", "clock", "os", "reader", "worker"]),
     ("record", &["segment", "os", "worker"]),
     ("snapshot", &["segment", "clock", "os"]),
     ("policy", &["segment", "clock", "os"]),

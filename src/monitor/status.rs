@@ -170,6 +170,7 @@ fn plain_observation(s: &SlotSnapshot) -> Option<Observation> {
     let hot = s.hot.as_ref()?;
     Some(Observation {
         now: 0,
+        foreign: false,
         index: s.index,
         owner: s.owner,
         phase: Phase::from_id(hot.phase.id()),
@@ -197,7 +198,8 @@ fn by_stamps(segment: &Segment, s: &SlotSnapshot, look: &Look) -> Option<Observa
     // A stamp from the future is a worker's mistake or malice: as good as now.
     let age = |stamp: u64| look.now.saturating_sub(stamp);
     let left = hot.lease.ms().saturating_mul(1_000_000).saturating_sub(age(hot.stamp_ns));
-    let excused = |real: u64| Age { real, judged: if left > 0 { 0 } else { real } };
+    let excused =
+        |real: u64| if left > 0 { Age { real, counted: 0, judged: 0 } } else { Age { real, counted: real, judged: real } };
     let beat = excused(age(hot.stamp_ns));
     let reports = hot.total != TOTAL_NONE || o.done.is_some();
     // Before the first advance of a count the progress stamp is the last count's: the heartbeat is all there is.
