@@ -48,6 +48,8 @@ pub mod observe;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod policy;
 #[cfg(all(not(loom), feature = "monitor"))]
+pub mod rate;
+#[cfg(all(not(loom), feature = "monitor"))]
 pub mod reader;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod recover;
