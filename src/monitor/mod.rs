@@ -10,6 +10,8 @@
 //! for long.
 
 mod episode;
+mod exits;
+mod look;
 mod probe;
 mod report;
 mod scan;

@@ -177,7 +177,7 @@ impl Scanner {
             );
             poll.events.push(self.event(EventKind::MonitorGap).with_detail(text));
         }
-        self.probes.begin();
+        self.probes.begin(monotonic_ns);
         for index in 0..self.states.len() {
             if let Some(snapshot) = self.reader.read(index as u32) {
                 self.take(snapshot, tick, &mut poll);
@@ -302,7 +302,7 @@ impl Scanner {
         let Some(slot) = segment.slot(snapshot.index) else { return };
         let index = snapshot.index as usize;
         let half_spent = self.states[index].as_ref().is_some_and(|state| state.half_spent);
-        snapshot.probe.process = self.probes.process(snapshot.index, hot.owner, || slot.read_identity(), half_spent);
+        snapshot.probe = self.probes.process(snapshot.index, hot.owner, || slot.read_identity(), half_spent);
         let resuming = self.resuming;
         let state = self.states[index].get_or_insert_with(|| Self::state(hot.owner, tick.now));
         let track = state.track.get_or_insert_with(|| {
