@@ -69,6 +69,10 @@ pub(super) fn change(change: &Change, segment: &str, time: SystemTime) -> Event 
     };
     let mut event = event(kind, segment, time, &change.observation, change.episode.verdict);
     event.episode = Some(change.episode.id);
+    if let Some(spent) = change.judgement.spent.filter(|_| change.kind != ChangeKind::Left) {
+        event.clock = Some(spent.clock);
+        (event.budget_s, event.spent_s) = (Some(seconds(spent.budget)), Some(seconds(spent.age)));
+    }
     if let Some(detail) = detail {
         add_detail(&mut event, detail);
     }
