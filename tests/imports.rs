@@ -20,7 +20,9 @@ const ROWS: &[(&str, u8)] = &[
     ("observe", 3),
     ("judge", 3),
     ("learn", 3),
+    ("rate", 3),
     ("record", 3),
+    ("engine", 4),
     ("recover", 4),
     ("tell", 5),
     ("monitor", 6),
@@ -31,6 +33,7 @@ const SAME_ROW: &[(&str, &str, &str)] = &[
     ("clock", "os", "the clock of the edge is a name for the system's"),
     ("judge", "observe", "verdicts are judged from the ages that observe makes"),
     ("learn", "observe", "gaps are timed by the ages that observe makes"),
+    ("rate", "observe", "a rate is followed from what observe has seen"),
     ("record", "observe", "a trace holds the results of probes, which are observe's input"),
 ];
 
@@ -39,6 +42,8 @@ const NEVER_REACHES: &[(&str, &[&str])] = &[
     ("judge", &["segment", "clock", "os", "reader", "worker"]),
     ("learn", &["segment", "clock", "os", "reader", "worker"]),
     ("observe", &["segment", "clock", "os", "reader", "worker"]),
+    ("engine", &["segment", "clock", "os", "reader", "worker"]),
+    ("rate", &["segment", "clock", "os", "reader", "worker"]),
     ("record", &["segment", "os", "worker"]),
     ("snapshot", &["segment", "clock", "os"]),
     ("policy", &["segment", "clock", "os"]),

@@ -257,12 +257,12 @@ fn sign(o: &Observation) -> u64 {
 
 /// How long it is silent, without what is excused.
 fn silence(o: &Observation) -> u64 {
-    o.ages.progress.unwrap_or(o.ages.beat).min(o.ages.phase).judged
+    o.ages.progress.unwrap_or(o.ages.beat).min(o.ages.phase).counted
 }
 
 /// How much of the phase is excused so far.
 fn excused(o: &Observation) -> u64 {
-    o.ages.phase.real.saturating_sub(o.ages.phase.judged)
+    o.ages.phase.real.saturating_sub(o.ages.phase.counted)
 }
 
 /// What follows a sign of progress.
@@ -282,8 +282,11 @@ fn shape(o: &Observation) -> Shape {
 
 fn key(part: Part, o: &Observation) -> Key {
     let (model, size, batch) = work(o);
+    let phase = phase_name(o);
+    // A model is loaded alike whatever the job.
+    let bucket = if waits(&phase) { 0 } else { bucket(size, batch) };
     match part {
-        Part::Alive => Key::new(phase_name(o), part, 0, String::new()),
-        _ => Key::new(phase_name(o), part, bucket(size, batch), model.into()),
+        Part::Alive => Key::new(phase, part, 0, String::new()),
+        _ => Key::new(phase, part, bucket, model.into()),
     }
 }
