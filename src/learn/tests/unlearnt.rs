@@ -59,6 +59,17 @@ fn a_gap_in_which_a_poll_was_more_than_a_second_late_is_not_learnt() {
 }
 
 #[test]
+fn a_gap_in_which_the_machine_was_suspended_is_not_learnt() {
+    let mut world = World::denoising();
+    world.steps(10, 2);
+    world.suspended += 3600 * S;
+    world.poll();
+    world.advance();
+    world.poll();
+    assert_eq!(world.samples(Part::Rest), 10);
+}
+
+#[test]
 fn the_poll_after_a_gap_suspects_nobody_and_the_next_one_does() {
     let mut world = World::denoising();
     world.steps(40, 2);
