@@ -199,14 +199,18 @@ fn limits(policy: &Policy, base: &Policy) -> Limits {
 }
 
 /// Whether a worker works, and whether it counts as frozen: silent for `process_timeout`, under no lease and in no phase that
-/// may be silent for longer; or hung by a budget of its own.
+/// may be silent for longer; or hung by a budget of its own, or within two polls of it, for those that froze together are
+/// not seen to at one poll.
 fn part(o: &Observation, judgement: &Judgement, policy: &Policy) -> Part {
     let working = o.ever_beat && !judge::is_idle(o, policy) && !judgement.verdict.is_death();
     let timeout = ns(policy.process_timeout);
+    let two_polls = ns(policy.poll_interval).saturating_mul(2);
     let patient =
         o.lease_left.is_some() || judge::running_clocks(o, policy).any(|clock| clock.clock == "phase" && clock.budget > timeout);
     let silent = o.ages.heartbeat.judged >= timeout && !patient;
-    Part { working, frozen: working && (silent || judgement.severity == Severity::Acting) }
+    let near = |clock: judge::Spent| clock.age.saturating_add(two_polls) >= clock.budget && clock.age >= clock.budget / 2;
+    let hung = judgement.severity == Severity::Acting || judge::running_clocks(o, policy).any(near);
+    Part { working, frozen: working && (silent || hung) }
 }
 
 /// When a clock of the slot can next matter.
