@@ -35,6 +35,9 @@ pub(crate) struct MonitorArgs {
     /// From SIGTERM to SIGKILL.
     #[arg(long, value_name = "DURATION", value_parser = config::duration::argument)]
     pub(crate) grace: Option<Duration>,
+    /// Keep what is learnt in this file, over a restart; '<segment>.learnt' where none is named.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) learnt: Option<PathBuf>,
     /// Append events to this file as JSON Lines; '-' is standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<String>,
