@@ -122,7 +122,7 @@ fn worker(segment: &Segment, s: &SlotSnapshot, look: &Look, policies: &PolicySet
     let known = match (&look.monitor, &observation) {
         (Some(monitor), _) => by_monitor(segment, s, look, monitor, observation.as_ref()),
         (None, Some(o)) => Known {
-            verdict: Some(judge::judge(o, &policy_of(s, policies)).verdict),
+            verdict: Some(judge::judge(o, &policy_of(s, policies), &judge::Hints::default()).verdict),
             heartbeat: Some(o.ages.heartbeat.real),
             progress: o.ages.progress.map(|age| age.real),
             lease: o.lease_left,
@@ -176,6 +176,7 @@ fn plain_observation(s: &SlotSnapshot) -> Option<Observation> {
     let hot = s.hot.as_ref()?;
     Some(Observation {
         now: 0,
+        foreign: false,
         index: s.index,
         owner: s.owner,
         phase: Phase::from_id(hot.phase.id()),
@@ -203,7 +204,8 @@ fn by_stamps(segment: &Segment, s: &SlotSnapshot, look: &Look) -> Option<Observa
     // A stamp from the future is a worker's mistake or malice: as good as now.
     let age = |stamp: u64| look.now.saturating_sub(stamp);
     let left = hot.lease.ms().saturating_mul(1_000_000).saturating_sub(age(hot.stamp_ns));
-    let excused = |real: u64| Age { real, judged: if left > 0 { 0 } else { real } };
+    let excused =
+        |real: u64| if left > 0 { Age { real, counted: 0, judged: 0 } } else { Age { real, counted: real, judged: real } };
     let beat = excused(age(hot.stamp_ns));
     let reports = hot.total != TOTAL_NONE || o.done.is_some();
     // Before the first advance of a count the progress stamp is the last count's: the heartbeat is all there is.
