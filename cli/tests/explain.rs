@@ -141,7 +141,7 @@ fn a_lease_in_force_is_shown_and_one_that_ended_is_not() {
     assert_eq!(lease["left_s"], 1800.0, "no more is left than is honoured: {lease}");
     let path = segment.path().display().to_string();
     let said = explain(&scratch, &["gpu-0", "--segment", &path]);
-    assert!(said.out.contains("its lease of 2h00m, honoured for 30m00s, at most 30m00s left: the clocks of "), "{}", said.out);
+    assert!(said.out.contains("its lease of 2h00m, honoured for 30m00s, at most 30m00s left: until then, "), "{}", said.out);
     worker.phase(Phase::PostProcessing);
     assert!(explained(&scratch, "gpu-0")["workers"][0]["lease"].is_null(), "a change of phase ends a lease");
 }

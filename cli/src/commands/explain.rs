@@ -193,7 +193,8 @@ fn heading(worker: &Worker) -> String {
     if let Some(Lease { asked_s, honoured_s, left_s }) = worker.lease {
         let honoured = if honoured_s < asked_s { format!(", honoured for {}", age(honoured_s)) } else { String::new() };
         let left = left_s.map_or_else(|| "how much is left is not known".into(), |left| format!("at most {} left", age(left)));
-        out += &format!("its lease of {}{honoured}, {left}: the clocks of heartbeat, progress and phase rest\n", age(asked_s));
+        let until = "until then, or until it makes progress, the clocks of heartbeat, progress and phase rest";
+        out += &format!("its lease of {}{honoured}, {left}: {until}\n", age(asked_s));
     }
     out
 }
