@@ -284,8 +284,5 @@ fn least_seconds(limits: &Limits) -> f64 {
 }
 
 fn eta(o: &Observation, rate: f64) -> Option<f64> {
-    let left = o.total?.saturating_sub(o.done?) as f64;
-    // Nothing is left where nothing is, whatever the rate.
-    let eta = if left == 0.0 { 0.0 } else { left / rate };
-    eta.is_finite().then_some(eta)
+    super::mean::eta(o.done?, o.total?, rate)
 }

@@ -24,6 +24,7 @@
 mod follower;
 mod history;
 mod key;
+mod mean;
 mod pace;
 mod peers;
 mod shared;
@@ -31,4 +32,5 @@ mod shared;
 mod tests;
 
 pub use follower::{RateFollower, Slow, Why};
+pub use mean::{eta, mean_since};
 pub use shared::{Limits, Rates};
