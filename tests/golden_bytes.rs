@@ -17,7 +17,7 @@ use std::time::Duration;
 /// The slot as C declares it (PROTOCOL, section 8): offset, name.
 const PICTURE: &str = "
     000 beat      008 progress    010 phase             018 stamp_ns   020 lease       028 epoch
-    030 progress_stamp_ns         038 total             040 alive      048 jobs_ok     050 jobs_bad
+    030 progress_stamp_ns         038 alive             040 total      048 jobs_ok     050 jobs_bad
     058 reserved0 060 reserved1   068 reserved2         070 reserved3  078 reserved4
     080 owner     088 starttime   090 pidfd_ino         098 namespaces 0a0 tid         0a8 claimed_boottime_ns
     0b0 cmd       0b8 info_seq    0c0 seen_beat         0c8 beat_at    0d0 verdict     0d8 restarts

@@ -266,8 +266,8 @@ typedef struct hangwatch_slot_words {
     hangwatch_word_t lease;             /* 020 seq16|ms48 */
     hangwatch_word_t epoch;             /* 028 job32|pass16|falls16 */
     hangwatch_word_t progress_stamp_ns; /* 030 the same clock at the last advance */
-    hangwatch_word_t total;             /* 038 units in all; 0 none, UINT64_MAX unknown */
-    hangwatch_word_t alive;             /* 040 gen16|count48, by a helper thread */
+    hangwatch_word_t alive;             /* 038 gen16|count48, by a helper thread */
+    hangwatch_word_t total;             /* 040 units in all; 0 none, UINT64_MAX unknown */
     hangwatch_word_t jobs_ok;           /* 048 jobs that ended well */
     hangwatch_word_t jobs_bad;          /* 050 failed32|cancelled32 */
     hangwatch_word_t reserved[5];       /* 058 0 */
@@ -382,8 +382,8 @@ HANGWATCH_AT_(stamp_ns, 0x018);
 HANGWATCH_AT_(lease, 0x020);
 HANGWATCH_AT_(epoch, 0x028);
 HANGWATCH_AT_(progress_stamp_ns, 0x030);
-HANGWATCH_AT_(total, 0x038);
-HANGWATCH_AT_(alive, 0x040);
+HANGWATCH_AT_(alive, 0x038);
+HANGWATCH_AT_(total, 0x040);
 HANGWATCH_AT_(jobs_ok, 0x048);
 HANGWATCH_AT_(jobs_bad, 0x050);
 HANGWATCH_AT_(reserved, 0x058);

@@ -35,10 +35,11 @@ pub struct Slot {
     pub(crate) epoch: AtomicU64,
     /// 030 coarse monotonic ns of the last advance past the writer's own mark.
     pub(crate) progress_stamp_ns: AtomicU64,
-    /// 038 units in all: [`TOTAL_NONE`], [`TOTAL_UNKNOWN`], or a number.
-    pub(crate) total: AtomicU64,
-    /// 040 gen16|count48, by a helper thread.
+    /// 038 gen16|count48, by a helper thread. Here, so that one cache line shows a monitor every sign of life; a helper
+    /// speaks too seldom for the line's sharing to be felt.
     pub(crate) alive: AtomicU64,
+    /// 040 units in all: [`TOTAL_NONE`], [`TOTAL_UNKNOWN`], or a number.
+    pub(crate) total: AtomicU64,
     /// 048 jobs that ended well.
     pub(crate) jobs_ok: AtomicU64,
     /// 050 failed32|cancelled32.
@@ -91,8 +92,8 @@ pub const FIELDS: [(&str, usize); 32] = [
     ("lease", 0x20),
     ("epoch", 0x28),
     ("progress_stamp_ns", 0x30),
-    ("total", 0x38),
-    ("alive", 0x40),
+    ("alive", 0x38),
+    ("total", 0x40),
     ("jobs_ok", 0x48),
     ("jobs_bad", 0x50),
     ("reserved0", 0x58),
@@ -131,8 +132,8 @@ impl Slot {
             &self.lease,
             &self.epoch,
             &self.progress_stamp_ns,
-            &self.total,
             &self.alive,
+            &self.total,
             &self.jobs_ok,
             &self.jobs_bad,
             &r[0],
@@ -205,8 +206,8 @@ const _: () = {
     assert!(size_of::<Slot>() == SLOT_LEN && align_of::<Slot>() == 128);
     assert!(offset_of!(Slot, beat) == 0x00 && offset_of!(Slot, progress) == 0x08 && offset_of!(Slot, phase) == 0x10);
     assert!(offset_of!(Slot, stamp_ns) == 0x18 && offset_of!(Slot, lease) == 0x20 && offset_of!(Slot, epoch) == 0x28);
-    assert!(offset_of!(Slot, progress_stamp_ns) == 0x30 && offset_of!(Slot, total) == 0x38);
-    assert!(offset_of!(Slot, alive) == 0x40 && offset_of!(Slot, jobs_ok) == 0x48 && offset_of!(Slot, jobs_bad) == 0x50);
+    assert!(offset_of!(Slot, progress_stamp_ns) == 0x30 && offset_of!(Slot, alive) == 0x38);
+    assert!(offset_of!(Slot, total) == 0x40 && offset_of!(Slot, jobs_ok) == 0x48 && offset_of!(Slot, jobs_bad) == 0x50);
     assert!(offset_of!(Slot, reserved) == 0x58 && offset_of!(Slot, owner) == 0x80 && offset_of!(Slot, starttime) == 0x88);
     assert!(offset_of!(Slot, pidfd_ino) == 0x90 && offset_of!(Slot, namespaces) == 0x98 && offset_of!(Slot, tid) == 0xa0);
     assert!(offset_of!(Slot, claimed_boottime_ns) == 0xa8 && offset_of!(Slot, cmd) == 0xb0);

@@ -33,13 +33,26 @@ impl fmt::Display for Problem {
 }
 
 /// Pairs of durations of which the first is at most the second.
-const ORDERINGS: &[(&str, &str)] = &[("backoff", "backoff_max"), ("max_lease", "max_lease_sum")];
+const ORDERINGS: &[Ordering] = &[
+    Ordering { low: "backoff", high: "backoff_max", applies: |_| true },
+    Ordering { low: "max_lease", high: "max_lease_sum", applies: |_| true },
+    // Warming up would be judged more strictly than what follows.
+    Ordering { low: "progress_timeout", high: "warmup_timeout", applies: |policy| policy.warmup_steps > 0 },
+];
+
+struct Ordering {
+    low: &'static str,
+    high: &'static str,
+    /// Where it does not, a value is not in use.
+    applies: fn(&Policy) -> bool,
+}
 
 impl Policy {
     /// Every value that does not hold, in the order of the table. The policy is to be used only where there is none.
     pub fn validate(&self) -> Result<(), Vec<Problem>> {
         let single = KEYS.iter().filter(|key| !key.is_combined()).filter_map(|key| self.out_of_bounds(key));
-        let pairs = ORDERINGS.iter().filter_map(|(low, high)| self.out_of_order(low, high));
+        let pairs =
+            ORDERINGS.iter().filter(|pair| (pair.applies)(self)).filter_map(|pair| self.out_of_order(pair.low, pair.high));
         let problems: Vec<Problem> = single.chain(pairs).collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
@@ -73,6 +86,7 @@ impl Policy {
                 Some(problem("it must be more than zero".into(), format!("raise {}", key.name), None))
             }
             (Bound::FromOne, Value::Factor(met)) if met.is_nan() || met < 1.0 => Some(least(Value::Factor(1.0))),
+            (Bound::Free, Value::Factor(met)) if met.is_nan() || met < 0.0 => Some(least(Value::Factor(0.0))),
             (Bound::FromOne, Value::Count(0)) => Some(least(Value::Count(1))),
             _ => None,
         }
@@ -97,7 +111,7 @@ fn over_the_most(value: Value) -> Option<Value> {
         Value::Duration(met) => (met > MAX_DURATION).then_some(Value::Duration(MAX_DURATION)),
         Value::Count(met) => (met > MAX_COUNT).then_some(Value::Count(MAX_COUNT)),
         Value::Factor(met) => (met > MAX_FACTOR).then_some(Value::Factor(MAX_FACTOR)),
-        Value::Flag(_) => None,
+        Value::Flag(_) | Value::Choice(_) => None,
     }
 }
 
@@ -184,6 +198,9 @@ mod tests {
         for met in [0.99, 0.0, -5.0, f64::NAN, f64::NEG_INFINITY] {
             assert_eq!(problem("max_phase_factor", Value::Factor(met)).why, "the least allowed is 1", "{met}");
         }
+        for met in [-0.1, f64::NAN] {
+            assert_eq!(problem("slow_floor", Value::Factor(met)).why, "the least allowed is 0", "{met}");
+        }
         assert_eq!(problem("max_phase_factor", Value::Factor(f64::INFINITY)).why, "the most allowed is 1000");
         assert_eq!(problems("max_phase_factor", Value::Factor(1.0)), []);
     }
@@ -198,13 +215,25 @@ mod tests {
     }
 
     #[test]
+    fn warming_up_is_never_judged_more_strictly_than_what_follows() {
+        let hours = |hours: u64| Value::Duration(Duration::from_secs(3600 * hours));
+        assert_eq!(problems("progress_timeout", hours(2)), [], "without a warm-up its budget is not in use");
+        let mut policy = Policy { warmup_steps: 2, ..Policy::default() };
+        assert_eq!(policy.validate(), Ok(()));
+        policy.set("progress_timeout", hours(2)).unwrap();
+        let met = policy.validate().unwrap_err();
+        assert_eq!(met[0].to_string(), "progress_timeout = 2h: it is over warmup_timeout, which is 30m");
+        assert_eq!(met[0].way_out, "lower progress_timeout, or raise warmup_timeout");
+    }
+
+    #[test]
     fn what_would_overflow_is_refused() {
         for key in KEYS.iter().filter(|key| !key.is_combined()) {
             let most = match Policy::default().get(key.name).unwrap() {
                 Value::Duration(_) => Value::Duration(Duration::MAX),
                 Value::Count(_) => Value::Count(u64::MAX),
                 Value::Factor(_) => Value::Factor(f64::MAX),
-                Value::Flag(_) => continue,
+                Value::Flag(_) | Value::Choice(_) => continue,
             };
             let all = problems(key.name, most);
             assert!(all.iter().any(|p| p.key == key.name && p.why.starts_with("the most allowed is")), "{all:?}");
@@ -219,6 +248,7 @@ mod tests {
                 Value::Count(_) => Value::Count(0),
                 Value::Factor(_) => Value::Factor(0.0),
                 Value::Flag(_) => Value::Flag(false),
+                Value::Choice(_) => continue,
             };
             let all = problems(key.name, zero);
             assert!(all.iter().all(|p| p.key != key.name), "{all:?}");

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `keys` | the table: a key's field, kind, default, bound and sentence stand in its one row |
 //! | `value` | what a key can hold, and how it is written |
+//! | `choice` | keys that hold one of a few words |
 //! | `profile` | named sets of values |
 //! | `budget` | how long a phase may last |
 //! | `check` | what holds a policy together |
@@ -14,13 +15,15 @@
 
 mod budget;
 mod check;
+mod choice;
 mod keys;
 mod origin;
 mod profile;
 mod value;
 
 pub use check::Problem;
-pub use keys::{Bound, KEYS, Key, Policy};
+pub use choice::Adaptive;
+pub use keys::{Bound, KEYS, Key, Policy, Scope};
 pub use origin::{Layered, Origin, Origins};
 pub use profile::{PROFILES, Profile};
 pub use value::{Kind, MAX_COUNT, MAX_DURATION, MAX_FACTOR, Value};

@@ -91,7 +91,7 @@ fn read_value(key: &Key, node: &Node) -> Option<Value> {
             Node::Int(met @ (0 | 1)) => Some(Value::Flag(*met == 1)),
             _ => value::from_node(key, node).ok(),
         },
-        Kind::Factor => None,
+        Kind::Factor | Kind::Choice(_) => None,
     }
 }
 
@@ -111,7 +111,7 @@ fn refuse(path: &Path, key: &Key, entry: &Entry) -> hangwatch::Error {
             ("whole seconds", "AI Horde counts in whole seconds; for durations such as 2s put 'hangwatch: 1' on the first line")
         }
         Kind::Flag => ("true or false", "write true or false"),
-        Kind::Count | Kind::Factor => ("a whole number", "write a whole number, such as 4"),
+        Kind::Count | Kind::Factor | Kind::Choice(_) => ("a whole number", "write a whole number, such as 4"),
     };
     wrong(path, Some(entry.line), format!("{} is {}, expected {expected}", entry.key, entry.node)).hint(hint)
 }
@@ -125,7 +125,7 @@ mod tests {
         for row in ROWS {
             for name in row.ours {
                 let key = Key::from_name(name).unwrap_or_else(|| panic!("{name} is a key"));
-                assert_ne!(key.kind, Kind::Factor, "the origin has no factors");
+                assert!(!matches!(key.kind, Kind::Factor | Kind::Choice(_)), "the origin has no factors and no choices");
             }
         }
     }

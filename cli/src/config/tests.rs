@@ -67,6 +67,7 @@ fn other(key: &hangwatch::policy::Key) -> (Value, &'static str) {
         (_, Kind::Count) => (Value::Count(77), "77"),
         (_, Kind::Factor) => (Value::Factor(2.5), "2.5"),
         (_, Kind::Flag) => (Value::Flag(true), "true"),
+        (_, Kind::Choice(_)) => (Value::Choice("off"), "off"),
     }
 }
 
@@ -175,6 +176,8 @@ fn a_value_that_is_none_of_its_kind_is_refused_with_the_forms() {
         ("max_phase_factor: ten", "max_phase_factor is 'ten', expected a factor\n  write a number, such as 10 or 2.5"),
         ("max_phase_factor: 'nan'", "max_phase_factor is 'nan', expected a factor\n  write a number, such as 10 or 2.5"),
         ("require_attach: 1", "require_attach is 1, expected a flag\n  write true or false"),
+        ("adaptive: always", "adaptive is 'always', expected one of off, suspect, act\n  write one of these words"),
+        ("adaptive: true", "adaptive is true, expected one of off, suspect, act\n  write one of these words"),
         ("profile: [low-end]", "profile is a list, expected a name\n  write 'profile: mid-range'"),
         ("profile: midrange", "there is no profile 'midrange'\n  did you mean 'mid-range'?"),
         ("profile: fast", "there is no profile 'fast'\n  the profiles are high-end, mid-range, low-end"),
