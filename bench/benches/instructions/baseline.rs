@@ -102,7 +102,15 @@ fn toolchain() -> Value {
         "libc": version("ldd"),
         "valgrind": version("valgrind"),
         "machine": std::env::consts::ARCH,
+        "flags": flags(),
     })
+}
+
+/// What of the environment made the compiler work otherwise than the manifest says: incremental code is other code.
+fn flags() -> String {
+    let set = [("CARGO_INCREMENTAL", option_env!("CARGO_INCREMENTAL")), ("RUSTFLAGS", option_env!("RUSTFLAGS"))];
+    let set = set.iter().filter_map(|(name, value)| Some((name, value.filter(|value| !matches!(*value, "" | "0"))?)));
+    set.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
 }
 
 #[expect(clippy::disallowed_methods, reason = "a program that is asked its version ends by itself")]
