@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         [callgrind::COUNT, row, size, segment, loops] => {
-            rows::run(row, size.parse().expect("a number"), segment, Path::new(loops));
+            rows::run(row, size.parse().expect("a number"), Path::new(segment), Path::new(loops));
             ExitCode::SUCCESS
         }
         [] => check(),

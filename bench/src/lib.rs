@@ -1,6 +1,7 @@
 //! What the benches share: workers in Rust and in C, and the loops in which they report.
 
 pub mod c;
+pub mod crowd;
 pub mod rust;
 pub mod stamps;
 

@@ -14,7 +14,7 @@ pub(crate) fn count_all() -> Vec<(&'static str, f64)> {
     let loops = build(scratch.path(), Path::new(env!("CARGO_TARGET_TMPDIR")));
     let each = |row: &Row| {
         let [few, many] = [row.few, row.many].map(|size| count(row, size, scratch.path(), &loops));
-        (many as f64 - few as f64) / (row.many - row.few) as f64
+        (many as f64 - few as f64) / ((row.many - row.few) * row.times()) as f64
     };
     ROWS.iter().map(|row| (row.name, each(row))).collect()
 }

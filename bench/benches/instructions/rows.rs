@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use hangwatch_bench::c::Loops;
+use hangwatch_bench::crowd::Crowd;
 use hangwatch_bench::{Kind, rust, stamps};
 use std::ffi::CStr;
 use std::hint::black_box;
@@ -20,20 +21,30 @@ pub(crate) struct Row {
 enum How {
     Rust(Kind),
     C(&'static CStr, Kind),
+    /// The monitor polls this often; the size is that of the segment.
+    Polls(u64),
 }
 
 const fn steps(name: &'static str, how: How) -> Row {
     Row { name, few: 1000, many: 11_000, how }
 }
 
+impl Row {
+    /// How often each unit of the size is counted.
+    pub(crate) const fn times(&self) -> u64 {
+        if let How::Polls(polls) = self.how { polls } else { 1 }
+    }
+}
+
 /// All of them.
-pub(crate) const ROWS: [Row; 6] = [
+pub(crate) const ROWS: [Row; 7] = [
     steps("rust_step/unstamped", How::Rust(Kind::Unstamped)),
     steps("rust_step/stamped", How::Rust(Kind::Stamped)),
     steps("c_inline_step/unstamped", How::C(c"bench_step", Kind::Unstamped)),
     steps("c_inline_step/stamped", How::C(c"bench_step", Kind::Stamped)),
     steps("c_linked_step/unstamped", How::C(c"bench_step_linked", Kind::Unstamped)),
     steps("c_linked_step/stamped", How::C(c"bench_step_linked", Kind::Stamped)),
+    Row { name: "poll/quiet_slot", few: 200, many: 600, how: How::Polls(8) },
 ];
 
 /// The function whose instructions count, with those of everything it calls.
@@ -48,19 +59,28 @@ fn hangwatch_bench_counted(run: &mut dyn FnMut()) {
 }
 
 /// Runs the row of this name at one size.
-pub(crate) fn run(row: &str, size: u64, segment: &str, loops: &Path) {
+pub(crate) fn run(row: &str, size: u64, segment: &Path, loops: &Path) {
     let row = ROWS.iter().find(|known| known.name == row).expect("one of the rows");
     match row.how {
         How::Rust(kind) => {
-            let mut worker = rust::worker(segment, kind);
+            let mut worker = rust::worker(&segment.display().to_string(), kind);
             stamps::force(&mut worker, kind);
             hangwatch_bench_counted(&mut || rust::steps(&mut worker, 1, size));
         }
         How::C(function, kind) => {
             let loops = Loops::load(loops);
-            let (mut worker, run) = (loops.attach(segment, kind), loops.find(function));
+            let (mut worker, run) = (loops.attach(&segment.display().to_string(), kind), loops.find(function));
             stamps::force(&mut worker, kind);
             hangwatch_bench_counted(&mut || run.run(&mut worker, 1, size));
+        }
+        How::Polls(polls) => {
+            let mut crowd = Crowd::new(segment, size.try_into().expect("a number of slots"));
+            hangwatch_bench_counted(&mut || {
+                for _ in 0..polls {
+                    crowd.poll();
+                }
+            });
+            assert!(crowd.stays_quiet(), "nobody was due");
         }
     }
 }
