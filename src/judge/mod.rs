@@ -18,22 +18,33 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// The clock that expired, if one did.
     pub spent: Option<Spent>,
+    /// How much it matters: mostly the verdict's own.
+    pub severity: Severity,
 }
 
 /// A budget that is spent: all in ns of the monitor's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spent {
-    /// Which clock: `heartbeat`, `progress`, `start`, `phase`, `max_phase` or `deadline`.
+    /// Which clock: `heartbeat`, `progress`, `start`, `phase`, `max_phase`, `deadline` or `learnt`.
     pub clock: &'static str,
     /// Its age, excused time left out.
     pub age: u64,
+    /// Its age with the time that starvation excuses.
+    pub counted: u64,
     /// Its budget.
     pub budget: u64,
 }
 
 impl Judgement {
+    /// Nothing to say.
+    pub const OK: Self = Self::plain(Verdict::Ok);
+
     const fn plain(verdict: Verdict) -> Self {
-        Self { verdict, spent: None }
+        Self { verdict, spent: None, severity: verdict.severity() }
+    }
+
+    const fn of(verdict: Verdict, spent: Spent) -> Self {
+        Self { verdict, spent: Some(spent), severity: verdict.severity() }
     }
 }
 
@@ -43,11 +54,14 @@ type Rule = fn(&Observation, &Policy) -> Option<Judgement>;
 /// In order of precedence.
 const RULES: &[Rule] = &[
     rules::exited::judge,
+    rules::foreign::judge,
+    rules::thread_gone::judge,
     rules::stopped::judge,
     rules::never_started::judge,
     rules::silent::judge,
     rules::stuck::judge,
     rules::overdue::judge,
+    rules::starved::judge,
     rules::idle::judge,
 ];
 
@@ -56,15 +70,18 @@ pub fn judge(observation: &Observation, policy: &Policy) -> Judgement {
     RULES.iter().find_map(|rule| rule(observation, policy)).unwrap_or(Judgement::plain(Verdict::Ok))
 }
 
-/// The least share of a budget that any clock of the slot has left, 0 to 1: below a half the process is looked at.
-pub fn budget_left(observation: &Observation, policy: &Policy) -> f64 {
+/// Every clock that runs for the slot now. Past half of a budget the process is looked at.
+pub fn running_clocks<'a>(observation: &'a Observation, policy: &'a Policy) -> impl Iterator<Item = Spent> + 'a {
     rules::running_clocks(observation, policy)
-        .map(|spent| 1.0 - (spent.age as f64 / spent.budget.max(1) as f64).min(1.0))
-        .fold(1.0, f64::min)
+}
+
+/// Whether it waits for work or is done: no budget runs.
+pub fn is_idle(observation: &Observation, policy: &Policy) -> bool {
+    rules::idle::judge(observation, policy).is_some()
 }
 
 /// The clocks by number, for the slot's verdict word; 0 is none.
-const CLOCKS: [&str; 7] = ["none", "start", "heartbeat", "progress", "phase", "max_phase", "deadline"];
+const CLOCKS: [&str; 8] = ["none", "start", "heartbeat", "progress", "phase", "max_phase", "deadline", "learnt"];
 
 /// The number of a clock's name.
 pub fn clock_number(clock: &str) -> u8 {

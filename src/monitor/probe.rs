@@ -6,7 +6,7 @@ use crate::layout::word::Owner;
 use crate::os::pidfd::PidFd;
 use crate::os::wake::Epoll;
 use crate::os::{identity, proc};
-use crate::snapshot::Process;
+use crate::snapshot::{HostSnapshot, Probe, Process};
 use std::io;
 use std::os::fd::AsFd;
 
@@ -43,7 +43,7 @@ impl Probes {
     }
 
     /// Begins a poll: takes in who has exited since the last one.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, monotonic_ns: u64) -> HostSnapshot {
         for token in self.epoll.ready_now() {
             if let Some(Some(watched)) = self.slots.get_mut(token as usize) {
                 // A token may be of a former owner of the slot, whose descriptor was closed meanwhile: ask this one.
@@ -52,6 +52,7 @@ impl Probes {
         }
         self.looks = MAX_LOOKS;
         self.turn = self.turn.wrapping_add(1);
+        HostSnapshot { monotonic_ns, boottime_ns: crate::clock::boottime_ns(), cpu_pressure_us: None }
     }
 
     /// Whether `index` may look into /proc at this poll; where more want to than may, they take turns.
@@ -63,6 +64,10 @@ impl Probes {
         may
     }
 
+    pub(super) fn exited(&self) -> Vec<u32> {
+        (0..self.slots.len() as u32).filter(|i| self.slots[*i as usize].as_ref().is_some_and(|w| w.exited)).collect()
+    }
+
     /// Forgets a slot that is nobody's.
     pub(super) fn forget(&mut self, index: u32) {
         self.slots[index as usize] = None;
@@ -70,6 +75,15 @@ impl Probes {
 
     /// What is known of the owner's process. `look`: its state is wanted too.
     pub(super) fn process(
+        &mut self,
+        index: u32,
+        owner: Owner,
+        read_identity: impl FnOnce() -> Option<(Owner, Identity)>,
+        look: bool,
+    ) -> Probe {
+        Probe { process: self.process_(index, owner, read_identity, look), ..Probe::default() }
+    }
+    fn process_(
         &mut self,
         index: u32,
         owner: Owner,

@@ -1,5 +1,6 @@
 //! From an observation to an event.
 
+use crate::engine::{Change, ChangeKind};
 use crate::judge::{Judgement, Verdict};
 use crate::layout::phase::Phase;
 use crate::observe::Observation;
@@ -57,11 +58,33 @@ pub(super) fn event(kind: EventKind, segment: &str, time: SystemTime, o: &Observ
     }
 }
 
+/// A change of an episode, as an event.
+pub(super) fn change(change: &Change, segment: &str, time: SystemTime) -> Event {
+    let (kind, detail) = match change.kind {
+        ChangeKind::Opened => (EventKind::Opened, spent(&change.judgement)),
+        ChangeKind::Reminder => (EventKind::Reminder, Some(lasted(change.lasted, ""))),
+        ChangeKind::Closed => (EventKind::Closed, Some(lasted(change.lasted, ""))),
+        ChangeKind::Left => (EventKind::Closed, Some(lasted(change.lasted, "its slot was given back"))),
+    };
+    let mut event = event(kind, segment, time, &change.observation, change.episode.verdict);
+    event.episode = Some(change.episode.id);
+    if let Some(detail) = detail {
+        add_detail(&mut event, detail);
+    }
+    event
+}
+
+fn lasted(lasted: u64, more: &str) -> String {
+    let age = age(seconds(lasted));
+    if more.is_empty() { format!("for {age}") } else { format!("after {age}: {more}") }
+}
+
 /// What expired, for the detail of an event: `phase budget 80.0s spent, 81.2s`.
 pub(super) fn spent(judgement: &Judgement) -> Option<String> {
     let spent = judgement.spent?;
     let (clock, budget, age) = (spent.clock, age(seconds(spent.budget)), age(seconds(spent.age)));
-    Some(format!("{clock} budget of {budget} spent after {age}"))
+    let why = if judgement.verdict == Verdict::Starved { "; the machine held it up for most of that time" } else { "" };
+    Some(format!("{clock} budget of {budget} spent after {age}{why}"))
 }
 
 /// Adds to what an event already says.

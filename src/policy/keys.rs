@@ -158,7 +158,7 @@ policy! {
     other_phase_timeout: Duration = budget(Phase::Inference), Budget, Worker;
     /// Units of a job that have `warmup_timeout` for their progress budget.
     warmup_steps: u64 = 0, Free, Worker;
-    /// The progress budget of each of these units.
+    /// The progress budget of each of these units, where it is longer than `progress_timeout`.
     warmup_timeout: Duration = secs(1800), Budget, Worker;
     /// A learnt threshold that is passed does nothing (`off`), warns (`suspect`), or counts like a budget (`act`).
     adaptive: Adaptive = Adaptive::Suspect, Free, Worker;

@@ -80,7 +80,7 @@ impl fmt::Display for Node {
             Self::Float(met) => write!(f, "{met}"),
             Self::Text(met) => f.write_str(&quoted(met)),
             Self::List => f.write_str("a list"),
-            Self::Mapping => f.write_str("a mapping"),
+            Self::Mapping(_) => f.write_str("a mapping"),
         }
     }
 }

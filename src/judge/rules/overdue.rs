@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Age of the sign of life that the phase's row names.
 fn sign_age(o: &Observation) -> Age {
-    let sign = match (o.phase.row(), &o.user_phase) {
+    let sign = match (o.phase.row(), o.user_phase.as_deref()) {
         (Some(row), _) => row.restarts_on,
         // A phase of the user's own: progress where it reports some.
         (None, Some(user)) if user.class == Class::Work => Sign::ProgressElseBeat,
@@ -26,7 +26,7 @@ pub(in crate::judge) fn clocks(o: &Observation, policy: &Policy) -> impl Iterato
     let batch = o.info.as_ref().map_or(0, |info| info.batch);
     // Before the first beat the start budget is the only one that runs.
     let budget =
-        policy.phase_budget(o.phase, batch, o.user_phase.as_ref()).filter(|_| o.phase != Phase::Inference && o.ever_beat);
+        policy.phase_budget(o.phase, batch, o.user_phase.as_deref()).filter(|_| o.phase != Phase::Inference && o.ever_beat);
     let phase = budget.map(|budget| spent("phase", sign_age(o), budget));
     let whole = budget.map(|budget| spent("max_phase", o.ages.phase, policy.phase_limit(budget)));
     let deadline_ns = o.info.as_ref().map_or(0, |info| info.deadline_ns);

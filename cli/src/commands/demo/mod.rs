@@ -60,6 +60,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<u8> {
         stage.enter(row, promise.timeout)?;
     }
     let mut scanner = Scanner::new(Arc::clone(stage.segment()), policy)?;
+    // The origin's tests are asked at every poll.
+    scanner.look_at_everything();
     let watched = watch::watch(&mut stage, &mut scanner, &promise, &interrupted)?;
     // The lock goes before the files beside the segment do.
     drop(scanner);
