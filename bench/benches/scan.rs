@@ -79,13 +79,13 @@ fn measure_all(criterion: &mut Criterion, scratch: &Path, caches: Caches, name: 
             Step::Before if crowd.stays_quiet() => {}
             Step::Before => {
                 crowd.report();
-                crowd.poll();
+                crowd.settle();
             }
-            Step::Poll => crowd.poll(),
+            Step::Poll => assert_eq!(crowd.poll(), 0, "a quiet slot is not judged"),
         });
         measure(criterion, &format!("scan_active_{name}"), caches, slots, |step| match step {
             Step::Before => crowd.report(),
-            Step::Poll => crowd.poll(),
+            Step::Poll => assert_eq!(crowd.poll(), u64::from(slots), "a slot that changed is judged"),
         });
         drop(crowd);
         std::fs::remove_file(path).expect("the segment has a name");

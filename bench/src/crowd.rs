@@ -39,11 +39,11 @@ impl Crowd {
         }
         let scanner = Scanner::new(segment, Policy::default()).expect("a segment that nobody watches");
         let mut crowd = Self { workers, scanner, done: 0, now: INTERVAL_NS, reported: 0 };
-        with_few_descriptors(|| crowd.poll());
+        with_few_descriptors(|| assert_eq!(crowd.poll(), slots.into(), "a slot that is new is judged"));
         // Twice, so that what a monitor learns of a worker's first steps is learnt.
         for _ in 0..2 {
             crowd.report();
-            crowd.poll();
+            crowd.settle();
         }
         crowd
     }
@@ -72,11 +72,19 @@ impl Crowd {
         self.now - self.reported < QUIET_POLLS * INTERVAL_NS
     }
 
-    /// The monitor polls, an interval after its last poll.
-    pub fn poll(&mut self) {
+    /// The monitor polls, an interval after its last poll. How many slots it judged.
+    pub fn poll(&mut self) -> u64 {
         self.now += INTERVAL_NS;
         let poll = self.scanner.poll(self.now);
         assert!(poll.events.is_empty() && !poll.lost, "nothing is wrong with anybody");
+        poll.judged.len() as u64
+    }
+
+    /// Polls until nothing is left to judge: a slot that changed is judged once more.
+    pub fn settle(&mut self) {
+        while self.poll() != 0 {
+            assert!(self.stays_quiet(), "workers that report nothing become quiet");
+        }
     }
 }
 
