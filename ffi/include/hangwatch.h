@@ -322,10 +322,8 @@ static inline uint64_t hangwatch_now_coarse_(const hangwatch_worker_t *w)
     return w->clock(6, &now) == 0 ? (uint64_t)now.s * UINT64_C(1000000000) + (uint64_t)now.ns : 0;
 }
 
-static inline void hangwatch_beat_at_(hangwatch_worker_t *w, uint64_t now)
+static inline void hangwatch_publish_beat_(hangwatch_worker_t *w)
 {
-    if (w->clock != NULL)
-        __atomic_store_n(&w->slot->stamp_ns, now, __ATOMIC_RELAXED);
     w->local++;
     /* Release: pairs with the reader's Acquire after the beat; a beat that is seen implies its progress and stamps. */
     __atomic_store_n(&w->slot->beat, w->local, __ATOMIC_RELEASE);
@@ -336,15 +334,25 @@ static inline void hangwatch_beat(hangwatch_worker_t *w)
     /* Relaxed: set once before the worker was made; the kernel zeroes it in a forked child. */
     if (w == NULL || __atomic_load_n(w->canary, __ATOMIC_RELAXED) == 0)
         return;
-    hangwatch_beat_at_(w, w->clock != NULL ? hangwatch_now_coarse_(w) : 0);
+    /* Relaxed, here and in a step but for the beat: the beat carries them all. */
+    if (w->clock != NULL)
+        __atomic_store_n(&w->slot->stamp_ns, hangwatch_now_coarse_(w), __ATOMIC_RELAXED);
+    hangwatch_publish_beat_(w);
 }
 
 static inline void hangwatch_step(hangwatch_worker_t *w, uint64_t done)
 {
-    uint64_t now;
     if (w == NULL || __atomic_load_n(w->canary, __ATOMIC_RELAXED) == 0)
         return;
-    now = w->clock != NULL ? hangwatch_now_coarse_(w) : 0;
+    /* All that stamps need in one place: a step without them asks once whether there are any, and not three times. */
+    if (w->clock != NULL) {
+        uint64_t now = hangwatch_now_coarse_(w);
+        if (done >= w->next_mark) {
+            w->next_mark = done + 1;
+            __atomic_store_n(&w->slot->progress_stamp_ns, now, __ATOMIC_RELAXED);
+        }
+        __atomic_store_n(&w->slot->stamp_ns, now, __ATOMIC_RELAXED);
+    }
     if (done < w->last) {
         /* The low 16 bits count falls, and wrap without touching the pass above them. */
         w->epoch = (w->epoch & ~UINT64_C(0xffff)) | ((w->epoch + 1) & UINT64_C(0xffff));
@@ -352,13 +360,8 @@ static inline void hangwatch_step(hangwatch_worker_t *w, uint64_t done)
         __atomic_store_n(&w->slot->epoch, w->epoch, __ATOMIC_RELAXED);
     }
     w->last = done;
-    /* Relaxed, here and for the stamps: the beat carries them. */
     __atomic_store_n(&w->slot->progress, done, __ATOMIC_RELAXED);
-    if (w->clock != NULL && done >= w->next_mark) {
-        w->next_mark = done + 1;
-        __atomic_store_n(&w->slot->progress_stamp_ns, now, __ATOMIC_RELAXED);
-    }
-    hangwatch_beat_at_(w, now);
+    hangwatch_publish_beat_(w);
 }
 
 /* The drawing above is the contract between languages; a compiler that lays it out otherwise must not get past here. */

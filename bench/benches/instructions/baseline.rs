@@ -80,6 +80,11 @@ impl Baseline {
             let line = format!("{name:<26} {count:>9.2}  baseline {expected:>9.2} + {allowed:<6} {more:>+8.2}  {said}");
             let _ = writeln!(text, "{}", line.trim_end());
         }
+        let rows = self.0.get("rows").and_then(Value::as_object);
+        for name in rows.into_iter().flat_map(Map::keys).filter(|name| counts.iter().all(|(counted, _)| counted != name)) {
+            holds = false;
+            let _ = writeln!(text, "{name:<26} is in the baseline and COUNTED no more");
+        }
         if !holds || fewer {
             let _ = writeln!(text, "if that is meant: cargo bench -p hangwatch-bench --bench instructions -- --renew");
             let _ = writeln!(text, "and commit bench/baseline/instructions.json with the reason");
