@@ -5,6 +5,7 @@ use crate::judge::Judgement;
 use crate::layout::monitor::Seen;
 use crate::layout::word::Owner;
 use crate::observe::{Observation, Tick};
+use crate::rate::Slow;
 
 /// One LIVE slot and what is thought of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,10 @@ pub struct Judged {
     pub observation: Observation,
     /// The verdict; at a gap, and where the writer was too quick to be read, the last one stands.
     pub judgement: Judgement,
+    /// How fast its job advances, in units a second; `None` where that is not known yet.
+    pub rate: Option<f64>,
+    /// Why it is slow, if it is.
+    pub slow: Option<Slow>,
     /// Number of the open episode.
     pub episode: Option<u64>,
     /// An acting episode was opened at this very poll.
@@ -47,6 +52,8 @@ pub struct Change {
     pub observation: Observation,
     /// What was judged.
     pub judgement: Judgement,
+    /// Why it is slow, if it is.
+    pub slow: Option<Slow>,
 }
 
 /// A slot that was reserved and not claimed for the start budget; told once.

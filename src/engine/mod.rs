@@ -28,6 +28,7 @@ use crate::layout::monitor::Seen;
 use crate::layout::word::{Owner, Tag};
 use crate::observe::{PollClock, Tick};
 use crate::policy::{Policy, PolicySet};
+use crate::rate::Rates;
 use crate::snapshot::{HostSnapshot, SlotSnapshot};
 use frozen::Frozen;
 use slot::State;
@@ -48,6 +49,7 @@ pub struct Engine {
 #[derive(Debug)]
 struct Shared {
     last_episode: u64,
+    rates: Rates,
     frozen: Frozen,
 }
 
@@ -62,7 +64,7 @@ impl Engine {
             clock: PollClock::new(policies.base().poll_interval, elapsed),
             tick: Tick::default(),
             states: (0..slots).map(|_| None).collect(),
-            shared: Shared { last_episode: 0, frozen: Frozen::default() },
+            shared: Shared { last_episode: 0, rates: Rates::new(), frozen: Frozen::default() },
             findings: Findings::default(),
             policies,
         }
@@ -94,6 +96,7 @@ impl Engine {
     /// A poll begins.
     pub fn begin(&mut self, host: &HostSnapshot) -> Tick {
         self.tick = self.clock.tick(host);
+        self.shared.rates.begin(&self.tick);
         let judged = Vec::with_capacity(self.findings.judged.len());
         self.findings = Findings { tick: self.tick, judged, ..Findings::default() };
         self.tick

@@ -4,13 +4,14 @@ use super::episode::{self, Episode, Told};
 use super::findings::{Change, ChangeKind, Findings, Judged};
 use super::frozen::Part;
 use super::{Shared, ns};
-use crate::judge::{self, Judgement, Severity};
+use crate::judge::{self, Hints, Judgement, Severity};
 use crate::layout::hot::HotWords;
 use crate::layout::info::Info;
 use crate::layout::monitor::{Seen, VerdictWord};
 use crate::layout::word::Owner;
 use crate::observe::{Observation, Resume, Tick, Track};
 use crate::policy::{Policy, PolicySet};
+use crate::rate::{Limits, RateFollower, Slow};
 use crate::snapshot::SlotSnapshot;
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ struct Live {
     episode: Option<Episode>,
     written: Seen,
     part: Part,
+    rate: RateFollower,
 }
 
 impl State {
@@ -60,9 +62,13 @@ impl State {
     pub(super) fn leave(self, tick: &Tick, shared: &mut Shared) -> Option<Change> {
         let live = self.live?;
         shared.frozen.exchange(live.part, Part::default());
+        if let Some(last) = &live.last {
+            live.rate.leave(last.observation.index, &mut shared.rates);
+        }
         let (episode, last) = (live.episode?, live.last?);
         let lasted = tick.now.saturating_sub(episode.opened_at);
-        Some(Change { kind: ChangeKind::Left, episode, lasted, observation: last.observation, judgement: last.judgement })
+        let Judged { observation, judgement, slow, .. } = last;
+        Some(Change { kind: ChangeKind::Left, episode, lasted, observation, judgement, slow })
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a slot needs of its engine, borrowed apart")]
@@ -81,16 +87,19 @@ impl State {
         });
         let policy = live.policy(&snapshot, policies);
         let observation = live.track.observe(&snapshot, hot, tick, &policy);
+        let slow = live.rate.observe(&observation, &mut shared.rates, &limits(&policy, policies.base()));
+        let hints = Hints { slow: slow.is_some(), ..Hints::default() };
         let judgement = match &live.last {
             Some(last) if tick.gap => last.judgement,
             None if tick.gap => Judgement::OK,
-            _ => judge::judge(&observation, &policy),
+            _ => judge::judge(&observation, &policy, &hints),
         };
-        let opened_acting = live.follow(&observation, &judgement, tick, &policy, shared, findings);
+        let opened_acting = live.follow(&observation, &judgement, slow, tick, &policy, shared, findings);
         let part = part(&observation, &judgement, &policy);
         shared.frozen.exchange(live.part, part);
         live.part = part;
-        let clocks = Clocks::of(&observation, &policy);
+        let mut clocks = Clocks::of(&observation, &policy);
+        live.rate.due().into_iter().for_each(|due| clocks.at(due));
         self.half_spent = clocks.half_spent;
         let stands = judgement.severity != Severity::Well || live.episode.is_some();
         let is_held = observation.probe.process.is_held();
@@ -98,7 +107,8 @@ impl State {
         let seen = live.seen(&judgement, self.owner);
         let write = (seen != live.written).then_some(seen);
         live.written = seen;
-        let judged = Judged { observation, judgement, episode: live.episode.map(|e| e.id), opened_acting, write };
+        let (rate, episode) = (live.rate.rate(), live.episode.map(|episode| episode.id));
+        let judged = Judged { observation, judgement, rate, slow, episode, opened_acting, write };
         live.last = Some(judged.clone());
         findings.judged.push(judged);
     }
@@ -118,6 +128,7 @@ impl Live {
             episode: None,
             written: former.unwrap_or_default(),
             part: Part::default(),
+            rate: RateFollower::new(),
         }
     }
 
@@ -145,6 +156,7 @@ impl Live {
         &mut self,
         observation: &Observation,
         judgement: &Judgement,
+        slow: Option<Slow>,
         tick: &Tick,
         policy: &Policy,
         shared: &mut Shared,
@@ -168,7 +180,8 @@ impl Live {
             };
             opened_acting |= kind == ChangeKind::Opened && episode.severity == Severity::Acting;
             let lasted = tick.now.saturating_sub(episode.opened_at);
-            findings.changes.push(Change { kind, episode, lasted, observation: observation.clone(), judgement: *judgement });
+            let observation = observation.clone();
+            findings.changes.push(Change { kind, episode, lasted, observation, judgement: *judgement, slow });
         }
         opened_acting
     }
@@ -181,15 +194,23 @@ impl Live {
     }
 }
 
+fn limits(policy: &Policy, base: &Policy) -> Limits {
+    Limits { factor: policy.slow_factor, floor: policy.slow_floor, poll_ns: ns(base.poll_interval) }
+}
+
 /// Whether a worker works, and whether it counts as frozen: silent for `process_timeout`, under no lease and in no phase that
-/// may be silent for longer; or hung by a budget of its own.
+/// may be silent for longer; or hung by a budget of its own, or within two polls of it, for those that froze together are
+/// not seen to at one poll.
 fn part(o: &Observation, judgement: &Judgement, policy: &Policy) -> Part {
     let working = o.ever_beat && !judge::is_idle(o, policy) && !judgement.verdict.is_death();
     let timeout = ns(policy.process_timeout);
+    let two_polls = ns(policy.poll_interval).saturating_mul(2);
     let patient =
         o.lease_left.is_some() || judge::running_clocks(o, policy).any(|clock| clock.clock == "phase" && clock.budget > timeout);
     let silent = o.ages.heartbeat.judged >= timeout && !patient;
-    Part { working, frozen: working && (silent || judgement.severity == Severity::Acting) }
+    let near = |clock: judge::Spent| clock.age.saturating_add(two_polls) >= clock.budget && clock.age >= clock.budget / 2;
+    let hung = judgement.severity == Severity::Acting || judge::running_clocks(o, policy).any(near);
+    Part { working, frozen: working && (silent || hung) }
 }
 
 /// When a clock of the slot can next matter.

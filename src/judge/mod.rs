@@ -49,7 +49,7 @@ impl Judgement {
 }
 
 /// A rule fires or does not.
-type Rule = fn(&Observation, &Policy) -> Option<Judgement>;
+type Rule = fn(&Observation, &Policy, &Hints) -> Option<Judgement>;
 
 /// In order of precedence.
 const RULES: &[Rule] = &[
@@ -62,12 +62,25 @@ const RULES: &[Rule] = &[
     rules::stuck::judge,
     rules::overdue::judge,
     rules::starved::judge,
+    rules::suspect::judge,
+    rules::slow::judge,
     rules::idle::judge,
 ];
 
+/// What those found that remember more than one slot's present: learnt thresholds and rates.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Hints {
+    /// A learnt threshold that is passed.
+    pub suspicion: Option<Spent>,
+    /// It is passed by so much that it may act, if the policy lets it.
+    pub may_act: bool,
+    /// The job is slow.
+    pub slow: bool,
+}
+
 /// Judges one slot at one poll.
-pub fn judge(observation: &Observation, policy: &Policy) -> Judgement {
-    RULES.iter().find_map(|rule| rule(observation, policy)).unwrap_or(Judgement::plain(Verdict::Ok))
+pub fn judge(observation: &Observation, policy: &Policy, hints: &Hints) -> Judgement {
+    RULES.iter().find_map(|rule| rule(observation, policy, hints)).unwrap_or(Judgement::OK)
 }
 
 /// Every clock that runs for the slot now. Past half of a budget the process is looked at.
@@ -77,7 +90,7 @@ pub fn running_clocks<'a>(observation: &'a Observation, policy: &'a Policy) -> i
 
 /// Whether it waits for work or is done: no budget runs.
 pub fn is_idle(observation: &Observation, policy: &Policy) -> bool {
-    rules::idle::judge(observation, policy).is_some()
+    rules::idle::judge(observation, policy, &Hints::default()).is_some()
 }
 
 /// The clocks by number, for the slot's verdict word; 0 is none.

@@ -6,17 +6,21 @@
 //!                                           └─ wanted ──► Supervisor ── thread ── signals, reaps, respawns   (`run` only)
 //! ```
 //!
-//! A poll is glance, read, judge (the pure [`crate::engine`]), write. Nothing in `Scanner::poll` is unbounded: no kill, wait, dump, hook, DNS or fsync, and no lock that another thread holds
-//! for long.
+//! A poll is glance, read, judge (the pure [`crate::engine`]), write. Nothing in `Scanner::poll` is unbounded: no kill, wait,
+//! dump, hook, DNS or fsync, and no lock that another thread holds for long.
 
+mod exits;
 mod glance;
+mod look;
 mod probe;
 mod report;
+mod sampler;
 mod scan;
 pub mod status;
 mod supervise;
 mod thread;
 
+pub use sampler::Sampler;
 pub use scan::{Judged, Poll, Scanner};
 pub use supervise::{Fleet, FleetEnd, ReplicaEnd, Restart, Stopper};
-pub use thread::{Builder, Monitor};
+pub use thread::{Builder, Monitor, Reloader};

@@ -4,6 +4,7 @@ use crate::engine::{Change, ChangeKind};
 use crate::judge::{Judgement, Verdict};
 use crate::layout::phase::Phase;
 use crate::observe::Observation;
+use crate::rate::{Slow, Why};
 use crate::snapshot::SlotSnapshot;
 use crate::tell::text::{age, escaped};
 use crate::tell::{Event, EventKind};
@@ -68,10 +69,28 @@ pub(super) fn change(change: &Change, segment: &str, time: SystemTime) -> Event 
     };
     let mut event = event(kind, segment, time, &change.observation, change.episode.verdict);
     event.episode = Some(change.episode.id);
+    if let Some(spent) = change.judgement.spent.filter(|_| change.kind != ChangeKind::Left) {
+        event.clock = Some(spent.clock);
+        (event.budget_s, event.spent_s) = (Some(seconds(spent.budget)), Some(seconds(spent.age)));
+    }
     if let Some(detail) = detail {
         add_detail(&mut event, detail);
     }
+    if let Some(slow) = change.slow.filter(|_| change.episode.verdict == Verdict::Slow && change.kind != ChangeKind::Left) {
+        add_detail(&mut event, pace(&slow));
+    }
     event
+}
+
+/// `0.12 units/s, expected 1.3 by its own history, 4m to go`.
+fn pace(slow: &Slow) -> String {
+    let by = match slow.why {
+        Why::Own => "by its own history",
+        Why::Peers => "by its peers",
+        Why::Floor => "by the configured floor",
+    };
+    let left = slow.eta_s.map_or_else(String::new, |eta| format!(", {} to go", age(eta)));
+    format!("{:.3} units/s, expected {:.3} {by}{left}", slow.rate, slow.expected)
 }
 
 fn lasted(lasted: u64, more: &str) -> String {

@@ -122,7 +122,7 @@ fn worker(segment: &Segment, s: &SlotSnapshot, look: &Look, policies: &PolicySet
     let known = match (&look.monitor, &observation) {
         (Some(monitor), _) => by_monitor(segment, s, look, monitor, observation.as_ref()),
         (None, Some(o)) => Known {
-            verdict: Some(judge::judge(o, &policy_of(s, policies)).verdict),
+            verdict: Some(judge::judge(o, &policy_of(s, policies), &judge::Hints::default()).verdict),
             heartbeat: Some(o.ages.heartbeat.real),
             progress: o.ages.progress.map(|age| age.real),
             lease: o.lease_left,

@@ -144,6 +144,11 @@ impl RateFollower {
         self.said
     }
 
+    /// Its slot is nobody's any more.
+    pub fn leave(&self, index: u32, rates: &mut Rates) {
+        rates.peers.leave(index);
+    }
+
     /// Units a second of this count, as last observed.
     pub fn rate(&self) -> Option<f64> {
         self.rate

@@ -37,6 +37,8 @@ pub enum EventKind {
     MonitorGap,
     /// The segment is gone or damaged.
     SegmentLost,
+    /// A new configuration is in force; every age goes on.
+    ConfigReloaded,
     /// A new configuration is bad; the old one stays.
     ConfigRejected,
 }
@@ -57,6 +59,7 @@ impl EventKind {
             Self::AllFrozen => "all_frozen",
             Self::MonitorGap => "monitor_gap",
             Self::SegmentLost => "segment_lost",
+            Self::ConfigReloaded => "config_reloaded",
             Self::ConfigRejected => "config_rejected",
         }
     }
@@ -91,6 +94,12 @@ pub struct Event {
     pub heartbeat_age_s: Option<f64>,
     /// Since progress last passed its mark.
     pub progress_age_s: Option<f64>,
+    /// The clock that expired: `heartbeat`, `progress`, `start`, `phase`, `max_phase`, `deadline` or `learnt`.
+    pub clock: Option<&'static str>,
+    /// Its budget.
+    pub budget_s: Option<f64>,
+    /// What of the time was held against the worker: neither lease nor stop nor starvation is in it.
+    pub spent_s: Option<f64>,
     /// Units done.
     pub done: Option<u64>,
     /// Units in all.
@@ -125,6 +134,9 @@ impl Event {
             phase: None,
             heartbeat_age_s: None,
             progress_age_s: None,
+            clock: None,
+            budget_s: None,
+            spent_s: None,
             done: None,
             total: None,
             job: None,
@@ -187,6 +199,7 @@ impl Event {
             EventKind::AllFrozen => after("all workers are frozen".into(), detail),
             EventKind::MonitorGap => after("this monitor was away, nobody is judged by this poll".into(), detail),
             EventKind::SegmentLost => after(format!("lost {subject}"), detail),
+            EventKind::ConfigReloaded => after("new configuration in force".into(), detail),
             EventKind::ConfigRejected => after("new configuration rejected, the old one stays".into(), detail),
         }
     }

@@ -6,9 +6,11 @@ pub(super) mod idle;
 pub(super) mod never_started;
 pub(super) mod overdue;
 pub(super) mod silent;
+pub(super) mod slow;
 pub(super) mod starved;
 pub(super) mod stopped;
 pub(super) mod stuck;
+pub(super) mod suspect;
 pub(super) mod thread_gone;
 
 use super::{Judgement, Spent, Verdict};

@@ -2,7 +2,7 @@
 //! has passed. `alive` restarts none of them: a helper thread's beat must not hide a stuck load.
 
 use super::{if_spent, spent};
-use crate::judge::{Judgement, Spent, Verdict};
+use crate::judge::{Hints, Judgement, Spent, Verdict};
 use crate::layout::phase::{Class, Phase, Sign};
 use crate::observe::{Age, Observation};
 use crate::policy::Policy;
@@ -34,6 +34,6 @@ pub(in crate::judge) fn clocks(o: &Observation, policy: &Policy) -> impl Iterato
     [phase, whole, deadline].into_iter().flatten()
 }
 
-pub(in crate::judge) fn judge(o: &Observation, policy: &Policy) -> Option<Judgement> {
+pub(in crate::judge) fn judge(o: &Observation, policy: &Policy, _: &Hints) -> Option<Judgement> {
     clocks(o, policy).find_map(|spent| if_spent(Verdict::Overdue, spent))
 }

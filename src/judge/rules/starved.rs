@@ -3,11 +3,11 @@
 //! `counted` is past the budget, `judged` is not. At `max_stretch` budgets the verdict beneath stands.
 
 use super::running_clocks;
-use crate::judge::{Judgement, Spent, Verdict};
+use crate::judge::{Hints, Judgement, Spent, Verdict};
 use crate::observe::Observation;
 use crate::policy::Policy;
 
-pub(in crate::judge) fn judge(o: &Observation, policy: &Policy) -> Option<Judgement> {
+pub(in crate::judge) fn judge(o: &Observation, policy: &Policy, _: &Hints) -> Option<Judgement> {
     let stretched = running_clocks(o, policy).find(|spent| spent.counted >= spent.budget)?;
     Some(Judgement::of(Verdict::Starved, Spent { age: stretched.counted, ..stretched }))
 }

@@ -2,7 +2,7 @@
 //! Where it fell back since the mark rose, it is a retry loop; where it did not, it stands still.
 
 use super::{if_spent, spent, warmed};
-use crate::judge::{Judgement, Spent, Verdict};
+use crate::judge::{Hints, Judgement, Spent, Verdict};
 use crate::layout::phase::Phase;
 use crate::observe::Observation;
 use crate::policy::Policy;
@@ -13,6 +13,6 @@ pub(in crate::judge) fn clock(o: &Observation, policy: &Policy) -> Option<Spent>
     Some(spent("progress", progress, warmed(o, policy, policy.progress_timeout)))
 }
 
-pub(in crate::judge) fn judge(o: &Observation, policy: &Policy) -> Option<Judgement> {
+pub(in crate::judge) fn judge(o: &Observation, policy: &Policy, _: &Hints) -> Option<Judgement> {
     if_spent(if o.fell_back { Verdict::Looping } else { Verdict::Stalled }, clock(o, policy)?)
 }

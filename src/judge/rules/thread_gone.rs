@@ -2,11 +2,11 @@
 //! thread, which only its beats can show. It acts once a budget is spent with a job open, and then it says why.
 
 use super::running_clocks;
-use crate::judge::{Judgement, Severity, Verdict};
+use crate::judge::{Hints, Judgement, Severity, Verdict};
 use crate::observe::Observation;
 use crate::policy::Policy;
 
-pub(in crate::judge) fn judge(o: &Observation, policy: &Policy) -> Option<Judgement> {
+pub(in crate::judge) fn judge(o: &Observation, policy: &Policy, _: &Hints) -> Option<Judgement> {
     if !o.probe.thread_gone {
         return None;
     }

@@ -1,7 +1,7 @@
 //! Whatever the words hold, in whatever order: a judgement, never a panic, and no age older than the clock.
 
 use super::world::*;
-use crate::judge::{Verdict, judge, running_clocks};
+use crate::judge::{Hints, Verdict, judge, running_clocks};
 use crate::layout::hot::HotWords;
 use crate::layout::phase::{Phase, TABLE};
 use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE, TOTAL_UNKNOWN};
@@ -107,8 +107,8 @@ proptest! {
             }
             prop_assert!(ages.heartbeat.real <= ages.beat.real);
             prop_assert!(u128::from(o.lease_left.unwrap_or(0)) <= policy.max_lease.as_nanos(), "a lease exceeds the longest");
-            let judged = judge(&o, &policy);
-            prop_assert_eq!(judged, judge(&o, &policy), "judgement is pure");
+            let judged = judge(&o, &policy, &Hints::default());
+            prop_assert_eq!(judged, judge(&o, &policy, &Hints::default()), "judgement is pure");
             if let Some(spent) = judged.spent {
                 let stretched = judged.verdict == Verdict::Starved;
                 prop_assert!(spent.age >= spent.budget, "a clock that is not spent accused somebody");

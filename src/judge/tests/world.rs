@@ -1,6 +1,6 @@
 //! One worker, one monitor, and a time that passes only when it is told to.
 
-use crate::judge::{Judgement, Verdict, judge};
+use crate::judge::{Hints, Judgement, Verdict, judge};
 use crate::layout::claim::Identity;
 use crate::layout::hot::{Count, Pen};
 use crate::layout::info::Info;
@@ -32,6 +32,7 @@ pub(super) struct World {
     pub(super) run_delay: Option<Duration>,
     pub(super) thread_gone: bool,
     pub(super) pressure_us: Option<u64>,
+    pub(super) hints: Hints,
     pub(super) info: Info,
     pub(super) user: Option<UserPhase>,
     pub(super) clock: PollClock,
@@ -65,6 +66,7 @@ impl World {
             run_delay: None,
             thread_gone: false,
             pressure_us: None,
+            hints: Hints::default(),
             info: Info::default(),
             user: None,
             clock: PollClock::new(POLL, 0),
@@ -221,7 +223,7 @@ impl World {
             _ => self.track.insert(Track::new(hot, &tick)),
         };
         let seen = track.observe(snapshot, hot, &tick, &self.policy);
-        let judged = judge(&seen, &self.policy);
+        let judged = judge(&seen, &self.policy, &self.hints);
         (self.seen, self.judged) = (Some(seen), Some(judged));
         judged.verdict
     }

@@ -42,7 +42,7 @@ proptest! {
                 5 => o.info = Some(Arc::new(Info { size: some, batch: odd, model: "m".into(), ..Info::default() })),
                 _ => {}
             }
-            rates.begin(&crate::observe::Tick { now: o.now, grew: 1, passed: 1, gap: flag && pick == 7 });
+            rates.begin(&crate::observe::Tick { now: o.now, grew: 1, passed: 1, gap: flag && pick == 7, ..Default::default() });
             o.index = (odd % 3) as u32;
             let follower = &mut followers[(odd % 3) as usize];
             let said = follower.observe(&o, &mut rates, &limits);

@@ -71,7 +71,7 @@ proptest! {
         let (mut shows, mut polls) = (0, 0);
         for poll in 0..400 {
             stage.tick(gaps.contains(&poll));
-            again.begin(&crate::observe::Tick { now: stage.now, grew: S, passed: S, gap: gaps.contains(&poll) });
+            again.begin(&crate::observe::Tick { now: stage.now, grew: S, passed: S, gap: gaps.contains(&poll), ..Default::default() });
             for (slot, watch) in watched.iter_mut().enumerate() {
                 let actor = &mut stage.actors[slot];
                 let held = actor.o.probe.process.is_held();

@@ -26,7 +26,7 @@ pub(super) struct Actor {
 }
 
 fn age(real: u64, excused: u64) -> Age {
-    Age { real, judged: real - excused }
+    Age { real, counted: real - excused, judged: real - excused }
 }
 
 impl Actor {
@@ -42,6 +42,7 @@ impl Actor {
             done: None,
             total: Some(1_000_000),
             ever_beat: true,
+            foreign: false,
             fell_back: false,
             lease_left: None,
             ages: Ages::default(),
@@ -122,7 +123,7 @@ impl Stage {
 
     pub(super) fn tick(&mut self, gap: bool) {
         self.now += S;
-        self.rates.begin(&Tick { now: self.now, grew: S, passed: S, gap });
+        self.rates.begin(&Tick { now: self.now, grew: S, passed: S, gap, ..Tick::default() });
     }
 
     /// So many polls, a second apart; whether the first worker was slow at any.
