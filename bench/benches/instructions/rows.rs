@@ -21,8 +21,16 @@ pub(crate) struct Row {
 enum How {
     Rust(Kind),
     C(&'static CStr, Kind),
-    /// The monitor polls this often; the size is that of the segment.
-    Polls(u64),
+    /// The monitor polls this often, each time after all slots reported or none; the size is that of the segment.
+    Polls {
+        polls: u64,
+        active: bool,
+    },
+}
+
+const fn polls(name: &'static str, active: bool) -> Row {
+    // More slots than the monitor takes in turn for anything else: those are as many at both sizes.
+    Row { name, few: 1000, many: 2000, how: How::Polls { polls: 8, active } }
 }
 
 const fn steps(name: &'static str, how: How) -> Row {
@@ -32,19 +40,20 @@ const fn steps(name: &'static str, how: How) -> Row {
 impl Row {
     /// How often each unit of the size is counted.
     pub(crate) const fn times(&self) -> u64 {
-        if let How::Polls(polls) = self.how { polls } else { 1 }
+        if let How::Polls { polls, .. } = self.how { polls } else { 1 }
     }
 }
 
 /// All of them.
-pub(crate) const ROWS: [Row; 7] = [
+pub(crate) const ROWS: [Row; 8] = [
     steps("rust_step/unstamped", How::Rust(Kind::Unstamped)),
     steps("rust_step/stamped", How::Rust(Kind::Stamped)),
     steps("c_inline_step/unstamped", How::C(c"bench_step", Kind::Unstamped)),
     steps("c_inline_step/stamped", How::C(c"bench_step", Kind::Stamped)),
     steps("c_linked_step/unstamped", How::C(c"bench_step_linked", Kind::Unstamped)),
     steps("c_linked_step/stamped", How::C(c"bench_step_linked", Kind::Stamped)),
-    Row { name: "poll/quiet_slot", few: 1000, many: 2000, how: How::Polls(8) },
+    polls("poll/quiet_slot", false),
+    polls("poll/active_slot", true),
 ];
 
 /// The function whose instructions count, with those of everything it calls.
@@ -73,13 +82,15 @@ pub(crate) fn run(row: &str, size: u64, segment: &Path, loops: &Path) {
             stamps::force(&mut worker, kind);
             hangwatch_bench_counted(&mut || run.run(&mut worker, 1, size));
         }
-        How::Polls(polls) => {
+        How::Polls { polls, active } => {
             let mut crowd = Crowd::new(segment, size.try_into().expect("a number of slots"));
-            hangwatch_bench_counted(&mut || {
-                for _ in 0..polls {
-                    assert_eq!(crowd.poll(), 0, "a quiet slot is not judged");
+            for _ in 0..polls {
+                if active {
+                    crowd.report();
                 }
-            });
+                let judged = if active { size } else { 0 };
+                hangwatch_bench_counted(&mut || assert_eq!(crowd.poll(), judged, "what changed is judged, and nothing else"));
+            }
         }
     }
 }
