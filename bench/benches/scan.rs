@@ -1,8 +1,8 @@
-//! What watching costs: nanoseconds a slot of one poll, beside what the machine asks for reading one word of each slot, in
-//! one run.
+//! What watching costs: nanoseconds a slot of one poll, beside what the machine asks for reading a word of each slot and for
+//! comparing a line of each, in one run.
 //!
 //! `cargo bench -p hangwatch-bench --bench scan`. An iteration is a slot: a sample of n iterations polls n / slots times, at
-//! least once. Each poll is timed by itself, which adds 50 ns to it.
+//! least once, and tells the time in proportion. Each poll is timed by itself, which adds 50 ns to it.
 
 #[path = "scan/floor.rs"]
 mod floor;
@@ -28,8 +28,17 @@ enum Caches {
     Cold,
 }
 
-/// Measures `poll`, which looks at `slots` slots once; `before` comes before each poll and does not count.
-fn measure(criterion: &mut Criterion, group: &str, caches: Caches, slots: u32, mut poll: impl FnMut(Step)) {
+/// What a measured thing is told to do, in turns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// What comes before a poll and does not count.
+    Before,
+    /// Look at every slot once.
+    Poll,
+}
+
+/// Measures the polls of `watch`, which looks at `slots` slots.
+fn measure(criterion: &mut Criterion, group: &str, caches: Caches, slots: u32, mut watch: impl FnMut(Step)) {
     // The same for all: criterion plans by the time that evicting takes, and a cold sample is one poll however long.
     let (samples, time) = if caches == Caches::Cold { (20, 8000) } else { (40, 800) };
     let mut evict = if caches == Caches::Cold { vec![0_u64; EVICTING / 8] } else { Vec::new() };
@@ -40,21 +49,14 @@ fn measure(criterion: &mut Criterion, group: &str, caches: Caches, slots: u32, m
             let polls = n.div_ceil(slots.into());
             let mut took = Duration::ZERO;
             for _ in 0..polls {
-                poll(Step::Before);
+                watch(Step::Before);
                 evict.iter_mut().for_each(|word| *word += 1);
                 black_box(&mut evict);
-                took += timed(|| poll(Step::Poll));
+                took += timed(|| watch(Step::Poll));
             }
             took.mul_f64(n as f64 / (polls * u64::from(slots)) as f64)
         });
     });
-}
-
-/// What a measured thing is to do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Before,
-    Poll,
 }
 
 fn measure_all(criterion: &mut Criterion, scratch: &Path, caches: Caches, name: &str) {
