@@ -214,8 +214,9 @@ impl Clocks {
         let mut clocks = Self { due: u64::MAX, half_spent: false };
         for spent in judge::running_clocks(o, policy) {
             let half = spent.budget / 2;
-            clocks.half_spent |= spent.age >= half;
-            clocks.at(o.now.saturating_add(half.saturating_sub(spent.age)));
+            // Before what the machine excuses: whether the worker waits for a CPU itself is what the look is to find out.
+            clocks.half_spent |= spent.counted >= half;
+            clocks.at(o.now.saturating_add(half.saturating_sub(spent.counted)));
         }
         let frozen_in = ns(policy.process_timeout).saturating_sub(o.ages.heartbeat.judged);
         if frozen_in > 0 && !judge::is_idle(o, policy) {
