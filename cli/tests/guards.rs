@@ -228,3 +228,26 @@ fn a_load_that_advances_by_one_unit_in_four_fifths_of_its_budget_is_left_alone_f
     let run = run(&scratch, "loading_timeout: 1s\nmax_phase_factor: 100\n", TEST);
     ends_by_itself_and_is_left_alone(run);
 }
+
+#[test]
+fn a_worker_that_becomes_ten_times_slower_is_told_of_as_slow_and_never_killed() {
+    const TEST: &str = "a_worker_that_becomes_ten_times_slower_is_told_of_as_slow_and_never_killed";
+    if part().is_some() {
+        let mut worker = attached();
+        for (job, step_ms) in [("first", 50), ("second", 50), ("third", 50), ("slow", 500)] {
+            worker.begin_job(job, "model", Total::Known(40));
+            for done in 0..=40 {
+                worker.step(done);
+                pass(step_ms);
+            }
+            worker.end_job(Outcome::Ok);
+        }
+        return;
+    }
+    let scratch = Scratch::new();
+    let mut run = run(&scratch, "inference_step_timeout: 3s\n", TEST);
+    assert_eq!(run.end(), Some(0), "it did all its work and ended well: {:#?}", run.events);
+    let told: Vec<_> = run.of_kind("opened").iter().map(|event| (&event["verdict"], &event["job"])).collect();
+    assert_eq!(told, [(&"slow".into(), &"slow".into())], "the one job that is slow is called so");
+    assert_eq!(run.kinds(), ["opened", "closed"], "nothing was done to it: {:#?}", run.events);
+}

@@ -4,7 +4,7 @@ use super::key::OwnKey;
 use super::pace::Pace;
 use super::shared::{Limits, Rates};
 use crate::layout::word::Owner;
-use crate::observe::Observation;
+use crate::observe::{Age, Observation};
 
 /// Gaps before anything is said: with them three advances were seen, and the first of them is cold.
 const MIN_GAPS: u32 = 2;
@@ -55,7 +55,9 @@ struct Instant {
 
 impl Instant {
     fn of(o: &Observation) -> Self {
-        Self { now: o.now, real: o.ages.phase.real, judged: o.ages.phase.judged, run_delay: o.probe.run_delay_ns }
+        // Not what the machine's pressure excuses: on a host that is always busy it would spoil every gap.
+        let Age { real, counted: judged, .. } = o.ages.phase;
+        Self { now: o.now, real, judged, run_delay: o.probe.run_delay_ns }
     }
 
     /// Time from `self` to `later` that counts, in ns; `None` where too much of it does not.
