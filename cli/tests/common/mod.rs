@@ -206,7 +206,7 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         // Budgets of its flags alone: what it would learn on the way is no part of what is shown.
         if !command.get_envs().any(|(name, _)| name == "HANGWATCH_ADAPTIVE") {
             command.env("HANGWATCH_ADAPTIVE", "off");
