@@ -167,13 +167,30 @@ const char *hangwatch_version(void);
 /* ---------------------------------------------------------------------------------------------------------- phases -- */
 
 /*
- * Enters a phase. Inside a job the phase's count starts anew, and inference gets its own count back when the job returns to
- * it. A value over 65535 is taken as HANGWATCH_PHASE_UNKNOWN.
+ * Enters a phase, in place of all sections that are open. Inside a job the phase's count starts anew, and inference gets its
+ * own count back when the job returns to it. A value over 65535 is taken as HANGWATCH_PHASE_UNKNOWN.
  */
 void hangwatch_phase(hangwatch_worker_t *w, hangwatch_phase_t phase);
 
 /* Enters a phase that counts `total` units with hangwatch_step(): a load's bytes. */
 void hangwatch_phase_total(hangwatch_worker_t *w, hangwatch_phase_t phase, uint64_t total);
+
+/*
+ * Enters a section within the phase or section that is open: a load or a compile in the middle of a job, with a budget and a
+ * count of its own (`total` as in hangwatch_job_t). When it is left, the one around it goes on with its count and with what
+ * it had left of its budget.
+ *
+ *     hangwatch_enter(w, HANGWATCH_PHASE_LOADING, HANGWATCH_TOTAL_NONE);
+ *     load_lora();
+ *     hangwatch_leave(w);
+ *
+ * Eight are open at most, the phase that they are in among them; one more changes nothing, nor does leaving it.
+ * hangwatch_phase(), hangwatch_begin_job() and hangwatch_end_job() end all of them.
+ */
+void hangwatch_enter(hangwatch_worker_t *w, hangwatch_phase_t phase, uint64_t total);
+
+/* Leaves the section entered last; without one it does nothing. */
+void hangwatch_leave(hangwatch_worker_t *w);
 
 /*
  * Registers a phase of your own (its name 1 to 48 bytes) with its budget (0: none), or finds it by name, built-in ones
@@ -261,7 +278,7 @@ typedef struct hangwatch_slot_words {
     /* written by the working thread */
     hangwatch_word_t beat;              /* 000 gen16|count48; Release, the last store of every report */
     hangwatch_word_t progress;          /* 008 units done in this count; UINT64_MAX none yet */
-    hangwatch_word_t phase;             /* 010 id16|flags16|entry32; flag 1: a job is open */
+    hangwatch_word_t phase;             /* 010 id16|section12|depth3|job_open1|entry32 */
     hangwatch_word_t stamp_ns;          /* 018 CLOCK_MONOTONIC_COARSE of the last beat; 0 none */
     hangwatch_word_t lease;             /* 020 seq16|ms48 */
     hangwatch_word_t epoch;             /* 028 job32|pass16|falls16 */
@@ -295,6 +312,12 @@ typedef struct hangwatch_slot_words {
 
 /* ------------------------------------------------------------------------------- below here nothing is for programs -- */
 
+/* struct timespec; the library checks that it is. */
+struct hangwatch_time_ {
+    long s;
+    long ns;
+};
+
 /* The part of a worker that the inline functions use. The rest follows it, so a worker is never made, copied or measured
  * in C. */
 struct hangwatch_worker {
@@ -305,16 +328,19 @@ struct hangwatch_worker {
     uint64_t last;      /* `done` of the last step of this count */
     uint64_t next_mark; /* the least `done` that advances */
     uint64_t epoch;     /* the epoch word last stored */
-    uint64_t stamped;   /* 1 where reports carry the coarse clock */
+    int (*clock)(int, struct hangwatch_time_ *); /* clock_gettime where reports carry the coarse clock, else NULL */
 };
 
-/* CLOCK_MONOTONIC_COARSE in ns. In the library, because <time.h> shows it only where a feature macro asks for it. */
-uint64_t hangwatch_now_coarse_(void);
-
-static inline void hangwatch_beat_at_(hangwatch_worker_t *w, uint64_t now)
+/* CLOCK_MONOTONIC_COARSE in ns. The C library's own function, held in the worker: <time.h> shows it only where a feature
+ * macro asks for it, and a function of this library around it would cost a call more. */
+static inline uint64_t hangwatch_now_coarse_(const hangwatch_worker_t *w)
 {
-    if (w->stamped != 0)
-        __atomic_store_n(&w->slot->stamp_ns, now, __ATOMIC_RELAXED);
+    struct hangwatch_time_ now;
+    return w->clock(6, &now) == 0 ? (uint64_t)now.s * UINT64_C(1000000000) + (uint64_t)now.ns : 0;
+}
+
+static inline void hangwatch_publish_beat_(hangwatch_worker_t *w)
+{
     w->local++;
     /* Release: pairs with the reader's Acquire after the beat; a beat that is seen implies its progress and stamps. */
     __atomic_store_n(&w->slot->beat, w->local, __ATOMIC_RELEASE);
@@ -325,15 +351,25 @@ static inline void hangwatch_beat(hangwatch_worker_t *w)
     /* Relaxed: set once before the worker was made; the kernel zeroes it in a forked child. */
     if (w == NULL || __atomic_load_n(w->canary, __ATOMIC_RELAXED) == 0)
         return;
-    hangwatch_beat_at_(w, w->stamped != 0 ? hangwatch_now_coarse_() : 0);
+    /* Relaxed, here and in a step but for the beat: the beat carries them all. */
+    if (w->clock != NULL)
+        __atomic_store_n(&w->slot->stamp_ns, hangwatch_now_coarse_(w), __ATOMIC_RELAXED);
+    hangwatch_publish_beat_(w);
 }
 
 static inline void hangwatch_step(hangwatch_worker_t *w, uint64_t done)
 {
-    uint64_t now;
     if (w == NULL || __atomic_load_n(w->canary, __ATOMIC_RELAXED) == 0)
         return;
-    now = w->stamped != 0 ? hangwatch_now_coarse_() : 0;
+    /* All that stamps need in one place: a step without them asks once whether there are any, and not three times. */
+    if (w->clock != NULL) {
+        uint64_t now = hangwatch_now_coarse_(w);
+        if (done >= w->next_mark) {
+            w->next_mark = done + 1;
+            __atomic_store_n(&w->slot->progress_stamp_ns, now, __ATOMIC_RELAXED);
+        }
+        __atomic_store_n(&w->slot->stamp_ns, now, __ATOMIC_RELAXED);
+    }
     if (done < w->last) {
         /* The low 16 bits count falls, and wrap without touching the pass above them. */
         w->epoch = (w->epoch & ~UINT64_C(0xffff)) | ((w->epoch + 1) & UINT64_C(0xffff));
@@ -341,13 +377,8 @@ static inline void hangwatch_step(hangwatch_worker_t *w, uint64_t done)
         __atomic_store_n(&w->slot->epoch, w->epoch, __ATOMIC_RELAXED);
     }
     w->last = done;
-    /* Relaxed, here and for the stamps: the beat carries them. */
     __atomic_store_n(&w->slot->progress, done, __ATOMIC_RELAXED);
-    if (w->stamped != 0 && done >= w->next_mark) {
-        w->next_mark = done + 1;
-        __atomic_store_n(&w->slot->progress_stamp_ns, now, __ATOMIC_RELAXED);
-    }
-    hangwatch_beat_at_(w, now);
+    hangwatch_publish_beat_(w);
 }
 
 /* The drawing above is the contract between languages; a compiler that lays it out otherwise must not get past here. */
@@ -402,7 +433,7 @@ HANGWATCH_HELD_AT_(local, 24);
 HANGWATCH_HELD_AT_(last, 32);
 HANGWATCH_HELD_AT_(next_mark, 40);
 HANGWATCH_HELD_AT_(epoch, 48);
-HANGWATCH_HELD_AT_(stamped, 56);
+HANGWATCH_HELD_AT_(clock, 56);
 HANGWATCH_ASSERT_(job_is_64_bytes, sizeof(void *) != 8 || sizeof(hangwatch_job_t) == 64);
 /* Fails under -fshort-enums, which changes how enumerators are passed. */
 HANGWATCH_ASSERT_(enums_are_ints, sizeof(hangwatch_code_e) == 4 && sizeof(hangwatch_outcome_e) == 4 &&

@@ -15,6 +15,9 @@ static void everything_on(hangwatch_worker_t *w, const char *whom)
     CHECK(hangwatch_slot(w) == -1, whom);
     hangwatch_phase(w, HANGWATCH_PHASE_LOADING);
     hangwatch_phase_total(w, HANGWATCH_PHASE_LOADING, HANGWATCH_TOTAL_UNKNOWN);
+    hangwatch_enter(w, HANGWATCH_PHASE_LOADING, HANGWATCH_TOTAL_NONE);
+    hangwatch_leave(w);
+    hangwatch_leave(w);
     hangwatch_begin_job(w, "id", "model", 50);
     hangwatch_begin_job(w, NULL, NULL, HANGWATCH_TOTAL_NONE);
     hangwatch_begin_job_with(w, &job);
@@ -65,6 +68,5 @@ int main(void)
 
     CHECK(hangwatch_attach("/nonexistent/folder/segment", NULL, NULL) == NULL, "a failed attach is NULL, err or not");
     CHECK(strcmp(hangwatch_version(), HANGWATCH_VERSION) == 0, "header and library are of one version");
-    CHECK(hangwatch_now_coarse_() != 0, "the clock of the inline functions runs");
     return 0;
 }

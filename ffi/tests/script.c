@@ -114,11 +114,15 @@ static void call(char **arg)
     if (does(arg, "attach") || does(arg, "lane"))
         attach_or_lane(arg);
     else if (does(arg, "unstamp"))
-        worker->stamped = 0;
+        worker->clock = NULL;
     else if (does(arg, "phase"))
         hangwatch_phase(worker, (hangwatch_phase_t)number(arg[1]));
     else if (does(arg, "phase_total"))
         hangwatch_phase_total(worker, (hangwatch_phase_t)number(arg[1]), number(arg[2]));
+    else if (does(arg, "enter"))
+        hangwatch_enter(worker, (hangwatch_phase_t)number(arg[1]), number(arg[2]));
+    else if (does(arg, "leave"))
+        hangwatch_leave(worker);
     else if (does(arg, "register_phase"))
         register_phase(arg);
     else if (does(arg, "begin_job"))

@@ -4,6 +4,7 @@ use super::episode::Episode;
 use crate::judge::Judgement;
 use crate::layout::monitor::Seen;
 use crate::layout::word::Owner;
+use crate::learn::Suspicion;
 use crate::observe::{Observation, Tick};
 use crate::rate::Slow;
 
@@ -18,10 +19,14 @@ pub struct Judged {
     pub rate: Option<f64>,
     /// Why it is slow, if it is.
     pub slow: Option<Slow>,
+    /// What learnt threshold it has passed, if it has.
+    pub suspicion: Option<Suspicion>,
     /// Number of the open episode.
     pub episode: Option<u64>,
     /// An acting episode was opened at this very poll.
     pub opened_acting: bool,
+    /// An acting verdict stands, and it froze when all working workers did and has not moved since.
+    pub frozen_with_all: bool,
     /// What is to be written into the slot, where it is not what was written last.
     pub write: Option<Seen>,
 }
@@ -54,6 +59,8 @@ pub struct Change {
     pub judgement: Judgement,
     /// Why it is slow, if it is.
     pub slow: Option<Slow>,
+    /// What learnt threshold it has passed, if it has.
+    pub suspicion: Option<Suspicion>,
 }
 
 /// A slot that was reserved and not claimed for the start budget; told once.

@@ -24,8 +24,10 @@ mod slot;
 pub use episode::Episode;
 pub use findings::{Change, ChangeKind, Findings, Judged, Unclaimed};
 
+use crate::judge::Severity;
 use crate::layout::monitor::Seen;
 use crate::layout::word::{Owner, Tag};
+use crate::learn::Learnt;
 use crate::observe::{PollClock, Tick};
 use crate::policy::{Policy, PolicySet};
 use crate::rate::Rates;
@@ -50,6 +52,7 @@ pub struct Engine {
 struct Shared {
     last_episode: u64,
     rates: Rates,
+    learnt: Learnt,
     frozen: Frozen,
 }
 
@@ -64,7 +67,7 @@ impl Engine {
             clock: PollClock::new(policies.base().poll_interval, elapsed),
             tick: Tick::default(),
             states: (0..slots).map(|_| None).collect(),
-            shared: Shared { last_episode: 0, rates: Rates::new(), frozen: Frozen::default() },
+            shared: Shared { last_episode: 0, rates: Rates::new(), learnt: Learnt::new(), frozen: Frozen::default() },
             findings: Findings::default(),
             policies,
         }
@@ -75,6 +78,18 @@ impl Engine {
     pub fn numbered_after(mut self, last: u64) -> Self {
         self.shared.last_episode = last;
         self
+    }
+
+    /// Goes on from what was learnt before.
+    #[must_use]
+    pub fn with_learnt(mut self, learnt: Learnt) -> Self {
+        self.shared.learnt = learnt;
+        self
+    }
+
+    /// What was learnt so far.
+    pub fn learnt(&self) -> &Learnt {
+        &self.shared.learnt
     }
 
     /// The policy of what concerns the whole monitor.
@@ -97,6 +112,7 @@ impl Engine {
     pub fn begin(&mut self, host: &HostSnapshot) -> Tick {
         self.tick = self.clock.tick(host);
         self.shared.rates.begin(&self.tick);
+        self.shared.learnt.begin(&self.tick);
         let judged = Vec::with_capacity(self.findings.judged.len());
         self.findings = Findings { tick: self.tick, judged, ..Findings::default() };
         self.tick
@@ -165,9 +181,13 @@ impl Engine {
     /// The poll ends: what it found.
     pub fn finish(&mut self) -> Findings {
         if !self.tick.gap {
-            self.findings.all_frozen = self.shared.frozen.edge();
+            self.findings.all_frozen = self.shared.frozen.edge(self.tick.now);
         }
         self.findings.is_frozen = self.shared.frozen.stands();
+        for judged in self.findings.judged.iter_mut().filter(|judged| judged.judgement.severity == Severity::Acting) {
+            let state = self.states.get(judged.observation.index as usize).and_then(Option::as_ref);
+            judged.frozen_with_all = state.is_some_and(|state| self.shared.frozen.holds(state.part()));
+        }
         let judged = self.findings.judged.len();
         let next = Findings { judged: Vec::with_capacity(judged), ..Findings::default() };
         std::mem::replace(&mut self.findings, next)

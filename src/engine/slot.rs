@@ -4,14 +4,15 @@ use super::episode::{self, Episode, Told};
 use super::findings::{Change, ChangeKind, Findings, Judged};
 use super::frozen::Part;
 use super::{Shared, ns};
-use crate::judge::{self, Hints, Judgement, Severity};
+use crate::judge::{self, Hints, Judgement, Severity, Spent, Verdict};
 use crate::layout::hot::HotWords;
 use crate::layout::info::Info;
 use crate::layout::monitor::{Seen, VerdictWord};
 use crate::layout::word::Owner;
+use crate::learn::{Follower, Suspicion};
 use crate::observe::{Observation, Resume, Tick, Track};
-use crate::policy::{Policy, PolicySet};
-use crate::rate::{Limits, RateFollower, Slow};
+use crate::policy::{Adaptive, Policy, PolicySet};
+use crate::rate::{Limits, RateFollower};
 use crate::snapshot::SlotSnapshot;
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ struct Live {
     written: Seen,
     part: Part,
     rate: RateFollower,
+    learner: Follower,
 }
 
 impl State {
@@ -55,7 +57,12 @@ impl State {
 
     /// The last judgement, which stands.
     pub(super) fn last(&self) -> Option<Judged> {
-        self.live.as_ref()?.last.clone().map(|last| Judged { opened_acting: false, write: None, ..last })
+        self.live.as_ref()?.last.clone().map(|last| Judged { opened_acting: false, frozen_with_all: false, write: None, ..last })
+    }
+
+    /// Its part in a freeze of all.
+    pub(super) fn part(&self) -> Part {
+        self.live.as_ref().map_or(Part::default(), |live| live.part)
     }
 
     /// The slot has another owner than at the last poll, or none: what was open about the last one ends.
@@ -67,8 +74,8 @@ impl State {
         }
         let (episode, last) = (live.episode?, live.last?);
         let lasted = tick.now.saturating_sub(episode.opened_at);
-        let Judged { observation, judgement, slow, .. } = last;
-        Some(Change { kind: ChangeKind::Left, episode, lasted, observation, judgement, slow })
+        let Judged { observation, judgement, slow, suspicion, .. } = last;
+        Some(Change { kind: ChangeKind::Left, episode, lasted, observation, judgement, slow, suspicion })
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a slot needs of its engine, borrowed apart")]
@@ -88,27 +95,53 @@ impl State {
         let policy = live.policy(&snapshot, policies);
         let observation = live.track.observe(&snapshot, hot, tick, &policy);
         let slow = live.rate.observe(&observation, &mut shared.rates, &limits(&policy, policies.base()));
-        let hints = Hints { slow: slow.is_some(), ..Hints::default() };
+        let suspicion = match policy.adaptive {
+            Adaptive::Off => None,
+            _ => live.learner.observe(&observation, tick, &mut shared.learnt),
+        };
+        let hints = hints(suspicion.as_ref(), slow.is_some());
         let judgement = match &live.last {
             Some(last) if tick.gap => last.judgement,
             None if tick.gap => Judgement::OK,
             _ => judge::judge(&observation, &policy, &hints),
         };
-        let opened_acting = live.follow(&observation, &judgement, slow, tick, &policy, shared, findings);
-        let part = part(&observation, &judgement, &policy);
+        let rate = live.rate.rate();
+        let mut judged = Judged {
+            observation,
+            judgement,
+            rate,
+            slow,
+            suspicion,
+            episode: None,
+            opened_acting: false,
+            frozen_with_all: false,
+            write: None,
+        };
+        live.follow(&mut judged, tick, &policy, shared, findings);
+        if judgement.severity == Severity::Acting {
+            match judgement.verdict {
+                Verdict::Suspect if judged.opened_acting => live.learner.acted(&mut shared.learnt),
+                // What a fixed budget found is no lesson.
+                _ => live.learner.episode(),
+            }
+        }
+        let observation = &judged.observation;
+        let running = Running::of(observation, &policy);
+        let part = part(observation, &judgement, &running, &policy, live.part);
         shared.frozen.exchange(live.part, part);
         live.part = part;
-        let mut clocks = Clocks::of(&observation, &policy);
+        let mut clocks = Clocks::of(observation, &running, &policy);
         live.rate.due().into_iter().for_each(|due| clocks.at(due));
+        if policy.adaptive != Adaptive::Off {
+            clocks.learnt(observation.now, &live.learner);
+        }
         self.half_spent = clocks.half_spent;
         let stands = judgement.severity != Severity::Well || live.episode.is_some();
         let is_held = observation.probe.process.is_held();
         self.due = if tick.gap || stands || is_held || live.track.is_unsettled() { tick.now } else { clocks.due };
         let seen = live.seen(&judgement, self.owner);
-        let write = (seen != live.written).then_some(seen);
+        judged.write = (seen != live.written).then_some(seen);
         live.written = seen;
-        let (rate, episode) = (live.rate.rate(), live.episode.map(|episode| episode.id));
-        let judged = Judged { observation, judgement, rate, slow, episode, opened_acting, write };
         live.last = Some(judged.clone());
         findings.judged.push(judged);
     }
@@ -129,6 +162,7 @@ impl Live {
             written: former.unwrap_or_default(),
             part: Part::default(),
             rate: RateFollower::new(),
+            learner: Follower::default(),
         }
     }
 
@@ -151,39 +185,28 @@ impl Live {
         }
     }
 
-    /// Follows the episode. Returns whether an acting one was opened.
-    fn follow(
-        &mut self,
-        observation: &Observation,
-        judgement: &Judgement,
-        slow: Option<Slow>,
-        tick: &Tick,
-        policy: &Policy,
-        shared: &mut Shared,
-        findings: &mut Findings,
-    ) -> bool {
-        if tick.gap {
-            return false;
+    /// Follows the episode.
+    fn follow(&mut self, judged: &mut Judged, tick: &Tick, policy: &Policy, shared: &mut Shared, findings: &mut Findings) {
+        if !tick.gap {
+            let last = &mut shared.last_episode;
+            let (episode, told) = episode::follow(self.episode, &judged.judgement, tick.now, policy.reminder, || {
+                *last += 1;
+                *last
+            });
+            self.episode = episode;
+            for told in told {
+                let (kind, episode) = match told {
+                    Told::Opened(episode) => (ChangeKind::Opened, episode),
+                    Told::Reminder(episode) => (ChangeKind::Reminder, episode),
+                    Told::Closed(episode) => (ChangeKind::Closed, episode),
+                };
+                judged.opened_acting |= kind == ChangeKind::Opened && episode.severity == Severity::Acting;
+                let lasted = tick.now.saturating_sub(episode.opened_at);
+                let Judged { observation, judgement, slow, suspicion, .. } = judged.clone();
+                findings.changes.push(Change { kind, episode, lasted, observation, judgement, slow, suspicion });
+            }
         }
-        let last_episode = &mut shared.last_episode;
-        let (episode, told) = episode::follow(self.episode, judgement, tick.now, policy.reminder, || {
-            *last_episode += 1;
-            *last_episode
-        });
-        self.episode = episode;
-        let mut opened_acting = false;
-        for told in told {
-            let (kind, episode) = match told {
-                Told::Opened(episode) => (ChangeKind::Opened, episode),
-                Told::Reminder(episode) => (ChangeKind::Reminder, episode),
-                Told::Closed(episode) => (ChangeKind::Closed, episode),
-            };
-            opened_acting |= kind == ChangeKind::Opened && episode.severity == Severity::Acting;
-            let lasted = tick.now.saturating_sub(episode.opened_at);
-            let observation = observation.clone();
-            findings.changes.push(Change { kind, episode, lasted, observation, judgement: *judgement, slow });
-        }
-        opened_acting
+        judged.episode = self.episode.map(|episode| episode.id);
     }
 
     fn seen(&self, judgement: &Judgement, owner: Owner) -> Seen {
@@ -194,19 +217,49 @@ impl Live {
     }
 }
 
+fn hints(suspicion: Option<&Suspicion>, slow: bool) -> Hints {
+    let spent = suspicion.map(|s| Spent { clock: "learnt", age: s.age, counted: s.age, budget: s.threshold });
+    Hints { suspicion: spent, may_act: suspicion.is_some_and(Suspicion::may_act), slow }
+}
+
 fn limits(policy: &Policy, base: &Policy) -> Limits {
     Limits { factor: policy.slow_factor, floor: policy.slow_floor, poll_ns: ns(base.poll_interval) }
 }
 
 /// Whether a worker works, and whether it counts as frozen: silent for `process_timeout`, under no lease and in no phase that
-/// may be silent for longer; or hung by a budget of its own.
-fn part(o: &Observation, judgement: &Judgement, policy: &Policy) -> Part {
-    let working = o.ever_beat && !judge::is_idle(o, policy) && !judgement.verdict.is_death();
+/// may be silent for longer; or hung by a budget of its own, or within two polls of it, for those that froze together are
+/// not seen to at one poll.
+fn part(o: &Observation, judgement: &Judgement, running: &Running, policy: &Policy, before: Part) -> Part {
+    let working = o.ever_beat && !running.is_idle && !judgement.verdict.is_death();
     let timeout = ns(policy.process_timeout);
-    let patient =
-        o.lease_left.is_some() || judge::running_clocks(o, policy).any(|clock| clock.clock == "phase" && clock.budget > timeout);
+    let two_polls = ns(policy.poll_interval).saturating_mul(2);
+    let patient = o.lease_left.is_some() || running.clocks().any(|clock| clock.clock == "phase" && clock.budget > timeout);
     let silent = o.ages.heartbeat.judged >= timeout && !patient;
-    Part { working, frozen: working && (silent || judgement.severity == Severity::Acting) }
+    let near = |clock: judge::Spent| clock.age.saturating_add(two_polls) >= clock.budget && clock.age >= clock.budget / 2;
+    let hung = judgement.severity == Severity::Acting || running.clocks().any(near);
+    let is_frozen = working && (silent || hung);
+    Part { working, frozen: is_frozen.then(|| before.frozen.unwrap_or(o.now)) }
+}
+
+/// What runs for a slot at one poll, gone through once.
+struct Running {
+    clocks: [Option<Spent>; MOST_CLOCKS],
+    is_idle: bool,
+}
+
+/// Start or heartbeat, progress, a phase's two, a deadline.
+const MOST_CLOCKS: usize = 6;
+
+impl Running {
+    fn of(o: &Observation, policy: &Policy) -> Self {
+        let mut clocks = [None; MOST_CLOCKS];
+        clocks.iter_mut().zip(judge::running_clocks(o, policy)).for_each(|(place, clock)| *place = Some(clock));
+        Self { clocks, is_idle: judge::is_idle(o, policy) }
+    }
+
+    fn clocks(&self) -> impl Iterator<Item = Spent> {
+        self.clocks.iter().map_while(|clock| *clock)
+    }
 }
 
 /// When a clock of the slot can next matter.
@@ -216,18 +269,28 @@ struct Clocks {
 }
 
 impl Clocks {
-    fn of(o: &Observation, policy: &Policy) -> Self {
+    fn of(o: &Observation, running: &Running, policy: &Policy) -> Self {
         let mut clocks = Self { due: u64::MAX, half_spent: false };
-        for spent in judge::running_clocks(o, policy) {
+        for spent in running.clocks() {
             let half = spent.budget / 2;
-            clocks.half_spent |= spent.age >= half;
-            clocks.at(o.now.saturating_add(half.saturating_sub(spent.age)));
+            // Before what the machine excuses: whether the worker waits for a CPU itself is what the look is to find out.
+            clocks.half_spent |= spent.counted >= half;
+            clocks.at(o.now.saturating_add(half.saturating_sub(spent.counted)));
         }
         let frozen_in = ns(policy.process_timeout).saturating_sub(o.ages.heartbeat.judged);
-        if frozen_in > 0 && !judge::is_idle(o, policy) {
+        if frozen_in > 0 && !running.is_idle {
             clocks.at(o.now.saturating_add(frozen_in));
         }
         clocks
+    }
+
+    /// Half-way to a learnt threshold the process is worth a look.
+    fn learnt(&mut self, now: u64, learner: &Follower) {
+        self.half_spent |= learner.is_past_half();
+        if let Some(due) = learner.due() {
+            let half = now.saturating_add(due.saturating_sub(now) / 2);
+            self.at(if learner.is_past_half() { due } else { half.max(now.saturating_add(1)) });
+        }
     }
 
     /// Time is held against a worker no faster than it passes, so at no earlier instant can a clock be there.

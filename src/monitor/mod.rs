@@ -11,14 +11,18 @@
 
 mod exits;
 mod glance;
+mod keeper;
 mod look;
 mod probe;
 mod report;
+mod sampler;
 mod scan;
 pub mod status;
 mod supervise;
 mod thread;
 
+pub use keeper::{learnt_path, read_learnt};
+pub use sampler::Sampler;
 pub use scan::{Judged, Poll, Scanner};
 pub use supervise::{Fleet, FleetEnd, ReplicaEnd, Restart, Stopper};
-pub use thread::{Builder, Monitor};
+pub use thread::{Builder, Monitor, Reloader};

@@ -5,6 +5,7 @@ mod attach;
 mod helper;
 mod job;
 mod report;
+mod sections;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ pub use attach::{Attach, ENV_DEVICE, ENV_NAME, ENV_SEGMENT, ENV_SLOT, attach};
 pub use helper::Helper;
 pub use job::{Job, Outcome, Total};
 pub use report::Worker;
+pub use sections::Section;
 
 /// Where C's inline functions find what they need in a [`Worker`]; the header asserts the same numbers.
 #[doc(hidden)]
@@ -20,6 +22,7 @@ pub mod abi {
     use crate::layout::hot::Pen;
     use crate::segment;
     use core::mem::offset_of;
+    use libc::timespec;
 
     /// `const uint8_t *canary`.
     pub const CANARY: usize = offset_of!(Worker, handle) + segment::CANARY_OFFSET;
@@ -33,6 +36,12 @@ pub mod abi {
     pub const NEXT_MARK: usize = offset_of!(Worker, pen) + offset_of!(Pen, next_mark);
     /// `uint64_t epoch`.
     pub const EPOCH: usize = offset_of!(Worker, pen) + offset_of!(Pen, epoch);
-    /// `uint64_t stamped`.
-    pub const STAMPED: usize = offset_of!(Worker, stamped);
+    /// `int (*clock)(int, struct hangwatch_time_ *)`.
+    pub const CLOCK: usize = offset_of!(Worker, clock);
+    /// Size of `struct hangwatch_time_`.
+    pub const TIME: usize = size_of::<timespec>();
+    /// Where its nanoseconds are.
+    pub const TIME_NS: usize = offset_of!(timespec, tv_nsec);
+    /// The clock that the inline functions ask for.
+    pub const COARSE: i32 = libc::CLOCK_MONOTONIC_COARSE;
 }

@@ -1,6 +1,6 @@
 //! `hangwatch inspect`: the words themselves, for those who look for the fault in hangwatch or in a writer.
 
-use super::shared::{Found, find};
+use super::shared::{Found, find, no_default};
 use crate::exit;
 use hangwatch::layout::Slot;
 use hangwatch::layout::phase::Phase;
@@ -53,12 +53,6 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     }
 }
 
-fn no_default() -> Error {
-    let what = format!("cannot open segment '{}'", path::directory().join(path::DEFAULT_NAME).display());
-    Error::new(ErrorKind::NotFound, what, "there is no such segment")
-        .hint("'hangwatch status' lists those that exist; name one with --segment")
-}
-
 fn wanted(target: Option<&str>, index: u32, slot: &Slot) -> bool {
     match target {
         None => slot.peek_owner().tag() != hangwatch::layout::word::Tag::Free,
@@ -76,7 +70,9 @@ fn meaning(name: &str, word: u64) -> String {
         "phase" => {
             let phase = PhaseWord(word);
             let named = Phase::from_id(phase.id()).row().map_or_else(|| format!("phase {}", phase.id()), |row| row.name.into());
-            format!("{named}, entry {}{}", phase.entry(), if phase.job_open() { ", a job is open" } else { "" })
+            let around = if phase.depth() > 0 { format!(", {} around it", phase.depth()) } else { String::new() };
+            let job = if phase.job_open() { ", a job is open" } else { "" };
+            format!("{named}, entry {}, section {}{around}{job}", phase.entry(), phase.section())
         }
         "lease" => format!("seq {}, {} ms", Lease(word).seq(), Lease(word).ms()),
         "epoch" | "epoch_seen" => {

@@ -1,6 +1,7 @@
 //! What commands share: flags of a monitor, finding a segment, signals.
 
 use crate::config::{self, Flag, Loaded};
+use hangwatch::monitor::Monitor;
 use hangwatch::policy::Value;
 use hangwatch::segment::{Geometry, Segment, path};
 use hangwatch::{Error, ErrorKind, Result};
@@ -27,16 +28,26 @@ pub(crate) struct MonitorArgs {
     #[arg(long, default_value_t = Geometry::default().slots, value_name = "N")]
     pub(crate) slots: u32,
     #[command(flatten)]
-    pub(crate) policy: PolicyArgs,
-    /// Pause between two polls.
-    #[arg(long, value_name = "DURATION", value_parser = config::duration::argument)]
-    pub(crate) poll: Option<Duration>,
-    /// From SIGTERM to SIGKILL.
-    #[arg(long, value_name = "DURATION", value_parser = config::duration::argument)]
-    pub(crate) grace: Option<Duration>,
+    pub(crate) timing: TimingArgs,
+    /// Keep what is learnt in this file, over a restart; '<segment>.learnt' where none is named.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) learnt: Option<PathBuf>,
     /// Append events to this file as JSON Lines; '-' is standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<String>,
+}
+
+/// Flags of a monitor that are policy.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct TimingArgs {
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// Pause between two polls.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration::argument)]
+    poll: Option<Duration>,
+    /// From SIGTERM to SIGKILL.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration::argument)]
+    grace: Option<Duration>,
 }
 
 /// Flags that say where the policy comes from.
@@ -64,7 +75,7 @@ impl PolicyArgs {
     }
 }
 
-impl MonitorArgs {
+impl TimingArgs {
     pub(crate) fn load(&self, more: &[Flag<'_>]) -> Result<Loaded> {
         let mut flags = Vec::new();
         if let Some(poll) = self.poll {
@@ -75,6 +86,12 @@ impl MonitorArgs {
         }
         flags.extend_from_slice(more);
         self.policy.load(&flags)
+    }
+}
+
+impl MonitorArgs {
+    pub(crate) fn load(&self, more: &[Flag<'_>]) -> Result<Loaded> {
+        self.timing.load(more)
     }
 
     pub(crate) fn open(&self) -> Result<Arc<Segment>> {
@@ -96,11 +113,43 @@ pub(crate) fn find(named: Option<&str>) -> Result<Found> {
     }
 }
 
+/// Where a worker of it was asked for.
+pub(super) fn no_default() -> Error {
+    let what = format!("cannot open segment '{}'", path::directory().join(path::DEFAULT_NAME).display());
+    Error::new(ErrorKind::NotFound, what, "there is no such segment")
+        .hint("'hangwatch status' lists those that exist; name one with --segment")
+}
+
 /// See [`find`].
 pub(crate) enum Found {
     Segment(Arc<Segment>),
     /// There is no `default`; these exist.
     Others(Vec<String>),
+}
+
+/// SIGHUP, caught from `new` on.
+pub(crate) struct Hangups(signal_hook::iterator::Signals);
+
+impl Hangups {
+    pub(crate) fn new() -> Result<Self> {
+        let signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGHUP]);
+        signals.map(Self).map_err(|e| Error::io("cannot handle signals", &e))
+    }
+
+    /// Reads the configuration again at each, and puts it in force if it is good.
+    pub(crate) fn reload(mut self, loaded: Loaded, monitor: &Monitor) -> Result<()> {
+        let reloader = monitor.reloader();
+        let reload = move || {
+            for _ in self.0.forever() {
+                reloader.reload(loaded.reload().map(|again| {
+                    again.log();
+                    again.policies
+                }));
+            }
+        };
+        let thread = std::thread::Builder::new().name("hangwatch-reload".into());
+        thread.spawn(reload).map(drop).map_err(|e| Error::io("cannot handle signals", &e))
+    }
 }
 
 /// SIGTERM and SIGINT, caught from `new` on, so that one that comes while workers are being spawned is not lost on them.

@@ -128,12 +128,13 @@ impl Replica {
         Event { episode: judged.episode, detail: None, ..event }
     }
 
-    /// A scan found it hung.
-    pub(super) fn hung(&mut self, judged: &Judged, now: u64, world: &World<'_>) {
-        let State::Up { ladder, hung, .. } = &mut self.state else { return };
-        let Some(act) = ladder.begin(now) else { return };
+    /// A scan found it hung. Returns whether its recovery begins now.
+    pub(super) fn hung(&mut self, judged: &Judged, now: u64, world: &World<'_>) -> bool {
+        let State::Up { ladder, hung, .. } = &mut self.state else { return false };
+        let Some(act) = ladder.begin(now) else { return false };
         *hung = Some(Box::new(judged.clone()));
         self.act(act, world);
+        true
     }
 
     /// It was never claimed, and policy wants it claimed.
@@ -340,7 +341,9 @@ impl Replica {
                 }
                 (None, None) => format!("its worker ended with {exit}"),
             });
-            lost.extend(event.job.clone());
+            // The hung one first: it is the one that a replacement names.
+            let at = if of_hung.is_some() { 0 } else { lost.len() };
+            event.job.clone().into_iter().for_each(|job| lost.insert(at, job));
             world.told.tell(event);
         }
         lost
