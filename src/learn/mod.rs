@@ -4,7 +4,7 @@
 //! ```text
 //!  sign of progress        sign                     sign                 no sign …
 //!        ├── gap ───────────┤─────── gap ────────────┤───── silence ───────►
-//!        │  learnt: histogram of its key             │  compared with T: suspect at T, may act at T + max(T, floor)
+//!        │  learnt: histogram of its key             │  compared with T: suspect at T, may act at T + max(T, grace)
 //! ```
 //!
 //! | file | holds |

@@ -45,6 +45,7 @@ pub(super) struct Terms {
     least_factor: f64,
     /// No threshold is higher, whatever was learnt.
     cap: u64,
+    is_cold: bool,
 }
 
 /// How long a silence may be.
@@ -55,7 +56,7 @@ pub(super) struct Limit {
     /// Silence is from here on, whatever of it is excused by run delay.
     pub(super) most: u64,
     /// The least that is added before anybody may act.
-    pub(super) floor: u64,
+    pub(super) grace: u64,
     /// How many gaps it rests on.
     pub(super) samples: u64,
 }
@@ -69,7 +70,7 @@ impl Limit {
 
 pub(super) fn terms(key: &Key) -> Terms {
     if key.part == Part::Alive {
-        return Terms { floor: 3 * S, ceiling: 60 * S, xi: 0.1, least_factor: 4.0, cap: 60 * S };
+        return Terms { floor: 3 * S, ceiling: 60 * S, xi: 0.1, least_factor: 4.0, cap: 60 * S, is_cold: false };
     }
     let is = |phase: Phase| phase.row().is_some_and(|row| row.name == key.phase);
     let of_phase = match () {
@@ -85,7 +86,7 @@ pub(super) fn terms(key: &Key) -> Terms {
         Part::Rest => (2 * S, 0.1),
         _ => (LONE, 0.1),
     };
-    Terms { floor, ceiling, xi, least_factor: 2.0, cap: u64::MAX }
+    Terms { floor, ceiling, xi, least_factor: 2.0, cap: u64::MAX, is_cold: key.part == Part::Cold }
 }
 
 /// Which gap from the top is taken for M. Of cold gaps few are long, and those are the ones that count.
@@ -101,7 +102,13 @@ pub(super) fn rank(part: Part, n: u64) -> u64 {
 impl Terms {
     /// The limit while nothing is known.
     pub(super) fn unknown(&self) -> Limit {
-        Limit { at: self.ceiling, most: self.ceiling, floor: self.floor, samples: 0 }
+        Limit { at: self.ceiling, most: self.ceiling, grace: self.grace(), samples: 0 }
+    }
+
+    /// What is added to a threshold before anybody may act. A compiler whose cache was thrown away takes a hundred times what it
+    /// usually does, and a kill makes it begin again.
+    pub(super) fn grace(&self) -> u64 {
+        if self.is_cold { self.ceiling } else { self.floor }
     }
 
     /// No threshold of a key whose high gap is `m` exceeds this.

@@ -212,3 +212,21 @@ fn a_suspicion_may_be_acted_on_only_after_the_threshold_once_more() {
     assert!((first - 1..=first).contains(&more), "{more} after {first}");
     assert_eq!(world.follower.due(), None, "nothing more can come of it");
 }
+
+#[test]
+fn a_first_meeting_of_a_shape_is_suspected_early_and_acted_on_five_minutes_later() {
+    let mut world = World::new();
+    for size in 0..40 {
+        world.info.size = 512 + size;
+        world.begin_job(DENOISE, 10);
+        world.poll();
+        world.advance();
+        world.poll();
+    }
+    world.info.size = 777;
+    world.begin_job(DENOISE, 10);
+    world.poll();
+    assert_eq!(world.polls_until_suspect(), 4);
+    let more = (1..1000).find(|_| world.poll() && world.suspicion.as_ref().unwrap().may_act()).unwrap();
+    assert_eq!(more, 300, "a compiler whose cache was thrown away would be killed and begin again");
+}
