@@ -56,7 +56,7 @@ pub(super) struct Limit {
     /// Silence is from here on, whatever of it is excused by run delay.
     pub(super) most: u64,
     /// The least that is added before anybody may act.
-    pub(super) grace: u64,
+    pub(super) floor: u64,
     /// How many gaps it rests on.
     pub(super) samples: u64,
 }
@@ -102,7 +102,7 @@ pub(super) fn rank(part: Part, n: u64) -> u64 {
 impl Terms {
     /// The limit while nothing is known.
     pub(super) fn unknown(&self) -> Limit {
-        Limit { at: self.ceiling, most: self.ceiling, grace: self.grace(), samples: 0 }
+        Limit { at: self.ceiling, most: self.ceiling, floor: self.grace(), samples: 0 }
     }
 
     /// What is added to a threshold before anybody may act. A compiler whose cache was thrown away takes a hundred times what it
