@@ -45,7 +45,9 @@ pub(super) struct Terms {
     least_factor: f64,
     /// No threshold is higher, whatever was learnt.
     cap: u64,
-    is_cold: bool,
+    /// What is added to a threshold before anybody may act, at the least. A compiler whose cache was thrown away takes a hundred
+    /// times what it usually does, and a library may hold a helper up for as long: a kill would make them begin again.
+    pub(super) grace: u64,
 }
 
 /// How long a silence may be.
@@ -70,7 +72,7 @@ impl Limit {
 
 pub(super) fn terms(key: &Key) -> Terms {
     if key.part == Part::Alive {
-        return Terms { floor: 3 * S, ceiling: 60 * S, xi: 0.1, least_factor: 4.0, cap: 60 * S, is_cold: false };
+        return Terms { floor: 3 * S, ceiling: 60 * S, xi: 0.1, least_factor: 4.0, cap: 60 * S, grace: 60 * S };
     }
     let is = |phase: Phase| phase.row().is_some_and(|row| row.name == key.phase);
     let of_phase = match () {
@@ -86,7 +88,8 @@ pub(super) fn terms(key: &Key) -> Terms {
         Part::Rest => (2 * S, 0.1),
         _ => (LONE, 0.1),
     };
-    Terms { floor, ceiling, xi, least_factor: 2.0, cap: u64::MAX, is_cold: key.part == Part::Cold }
+    let grace = if key.part == Part::Cold { ceiling } else { floor };
+    Terms { floor, ceiling, xi, least_factor: 2.0, cap: u64::MAX, grace }
 }
 
 /// Which gap from the top is taken for M. Of cold gaps few are long, and those are the ones that count.
@@ -102,13 +105,7 @@ pub(super) fn rank(part: Part, n: u64) -> u64 {
 impl Terms {
     /// The limit while nothing is known.
     pub(super) fn unknown(&self) -> Limit {
-        Limit { at: self.ceiling, most: self.ceiling, floor: self.grace(), samples: 0 }
-    }
-
-    /// What is added to a threshold before anybody may act. A compiler whose cache was thrown away takes a hundred times what it
-    /// usually does, and a kill makes it begin again.
-    pub(super) fn grace(&self) -> u64 {
-        if self.is_cold { self.ceiling } else { self.floor }
+        Limit { at: self.ceiling, most: self.ceiling, floor: self.grace, samples: 0 }
     }
 
     /// No threshold of a key whose high gap is `m` exceeds this.

@@ -116,7 +116,9 @@ fn a_helper_that_falls_silent_is_suspected_long_before_a_cold_phase_is() {
     }
     let polls = world.polls_until_suspect();
     assert!((3..20).contains(&polls), "{polls}");
-    assert_eq!(world.suspicion.as_ref().unwrap().key.part, Part::Alive);
+    let suspicion = world.suspicion.clone().unwrap();
+    assert_eq!(suspicion.key.part, Part::Alive);
+    assert_eq!(suspicion.acts_at, suspicion.threshold + 60 * S, "nobody is killed for a library that holds a helper up");
     world.alive();
     assert!(!world.poll(), "and cleared when it speaks");
 }
