@@ -24,7 +24,11 @@ fn changes(findings: &[Findings]) -> Vec<(ChangeKind, Verdict, Severity)> {
 /// Five jobs of sixty steps, a second each, and the first twenty of a sixth.
 fn at_its_usual_rate() -> Stage {
     // A learnt threshold would be suspicious of the long gaps before the rate is known.
-    let policy = Policy { adaptive: Adaptive::Off, ..policy() };
+    at_its_usual_rate_with(Adaptive::Off)
+}
+
+fn at_its_usual_rate_with(adaptive: Adaptive) -> Stage {
+    let policy = Policy { adaptive, ..policy() };
     let mut stage = Stage::new(vec![Hand::new("sdxl", "sd-0")], policy);
     for _ in 0..5 {
         stage.hands[0].begin_job(60);
@@ -71,4 +75,14 @@ fn a_worker_that_is_shown_only_where_something_changed_is_slow_at_the_same_poll(
         (verdicts, stage.judged[0].as_ref().and_then(|judged| judged.slow))
     };
     assert_eq!(told(false), told(true));
+}
+
+#[test]
+fn with_learnt_thresholds_a_slowdown_is_slow_too_and_does_not_open_an_episode_at_each_step() {
+    let mut stage = at_its_usual_rate_with(Adaptive::Suspect);
+    let slow = steps(&mut stage, 400, 10, 20);
+    let opened: Vec<_> = changes(&slow).into_iter().filter(|(kind, ..)| *kind == ChangeKind::Opened).map(|c| c.1).collect();
+    let slowly = slow.iter().flat_map(|f| &f.judged).filter(|judged| judged.judgement.verdict == Verdict::Slow).count();
+    assert!(slowly > 100, "for most of the time it is called what it is: {slowly} of 400 polls");
+    assert!(opened.len() <= 3, "forty steps, each ten times as long as it should be: {opened:?}");
 }
