@@ -48,6 +48,8 @@ pub mod policy;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod reader;
 #[cfg(all(not(loom), feature = "monitor"))]
+pub mod record;
+#[cfg(all(not(loom), feature = "monitor"))]
 pub mod recover;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod tell;
