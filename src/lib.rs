@@ -38,6 +38,8 @@ pub mod snapshot;
 pub mod worker;
 
 #[cfg(all(not(loom), feature = "monitor"))]
+pub mod engine;
+#[cfg(all(not(loom), feature = "monitor"))]
 pub mod judge;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod monitor;
@@ -45,6 +47,8 @@ pub mod monitor;
 pub mod observe;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod policy;
+#[cfg(all(not(loom), feature = "monitor"))]
+pub mod rate;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod reader;
 #[cfg(all(not(loom), feature = "monitor"))]

@@ -1,8 +1,9 @@
 //! Reading a segment's slots into snapshots. Never writes; works on a read-only mapping.
 
+use crate::layout::UserPhase;
 use crate::layout::hot::NotRead;
 use crate::layout::info::Info;
-use crate::layout::phase::Phase;
+use crate::layout::phase::{Phase, USER_PHASES};
 use crate::layout::word::Tag;
 use crate::segment::Segment;
 use crate::snapshot::{Probe, SlotSnapshot};
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub struct Reader {
     segment: Arc<Segment>,
     infos: Vec<Cached>,
+    /// A registration never changes once it can be read.
+    user_phases: [Option<Arc<UserPhase>>; USER_PHASES],
 }
 
 #[derive(Debug, Clone, Default)]
@@ -26,7 +29,7 @@ impl Reader {
     /// A reader of all slots.
     pub fn new(segment: Arc<Segment>) -> Self {
         let infos = vec![Cached::default(); segment.len() as usize];
-        Self { segment, infos }
+        Self { segment, infos, user_phases: [const { None }; USER_PHASES] }
     }
 
     /// The segment it reads.
@@ -54,10 +57,18 @@ impl Reader {
             cached.info.clone().filter(|info| info.generation == owner.generation() && info.job == hot.epoch.job())
         });
         let user_phase = hot.as_ref().and_then(|hot| match Phase::from_id(hot.phase.id()) {
-            Phase::User(index) => self.segment.user_phase(index),
+            Phase::User(index) => self.user_phase(index),
             _ => None,
         });
         Some(SlotSnapshot { index, owner, hot, info, user_phase, probe: Probe::default() })
+    }
+
+    fn user_phase(&mut self, index: u8) -> Option<Arc<UserPhase>> {
+        let cached = self.user_phases.get_mut(usize::from(index))?;
+        if cached.is_none() {
+            *cached = self.segment.user_phase(index).map(Arc::new);
+        }
+        cached.clone()
     }
 
     /// Reads all slots that are anybody's.

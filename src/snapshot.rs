@@ -69,7 +69,7 @@ pub struct SlotSnapshot {
     /// The info record, if it is this owner's and this job's.
     pub info: Option<Arc<Info>>,
     /// The user phase that the phase word names, if it names one that is registered.
-    pub user_phase: Option<UserPhase>,
+    pub user_phase: Option<Arc<UserPhase>>,
     /// What was read of the process.
     pub probe: Probe,
 }

@@ -19,7 +19,9 @@ const ROWS: &[(&str, u8)] = &[
     ("reader", 3),
     ("observe", 3),
     ("judge", 3),
+    ("rate", 3),
     ("record", 3),
+    ("engine", 4),
     ("recover", 4),
     ("tell", 5),
     ("monitor", 6),
@@ -29,6 +31,7 @@ const ROWS: &[(&str, u8)] = &[
 const SAME_ROW: &[(&str, &str, &str)] = &[
     ("clock", "os", "the clock of the edge is a name for the system's"),
     ("judge", "observe", "verdicts are judged from the ages that observe makes"),
+    ("rate", "observe", "a rate is followed from what observe has seen"),
     ("record", "observe", "a trace holds the results of probes, which are observe's input"),
 ];
 
@@ -36,6 +39,8 @@ const SAME_ROW: &[(&str, &str, &str)] = &[
 const NEVER_REACHES: &[(&str, &[&str])] = &[
     ("judge", &["segment", "clock", "os", "reader", "worker"]),
     ("observe", &["segment", "clock", "os", "reader", "worker"]),
+    ("engine", &["segment", "clock", "os", "reader", "worker"]),
+    ("rate", &["segment", "clock", "os", "reader", "worker"]),
     ("record", &["segment", "os", "worker"]),
     ("snapshot", &["segment", "clock", "os"]),
     ("policy", &["segment", "clock", "os"]),

@@ -170,7 +170,10 @@ fn a_monitor_that_is_killed_kills_nobody_and_its_successor_keeps_a_hung_workers_
     let status = status(segment.path());
     assert_eq!(status["workers"][0]["pid"], hung.pid());
     let age = status["workers"][0]["progress_age_s"].as_f64();
-    assert!(age.is_some_and(|age| age >= 2.0), "the age goes on where the former monitor left it: {status}");
+    assert!(
+        age.is_some_and(|age| age >= 1.8),
+        "but for the poll that saw the step, the age goes on where the former monitor left it: {status}"
+    );
     let opened = second.next("opened");
     assert_eq!((&opened["worker"], &opened["verdict"]), (&"hung".into(), &"silent".into()), "the one that hangs is told of");
     assert_first_poll(&opened, "heartbeat_age_s", 4.0, 0.1, second.of_kind("monitor_gap").len());

@@ -283,7 +283,7 @@ typedef struct hangwatch_slot_words {
     hangwatch_word_t info_seq;    /* 0B8 info records published; its low bit names the readable copy */
     hangwatch_word_t seen_beat;   /* 0C0 the last beat the monitor saw */
     hangwatch_word_t beat_at;     /* 0C8 the monitor's clock when it changed */
-    hangwatch_word_t verdict;     /* 0D0 verdict8|reason8 */
+    hangwatch_word_t verdict;     /* 0D0 verdict8|reason8|gen16|entry32 */
     hangwatch_word_t restarts;    /* 0D8 replacements of this slot's worker */
     hangwatch_word_t high_mark;   /* 0E0 the highest progress of this count */
     hangwatch_word_t progress_at; /* 0E8 the monitor's clock when it rose */

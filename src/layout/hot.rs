@@ -181,6 +181,12 @@ impl Slot {
         Beat(self.beat.load(Relaxed))
     }
 
+    /// The helper's word alone; in the same cache line as the beat.
+    pub fn peek_alive(&self) -> Beat {
+        // Relaxed: compared for inequality only.
+        Beat(self.alive.load(Relaxed))
+    }
+
     /// Reads the hot words so that they belong together; at most 8 tries.
     pub fn read_hot(&self) -> Result<HotWords, NotRead> {
         for _ in 0..MAX_TRIES {

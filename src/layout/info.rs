@@ -18,6 +18,11 @@ pub const INFO_WORDS: usize = 48;
 #[cfg(loom)]
 pub const INFO_WORDS: usize = 2;
 
+/// Bytes of a model's name that the record keeps.
+pub const MODEL_BYTES: usize = 96;
+/// Bytes of a worker's label that it keeps.
+pub const NAME_BYTES: usize = 40;
+
 /// No device named.
 pub const NO_DEVICE: u64 = u64::MAX;
 
@@ -30,8 +35,8 @@ struct Field {
 }
 
 const JOB_ID: Field = Field { at: 0x40, capacity: 64, len_shift: 32 };
-const MODEL: Field = Field { at: 0x80, capacity: 96, len_shift: 24 };
-const NAME: Field = Field { at: 0xe0, capacity: 40, len_shift: 16 };
+const MODEL: Field = Field { at: 0x80, capacity: MODEL_BYTES, len_shift: 24 };
+const NAME: Field = Field { at: 0xe0, capacity: NAME_BYTES, len_shift: 16 };
 const LANE: Field = Field { at: 0x108, capacity: 24, len_shift: 8 };
 const DETAIL: Field = Field { at: 0x120, capacity: 96, len_shift: 0 };
 

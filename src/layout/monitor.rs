@@ -18,20 +18,20 @@ pub struct Seen {
     pub progress_at: u64,
     /// The epoch that these belong to, with the falls at the mark.
     pub epoch: Epoch,
-    /// The verdict: verdict8|reason8|gen16.
+    /// The verdict: verdict8|reason8|gen16|entry32.
     pub verdict: VerdictWord,
     /// Number of the open episode; 0 = none.
     pub episode: u64,
 }
 
-/// verdict8|reason8|gen16|0: the generation says whose verdict it is.
+/// verdict8|reason8|gen16|entry32: the generation says whose verdict it is, the entry which phase the mark is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VerdictWord(pub u64);
 
 impl VerdictWord {
     /// Packs it. `reason` is the clock that expired, 0 = none.
-    pub const fn new(verdict: u8, reason: u8, generation: u16) -> Self {
-        Self((verdict as u64) << 56 | (reason as u64) << 48 | (generation as u64) << 32)
+    pub const fn new(verdict: u8, reason: u8, generation: u16, entry: u32) -> Self {
+        Self((verdict as u64) << 56 | (reason as u64) << 48 | (generation as u64) << 32 | entry as u64)
     }
 
     /// The verdict's number.
@@ -42,6 +42,11 @@ impl VerdictWord {
     /// The clock that expired.
     pub const fn reason(self) -> u8 {
         (self.0 >> 48) as u8
+    }
+
+    /// Number of the phase's entry.
+    pub const fn entry(self) -> u32 {
+        self.0 as u32
     }
 
     /// Whose verdict.

@@ -66,7 +66,7 @@ pub struct Slot {
     pub(crate) seen_beat: AtomicU64,
     /// 0C8 the monitor's clock when it changed.
     pub(crate) beat_at: AtomicU64,
-    /// 0D0 verdict8|reason8.
+    /// 0D0 verdict8|reason8|gen16|entry32.
     pub(crate) verdict: AtomicU64,
     /// 0D8 replacements of this slot's worker.
     pub(crate) restarts: AtomicU64,

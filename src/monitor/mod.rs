@@ -6,10 +6,12 @@
 //!                                           └─ wanted ──► Supervisor ── thread ── signals, reaps, respawns   (`run` only)
 //! ```
 //!
-//! Nothing in `Scanner::poll` is unbounded: no kill, wait, dump, hook, DNS or fsync, and no lock that another thread holds
-//! for long.
+//! A poll is glance, read, judge (the pure [`crate::engine`]), write. Nothing in `Scanner::poll` is unbounded: no kill, wait,
+//! dump, hook, DNS or fsync, and no lock that another thread holds for long.
 
-mod episode;
+mod exits;
+mod glance;
+mod look;
 mod probe;
 mod report;
 mod scan;

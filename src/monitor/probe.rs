@@ -1,123 +1,214 @@
-//! What the system says of workers' processes: exits through pidfds, and /proc/PID/stat for those past half a budget, at most
-//! 64 a poll. A pid from shared memory is looked at, never signalled.
+//! What the system says of the machine and of workers' processes: exits through pidfds, and /proc for those past half a
+//! budget, at most 64 a poll. A pid from shared memory is looked at, never signalled.
 
+use super::exits::{Exits, Found, Watch};
+use super::look::Looker;
+use crate::clock;
 use crate::layout::claim::Identity;
 use crate::layout::word::Owner;
-use crate::os::pidfd::PidFd;
-use crate::os::wake::Epoll;
+use crate::os::proc::pressure::CpuPressure;
 use crate::os::{identity, proc};
-use crate::snapshot::Process;
+use crate::snapshot::{HostSnapshot, Probe, Process};
 use std::io;
-use std::os::fd::AsFd;
 
 /// Slots whose /proc is read in one poll.
 const MAX_LOOKS: usize = 64;
 
+/// What proves a slot's process dead.
+#[derive(Debug, Clone, Copy)]
+enum Exit {
+    /// Nothing: it is in another pid namespace.
+    Unknowable,
+    /// Nothing yet: each look asks anew.
+    Unwatched,
+    Watched(Watch),
+    Proven,
+}
+
 #[derive(Debug)]
-struct Watched {
+struct Known {
     owner: Owner,
-    /// `None`: another pid namespace, or no descriptors left.
-    fd: Option<PidFd>,
-    exited: bool,
+    tid: u32,
+    inode: u64,
+    exit: Exit,
+    /// What the last look found.
+    found: Probe,
 }
 
 /// The probes of all slots.
 #[derive(Debug)]
 pub(super) struct Probes {
-    epoll: Epoll,
-    slots: Vec<Option<Watched>>,
+    exits: Exits,
+    looker: Looker,
+    pressure: CpuPressure,
+    slots: Vec<Option<Known>>,
     pid_namespace: u32,
-    looks: usize,
-    turn: usize,
+    turns: Turns,
+    any_exit: bool,
 }
 
 impl Probes {
     pub(super) fn new(slots: u32) -> io::Result<Self> {
         Ok(Self {
-            epoll: Epoll::new()?,
+            exits: Exits::new()?,
+            looker: Looker::new(),
+            pressure: CpuPressure::open(),
             slots: (0..slots).map(|_| None).collect(),
             pid_namespace: identity::pid_namespace() as u32,
-            looks: 0,
-            turn: 0,
+            turns: Turns::default(),
+            any_exit: false,
         })
     }
 
-    /// Begins a poll: takes in who has exited since the last one.
-    pub(super) fn begin(&mut self) {
-        for token in self.epoll.ready_now() {
-            if let Some(Some(watched)) = self.slots.get_mut(token as usize) {
-                // A token may be of a former owner of the slot, whose descriptor was closed meanwhile: ask this one.
-                watched.exited = watched.fd.as_ref().is_some_and(PidFd::has_exited);
-            }
-        }
-        self.looks = MAX_LOOKS;
-        self.turn = self.turn.wrapping_add(1);
+    /// Begins a poll: takes in who has exited since the last one, and reads the machine.
+    pub(super) fn begin(&mut self, monotonic_ns: u64) -> HostSnapshot {
+        self.any_exit = self.exits.take_in();
+        self.turns.begin();
+        HostSnapshot { monotonic_ns, boottime_ns: clock::boottime_ns(), cpu_pressure_us: self.pressure.total_us() }
     }
 
-    /// Whether `index` may look into /proc at this poll; where more want to than may, they take turns.
-    fn may_look(&mut self, index: usize) -> bool {
-        let (turns, turn) = (self.slots.len().div_ceil(MAX_LOOKS).max(1), self.turn);
-        let ours = self.slots.len() <= MAX_LOOKS || index % turns == turn % turns;
-        let may = ours && self.looks > 0;
-        self.looks -= usize::from(may);
-        may
+    /// Slots whose process was found at the beginning of this poll to have exited.
+    pub(super) fn exited(&self) -> Vec<u32> {
+        if !self.any_exit {
+            return Vec::new();
+        }
+        let has_exited = |known: &Known| matches!(known.exit, Exit::Watched(watch) if self.exits.has_exited(watch));
+        let slots = self.slots.iter().enumerate().filter(|(_, known)| known.as_ref().is_some_and(has_exited));
+        slots.map(|(index, _)| index as u32).collect()
     }
 
     /// Forgets a slot that is nobody's.
     pub(super) fn forget(&mut self, index: u32) {
-        self.slots[index as usize] = None;
+        if let Some(Known { exit: Exit::Watched(watch), .. }) = self.slots[index as usize].take() {
+            self.exits.release(watch);
+        }
     }
 
-    /// What is known of the owner's process. `look`: its state is wanted too.
+    /// What is known of the owner's process. `look`: the slot is past half a budget. What a look found stands until the next
+    /// one; a slot that is not past half a budget has given a sign of life since, and nothing stands.
     pub(super) fn process(
         &mut self,
         index: u32,
         owner: Owner,
         read_identity: impl FnOnce() -> Option<(Owner, Identity)>,
         look: bool,
-    ) -> Process {
+    ) -> Probe {
         let at = index as usize;
-        if self.slots[at].as_ref().is_none_or(|watched| watched.owner != owner) {
-            self.slots[at] = None;
+        if self.slots[at].as_ref().is_none_or(|known| known.owner != owner) {
+            self.forget(index);
             match read_identity() {
-                Some((read, identity)) if read == owner => self.slots[at] = Some(self.watch(index, owner, &identity)),
-                _ => return Process::Unknown,
+                Some((read, identity)) if read == owner => self.slots[at] = Some(self.meet(owner, &identity)),
+                _ => return Probe::default(),
             }
         }
-        let may_look = look && self.may_look(at);
-        let Some(watched) = &self.slots[at] else { return Process::Unknown };
-        if watched.exited {
-            // Reaped or not; its number may be another's by now, which then is no zombie.
-            let zombie = proc::stat(owner.pid()).is_ok_and(|stat| stat.state == 'Z');
-            return if zombie { Process::Zombie } else { Process::Gone };
+        let Self { exits, looker, slots, turns, .. } = self;
+        let Some(known) = &mut slots[at] else { return Probe::default() };
+        if let Exit::Watched(watch) = known.exit
+            && exits.has_exited(watch)
+        {
+            exits.release(watch);
+            known.exit = Exit::Proven;
         }
-        if !may_look || watched.fd.is_none() {
-            return Process::Unknown;
+        match known.exit {
+            Exit::Proven => return ended(owner.pid()),
+            Exit::Unknowable => return Probe::default(),
+            Exit::Watched(_) | Exit::Unwatched => {}
         }
-        match proc::stat(owner.pid()) {
-            Ok(stat) if matches!(stat.state, 'T' | 't') => Process::Stopped,
-            Ok(_) => Process::Running,
-            Err(_) => Process::Unknown,
+        if !look {
+            known.found = Probe::default();
+        } else if turns.take(at) {
+            known.look(exits, looker);
+            if matches!(known.exit, Exit::Proven) {
+                return ended(owner.pid());
+            }
         }
+        known.found
     }
 
-    /// Opens a pidfd on the owner, and takes it for the owner only if it is the very process that claimed.
-    fn watch(&self, index: u32, owner: Owner, identity: &Identity) -> Watched {
-        let unknown = Watched { owner, fd: None, exited: false };
-        if self.pid_namespace == 0 || identity.pid_namespace != self.pid_namespace {
-            return unknown;
-        }
-        let fd = match PidFd::open(owner.pid()) {
-            Ok(fd) => fd,
-            Err(e) => return Watched { exited: e.raw_os_error() == Some(libc::ESRCH), ..unknown },
+    /// First sight of an owner, which is taken for one only if it is the very process that claimed.
+    fn meet(&mut self, owner: Owner, identity: &Identity) -> Known {
+        let (tid, inode) = (identity.tid, identity.pidfd_ino);
+        let exit = if self.pid_namespace == 0 || identity.pid_namespace != self.pid_namespace {
+            Exit::Unknowable
+        } else {
+            Exit::of(self.exits.watch(owner.pid(), inode))
         };
-        let now = fd.inode();
-        if now != 0 && identity.pidfd_ino != 0 && now != identity.pidfd_ino {
-            return Watched { exited: true, ..unknown };
-        }
-        if self.epoll.watch_once(fd.as_fd(), u64::from(index)).is_err() {
-            return unknown;
-        }
-        Watched { fd: Some(fd), ..unknown }
+        Known { owner, tid, inode, exit, found: Probe::default() }
     }
 }
+
+impl Exit {
+    fn of(found: Found) -> Self {
+        match found {
+            Found::Watched(watch) => Self::Watched(watch),
+            Found::Exited => Self::Proven,
+            Found::Alive | Found::Unknown => Self::Unwatched,
+        }
+    }
+}
+
+impl Known {
+    fn look(&mut self, exits: &mut Exits, looker: &mut Looker) {
+        let pid = self.owner.pid();
+        if matches!(self.exit, Exit::Unwatched) {
+            let asked = exits.watch(pid, self.inode);
+            self.exit = Exit::of(asked);
+            if asked == Found::Unknown {
+                self.found = Probe::default();
+                return;
+            }
+        }
+        self.found = looker.look(pid, self.tid);
+        // It may have exited while it was looked at, and its number be another's: then what was read is not its own.
+        match self.exit {
+            Exit::Watched(watch) if exits.has_exited_by_now(watch) => {
+                exits.release(watch);
+                self.exit = Exit::Proven;
+            }
+            Exit::Unwatched => {
+                self.exit = Exit::of(exits.watch(pid, self.inode));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An exit goes before all that was found. Reaped or not; its number may be another's by now, which then is no zombie.
+fn ended(pid: u32) -> Probe {
+    let zombie = proc::stat(pid).is_ok_and(|stat| stat.state == 'Z');
+    Probe { process: if zombie { Process::Zombie } else { Process::Gone }, ..Probe::default() }
+}
+
+/// Who may look at this poll. Slots ask in order; where more ask than may, the next poll goes on where this one stopped.
+#[derive(Debug, Default)]
+struct Turns {
+    left: usize,
+    /// The first slot that may look at this poll, and the one after the last that did.
+    from: usize,
+    next: usize,
+    /// Somebody after them wanted to.
+    more: bool,
+}
+
+impl Turns {
+    fn begin(&mut self) {
+        let from = if self.more { self.next } else { 0 };
+        *self = Self { left: MAX_LOOKS, from, next: from, more: false };
+    }
+
+    fn take(&mut self, index: usize) -> bool {
+        if index < self.from {
+            return false;
+        }
+        let may = self.left > 0;
+        self.more |= !may;
+        if may {
+            self.left -= 1;
+            self.next = index + 1;
+        }
+        may
+    }
+}
+
+#[cfg(test)]
+mod tests;

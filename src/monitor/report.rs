@@ -1,8 +1,10 @@
 //! From an observation to an event.
 
+use crate::engine::{Change, ChangeKind};
 use crate::judge::{Judgement, Verdict};
 use crate::layout::phase::Phase;
 use crate::observe::Observation;
+use crate::rate::{Slow, Why};
 use crate::snapshot::SlotSnapshot;
 use crate::tell::text::{age, escaped};
 use crate::tell::{Event, EventKind};
@@ -57,11 +59,51 @@ pub(super) fn event(kind: EventKind, segment: &str, time: SystemTime, o: &Observ
     }
 }
 
+/// A change of an episode, as an event.
+pub(super) fn change(change: &Change, segment: &str, time: SystemTime) -> Event {
+    let (kind, detail) = match change.kind {
+        ChangeKind::Opened => (EventKind::Opened, spent(&change.judgement)),
+        ChangeKind::Reminder => (EventKind::Reminder, Some(lasted(change.lasted, ""))),
+        ChangeKind::Closed => (EventKind::Closed, Some(lasted(change.lasted, ""))),
+        ChangeKind::Left => (EventKind::Closed, Some(lasted(change.lasted, "its slot was given back"))),
+    };
+    let mut event = event(kind, segment, time, &change.observation, change.episode.verdict);
+    event.episode = Some(change.episode.id);
+    if let Some(spent) = change.judgement.spent.filter(|_| change.kind != ChangeKind::Left) {
+        event.clock = Some(spent.clock);
+        (event.budget_s, event.spent_s) = (Some(seconds(spent.budget)), Some(seconds(spent.age)));
+    }
+    if let Some(detail) = detail {
+        add_detail(&mut event, detail);
+    }
+    if let Some(slow) = change.slow.filter(|_| change.episode.verdict == Verdict::Slow && change.kind != ChangeKind::Left) {
+        add_detail(&mut event, pace(&slow));
+    }
+    event
+}
+
+/// `0.12 units/s, expected 1.3 by its own history, 4m to go`.
+fn pace(slow: &Slow) -> String {
+    let by = match slow.why {
+        Why::Own => "by its own history",
+        Why::Peers => "by its peers",
+        Why::Floor => "by the configured floor",
+    };
+    let left = slow.eta_s.map_or_else(String::new, |eta| format!(", {} to go", age(eta)));
+    format!("{:.3} units/s, expected {:.3} {by}{left}", slow.rate, slow.expected)
+}
+
+fn lasted(lasted: u64, more: &str) -> String {
+    let age = age(seconds(lasted));
+    if more.is_empty() { format!("for {age}") } else { format!("after {age}: {more}") }
+}
+
 /// What expired, for the detail of an event: `phase budget 80.0s spent, 81.2s`.
 pub(super) fn spent(judgement: &Judgement) -> Option<String> {
     let spent = judgement.spent?;
     let (clock, budget, age) = (spent.clock, age(seconds(spent.budget)), age(seconds(spent.age)));
-    Some(format!("{clock} budget of {budget} spent after {age}"))
+    let why = if judgement.verdict == Verdict::Starved { "; the machine held it up for most of that time" } else { "" };
+    Some(format!("{clock} budget of {budget} spent after {age}{why}"))
 }
 
 /// Adds to what an event already says.

@@ -1,83 +1,60 @@
-//! One poll: read, observe, judge, follow the episodes, write down what was seen. Never waits.
+//! One poll: glance at every slot, read those that changed or are due, judge, write down what was seen. Never waits.
 
-use super::episode::{self, Change, Episode};
+use super::glance::Glances;
 use super::probe::Probes;
 use super::report;
 use crate::clock;
+use crate::engine::{ChangeKind, Engine, Findings, Unclaimed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::judge::{self, Judgement, Severity, Verdict};
+use crate::judge::Verdict;
 use crate::layout::claim::Freed;
-use crate::layout::hot::HotWords;
-use crate::layout::monitor::{MonitorWords, Seen, VerdictWord};
+use crate::layout::monitor::{MonitorWords, Seen};
 use crate::layout::word::{Beat, Kind, Owner, Tag};
-use crate::observe::{Observation, PollClock, Resume, Tick, Track};
+use crate::observe::Tick;
 use crate::os::lock::{Lock, NotLocked};
 use crate::os::{file, identity};
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicySet};
 use crate::reader::Reader;
 use crate::segment::{Presence, Segment, death};
-use crate::snapshot::SlotSnapshot;
 use crate::tell::{Event, EventKind};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One LIVE slot and what is thought of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
-    /// What was seen.
-    pub observation: Observation,
-    /// The verdict; at a gap, and where the writer was too quick to be read, the last one stands.
-    pub judgement: Judgement,
-    /// Number of the open episode.
-    pub episode: Option<u64>,
-    /// An acting episode was opened at this very poll.
-    pub opened_acting: bool,
-}
+pub use crate::engine::Judged;
 
 /// What one poll found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Poll {
     /// The monitor's clock.
     pub tick: Tick,
-    /// Every LIVE slot.
+    /// Every LIVE slot in which something changed or a clock was due; all of them after [`Scanner::look_at_everything`].
     pub judged: Vec<Judged>,
     /// What there is to tell.
     pub events: Vec<Event>,
     /// Slots that are reserved, and were not claimed for the start budget, told at this poll.
     pub unclaimed: Vec<u32>,
+    /// All working workers are frozen together: rather the host than they.
+    pub all_frozen: bool,
     /// The segment can be read no more.
     pub lost: bool,
-}
-
-#[derive(Debug)]
-struct State {
-    owner: Owner,
-    /// `None` while the slot is reserved or being claimed.
-    track: Option<Track>,
-    since: u64,
-    last: Option<Judged>,
-    episode: Option<Episode>,
-    seen: Seen,
-    half_spent: bool,
-    /// That a reserved slot is not claimed was told.
-    told_unclaimed: bool,
 }
 
 /// Judges slots at polls. Holds the segment's monitor lock; no thread, no signal.
 #[derive(Debug)]
 pub struct Scanner {
     reader: Reader,
-    policy: Policy,
-    clock: PollClock,
+    engine: Engine,
+    glances: Glances,
     probes: Probes,
-    states: Vec<Option<State>>,
     beat: Beat,
-    last_episode: u64,
+    owner: Owner,
     reclaims: bool,
     resuming: bool,
+    everything: bool,
     presence: Presence,
     pid_namespace: u64,
     path: String,
+    me: identity::Myself,
     _lock: Lock,
 }
 
@@ -102,50 +79,57 @@ fn take_lock(segment: &Segment) -> Result<Lock> {
 
 impl Scanner {
     /// A scanner of all slots. Another live monitor is an error of kind [`ErrorKind::Held`].
-    pub fn new(segment: Arc<Segment>, policy: Policy) -> Result<Self> {
+    pub fn new(segment: Arc<Segment>, policies: impl Into<PolicySet>) -> Result<Self> {
         let what = || format!("cannot monitor segment '{}'", segment.path().display());
         if !segment.is_writable() {
             return Err(Error::new(ErrorKind::Usage, what(), "it is mapped read-only"));
         }
+        let policies = policies.into();
         let lock = take_lock(&segment)?;
         let me = identity::myself().map_err(|e| Error::io(what(), &e))?;
         let probes = Probes::new(segment.len()).map_err(|e| Error::io(what(), &e))?;
-        let header = segment.header();
-        let former = header.peek_monitor();
+        let former = segment.header().peek_monitor();
         // A successor's clock goes on where the former one's stopped; downtime counts for two polls at most.
-        let interval_ns = ns(policy.poll_interval);
         let resuming = former.clock_ns != 0;
         let now = clock::monotonic_ns();
         let away = if former.timens_ino == me.timens_ino { now.saturating_sub(former.stamp_ns) } else { u64::MAX };
-        let elapsed = if resuming { former.clock_ns.saturating_add(away.min(2 * interval_ns)) } else { 0 };
+        let credit = away.min(2 * ns(policies.base().poll_interval));
+        let elapsed = if resuming { former.clock_ns.saturating_add(credit) } else { 0 };
         let owner = Owner::new(former.owner.generation().wrapping_add(1), Tag::Live, Kind::Worker, me.pid);
-        let words = MonitorWords {
-            beat: Beat::start(owner.generation()),
-            stamp_ns: now,
-            owner,
-            interval_ns,
-            timens_ino: me.timens_ino,
-            clock_ns: elapsed,
-            worst_case_detection_ns: ns(policy.worst_case_detection()),
-        };
-        header.publish_monitor(&words, me.starttime, me.pidfd_ino);
         // Unique in the segment over all its monitors: the monitor's generation, then a number of nine digits.
         let last_episode = u64::from(owner.generation()) * EPISODES;
-        Ok(Self {
-            clock: PollClock::new(policy.poll_interval, elapsed),
-            states: (0..segment.len()).map(|_| None).collect(),
-            beat: words.beat,
-            last_episode,
+        let scanner = Self {
+            engine: Engine::new(segment.len() as usize, policies, elapsed).numbered_after(last_episode),
+            glances: Glances::new(segment.len()),
+            beat: Beat::start(owner.generation()),
+            owner,
             reclaims: true,
             resuming,
+            everything: false,
             presence: Presence::Present,
             pid_namespace: me.pidns_ino,
             path: segment.path().display().to_string(),
             probes,
-            policy,
+            me,
             reader: Reader::new(segment),
             _lock: lock,
-        })
+        };
+        scanner.publish_monitor(now, elapsed);
+        Ok(scanner)
+    }
+
+    fn publish_monitor(&self, stamp_ns: u64, clock_ns: u64) {
+        let policy = self.engine.policy();
+        let words = MonitorWords {
+            beat: self.beat,
+            stamp_ns,
+            owner: self.owner,
+            interval_ns: ns(policy.poll_interval),
+            timens_ino: self.me.timens_ino,
+            clock_ns,
+            worst_case_detection_ns: ns(policy.worst_case_detection()),
+        };
+        self.segment().header().publish_monitor(&words, self.me.starttime, self.me.pidfd_ino);
     }
 
     /// Leaves the slots of dead workers to a supervisor.
@@ -153,44 +137,87 @@ impl Scanner {
         self.reclaims = false;
     }
 
+    /// Judges every LIVE slot at every poll, quiet or not: for a display. The verdicts are the same.
+    pub fn look_at_everything(&mut self) {
+        self.everything = true;
+    }
+
     /// The segment.
     pub fn segment(&self) -> &Arc<Segment> {
         self.reader.segment()
     }
 
-    /// The policy in force.
+    /// The policy of what concerns the whole monitor.
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        self.engine.policy()
+    }
+
+    /// Puts other policies in force. Every age goes on.
+    pub fn set_policies(&mut self, policies: PolicySet) {
+        self.engine.set_policies(policies);
+        self.glances.want_all();
+        let words = self.segment().header().peek_monitor();
+        self.publish_monitor(words.stamp_ns, words.clock_ns);
     }
 
     /// A poll at `monotonic_ns` ([`clock::monotonic_ns`], at the edge).
     pub fn poll(&mut self, monotonic_ns: u64) -> Poll {
-        let tick = self.clock.tick(monotonic_ns);
-        let mut poll = Poll { tick, judged: Vec::new(), events: Vec::new(), unclaimed: Vec::new(), lost: false };
+        let mut poll = Poll::default();
         if !self.look_at_the_file(&mut poll) {
             return poll;
         }
-        if tick.gap {
-            let text = format!(
-                "{:.1}s late",
-                Duration::from_nanos(tick.passed.saturating_sub(ns(self.policy.poll_interval))).as_secs_f64()
-            );
-            poll.events.push(self.event(EventKind::MonitorGap).with_detail(text));
+        let host = self.probes.begin(monotonic_ns);
+        poll.tick = self.engine.begin(&host);
+        self.tell_gap(&mut poll);
+        for index in self.probes.exited() {
+            self.glances.want(index as usize);
         }
-        self.probes.begin();
-        for index in 0..self.states.len() {
-            if let Some(snapshot) = self.reader.read(index as u32) {
-                self.take(snapshot, tick, &mut poll);
-            }
-        }
+        self.read_slots(poll.tick.now);
         self.resuming = false;
+        let findings = self.engine.finish();
+        self.take(findings, &mut poll);
         self.beat = Beat(self.beat.0.wrapping_add(1));
-        self.segment().header().publish_poll(self.beat, monotonic_ns, tick.now);
+        self.segment().header().publish_poll(self.beat, monotonic_ns, poll.tick.now);
         poll
+    }
+
+    /// Glances at all, reads those that want it.
+    fn read_slots(&mut self, now: u64) {
+        let segment = Arc::clone(self.reader.segment());
+        self.glances.begin();
+        for index in 0..self.glances.len() {
+            let at = index as u32;
+            let Some(slot) = segment.slot(at) else { break };
+            let Some(reported) = self.glances.look(index, slot, now).or(self.everything.then_some(false)) else { continue };
+            let Some(mut snapshot) = self.reader.read(at) else { continue };
+            let owner = snapshot.owner;
+            if snapshot.hot.is_some() {
+                let look = self.engine.wants_look(at);
+                snapshot.probe = self.probes.process(at, owner, || slot.read_identity(), look);
+            } else if owner.tag() != Tag::Live {
+                self.probes.forget(at);
+            }
+            let resuming = self.resuming;
+            self.engine.take_over(snapshot, || resuming.then(|| slot.peek_seen()));
+            self.glances.read(index, owner.0, reported, self.engine.due(at));
+        }
     }
 
     fn event(&self, kind: EventKind) -> Event {
         Event::new(kind, &*self.path, clock::wall())
+    }
+
+    fn tell_gap(&self, poll: &mut Poll) {
+        let Tick { gap, passed, suspended, .. } = poll.tick;
+        if gap {
+            let late = Duration::from_nanos(passed.saturating_sub(ns(self.policy().poll_interval))).as_secs_f64();
+            let text = if suspended > 0 {
+                format!("the machine was suspended for {:.1}s", Duration::from_nanos(suspended).as_secs_f64())
+            } else {
+                format!("{late:.1}s late")
+            };
+            poll.events.push(self.event(EventKind::MonitorGap).with_detail(text));
+        }
     }
 
     /// Whether the slots may be touched. A change of the file's fate is told once.
@@ -215,165 +242,73 @@ impl Scanner {
         !poll.lost
     }
 
-    fn take(&mut self, snapshot: SlotSnapshot, tick: Tick, poll: &mut Poll) {
-        let index = snapshot.index as usize;
-        if self.states[index].as_ref().is_some_and(|state| state.owner != snapshot.owner) {
-            self.leave(index, tick, poll);
-        }
-        match (snapshot.owner.tag(), snapshot.hot) {
-            (Tag::Live, Some(hot)) => self.take_live(snapshot, &hot, tick, poll),
-            (Tag::Live, None) => {
-                // The writer was too quick for this poll: the last judgement stands.
-                let last = self.states[index].as_ref().and_then(|state| state.last.clone());
-                poll.judged.extend(last.map(|last| Judged { opened_acting: false, ..last }));
+    /// Writes down, tells, buries.
+    fn take(&mut self, findings: Findings, poll: &mut Poll) {
+        let time = clock::wall();
+        for judged in &findings.judged {
+            // A quiet slot costs no write.
+            if let (Some(seen), Some(slot)) = (&judged.write, self.segment().slot(judged.observation.index)) {
+                slot.publish_seen(seen);
             }
-            (Tag::Reserved, _) => self.take_reserved(&snapshot, tick, poll),
-            (Tag::Claiming | Tag::Quarantined, _) => self.take_unowned(&snapshot, tick),
-            (Tag::Free | Tag::Unknown(_), _) => {}
+        }
+        for change in &findings.changes {
+            poll.events.push(report::change(change, &self.path, time));
+            if change.kind == ChangeKind::Left {
+                self.forget_episode(change.observation.index);
+            }
+        }
+        for Unclaimed { index, owner, waited } in findings.unclaimed {
+            poll.unclaimed.push(index);
+            poll.events.push(self.unclaimed(index, owner, waited));
+        }
+        for (index, owner) in findings.ownerless {
+            self.free_if_dead(index, owner);
+        }
+        if let Some(workers) = findings.all_frozen {
+            let detail = format!("{workers} of {workers} working workers; rather the host, a driver or a file system than they");
+            poll.events.push(self.event(EventKind::AllFrozen).with_detail(detail));
+        }
+        poll.all_frozen = findings.is_frozen;
+        for judged in &findings.judged {
+            if judged.judgement.verdict.is_death() && self.reclaims && !poll.tick.gap {
+                self.bury(judged, poll);
+            }
+        }
+        poll.judged = findings.judged;
+    }
+
+    /// The words of an episode that ended with its owner.
+    fn forget_episode(&self, index: u32) {
+        if let Some(slot) = self.segment().slot(index) {
+            slot.publish_seen(&Seen { episode: 0, ..slot.peek_seen() });
         }
     }
 
-    /// The slot has another owner than at the last poll, or none: what was open about the last one ends.
-    fn leave(&mut self, index: usize, tick: Tick, poll: &mut Poll) {
-        let Some(state) = self.states[index].take() else { return };
-        self.probes.forget(index as u32);
-        if let Some(slot) = self.segment().slot(index as u32) {
-            slot.publish_seen(&Seen { episode: 0, ..state.seen });
-        }
-        if let (Some(episode), Some(last)) = (state.episode, &state.last) {
-            let mut event = report::event(EventKind::Closed, &self.path, clock::wall(), &last.observation, episode.verdict);
-            event.episode = Some(episode.id);
-            poll.events.push(event.with_detail(lasted(episode, tick.now, "its slot was given back")));
-        }
-    }
-
-    fn state(owner: Owner, now: u64) -> State {
-        State {
-            owner,
-            track: None,
-            since: now,
-            last: None,
-            episode: None,
-            seen: Seen::default(),
-            half_spent: false,
-            told_unclaimed: false,
-        }
-    }
-
-    fn take_reserved(&mut self, snapshot: &SlotSnapshot, tick: Tick, poll: &mut Poll) {
-        let index = snapshot.index as usize;
-        let budget = ns(self.policy.starting_timeout);
-        let state = self.states[index].get_or_insert_with(|| Self::state(snapshot.owner, tick.now));
-        let waited = tick.now - state.since;
-        if state.told_unclaimed || waited < budget || tick.gap {
-            return;
-        }
-        state.told_unclaimed = true;
-        poll.unclaimed.push(snapshot.index);
+    fn unclaimed(&self, index: u32, owner: Owner, waited: u64) -> Event {
         let event = Event {
-            slot: Some(snapshot.index),
-            generation: Some(snapshot.owner.generation()),
+            slot: Some(index),
+            generation: Some(owner.generation()),
             verdict: Some(Verdict::NeverStarted),
             ..self.event(EventKind::Opened)
         };
         let seconds = Duration::from_nanos(waited).as_secs_f64();
-        poll.events.push(event.with_detail(format!(
+        event.with_detail(format!(
             "reserved {seconds:.1}s ago and never claimed: does the program call hangwatch_attach? it runs unwatched until then"
-        )));
+        ))
     }
 
     /// A claimer that died between its swap and its LIVE store, and an owner that could not be killed, leave a slot that only
     /// proof of death frees.
-    fn take_unowned(&mut self, snapshot: &SlotSnapshot, tick: Tick) {
-        let index = snapshot.index as usize;
-        let since = self.states[index].get_or_insert_with(|| Self::state(snapshot.owner, tick.now)).since;
-        let long = tick.now - since >= ns(self.policy.starting_timeout) / 2;
-        let segment = Arc::clone(self.segment());
-        if let Some(slot) = segment.slot(snapshot.index)
-            && long
-            && death::proven(&segment, slot, self.pid_namespace) == Some(snapshot.owner)
+    fn free_if_dead(&mut self, index: u32, owner: Owner) {
+        if let Some(slot) = self.segment().slot(index)
+            && death::proven(self.segment(), slot, self.pid_namespace) == Some(owner)
         {
-            slot.reclaim(snapshot.owner, Freed::Free);
+            slot.reclaim(owner, Freed::Free);
         }
-    }
-
-    fn take_live(&mut self, mut snapshot: SlotSnapshot, hot: &HotWords, tick: Tick, poll: &mut Poll) {
-        let segment = Arc::clone(self.segment());
-        let Some(slot) = segment.slot(snapshot.index) else { return };
-        let index = snapshot.index as usize;
-        let half_spent = self.states[index].as_ref().is_some_and(|state| state.half_spent);
-        snapshot.probe.process = self.probes.process(snapshot.index, hot.owner, || slot.read_identity(), half_spent);
-        let resuming = self.resuming;
-        let state = self.states[index].get_or_insert_with(|| Self::state(hot.owner, tick.now));
-        let track = state.track.get_or_insert_with(|| {
-            let mut track = Track::new(hot, tick.now);
-            if resuming {
-                let seen = slot.peek_seen();
-                state.seen = seen;
-                let Seen { beat, beat_at, epoch, mark, progress_at, .. } = seen;
-                track.resume(hot, Resume { beat, beat_at, epoch, mark, progress_at }, tick.now);
-            }
-            track
-        });
-        let observation = track.observe(&snapshot, hot, tick, &self.policy);
-        let resumable = track.resumable();
-        state.half_spent = judge::budget_left(&observation, &self.policy) < 0.5;
-        let judgement = match &state.last {
-            Some(last) if tick.gap => last.judgement,
-            None if tick.gap => Judgement { verdict: Verdict::Ok, spent: None },
-            _ => judge::judge(&observation, &self.policy),
-        };
-        let last_episode = &mut self.last_episode;
-        let before = state.episode;
-        let (episode, changes) = if tick.gap {
-            (before, Vec::new())
-        } else {
-            episode::follow(before, judgement.verdict, tick.now, self.policy.reminder, || {
-                *last_episode += 1;
-                *last_episode
-            })
-        };
-        state.episode = episode;
-        let mut opened_acting = false;
-        for change in changes {
-            let (kind, of, detail) = match change {
-                Change::Opened(of) => (EventKind::Opened, of, report::spent(&judgement)),
-                Change::Reminder(of) => (EventKind::Reminder, of, Some(lasted(of, tick.now, ""))),
-                Change::Closed(of) => (EventKind::Closed, of, Some(lasted(of, tick.now, ""))),
-            };
-            opened_acting |= kind == EventKind::Opened && of.verdict.severity() == Severity::Acting;
-            let mut event = report::event(kind, &self.path, clock::wall(), &observation, of.verdict);
-            event.episode = Some(of.id);
-            if let Some(detail) = detail {
-                report::add_detail(&mut event, detail);
-            }
-            poll.events.push(event);
-        }
-        let reason = judgement.spent.map_or(0, |spent| judge::clock_number(spent.clock));
-        let seen = Seen {
-            beat: resumable.beat,
-            beat_at: resumable.beat_at,
-            mark: resumable.mark,
-            progress_at: resumable.progress_at,
-            epoch: resumable.epoch,
-            verdict: VerdictWord::new(judgement.verdict as u8, reason, hot.owner.generation()),
-            episode: episode.map_or(0, |episode| episode.id),
-        };
-        // A quiet slot costs no write.
-        if seen != state.seen {
-            slot.publish_seen(&seen);
-            state.seen = seen;
-        }
-        let judged = Judged { observation, judgement, episode: episode.map(|e| e.id), opened_acting };
-        state.last = Some(judged.clone());
-        if judgement.verdict.is_death() && self.reclaims && !tick.gap {
-            self.bury(&judged, hot.owner, poll);
-        }
-        poll.judged.push(judged);
     }
 
     /// The process is proven gone: its job is lost and its slot is free.
-    fn bury(&mut self, judged: &Judged, owner: Owner, poll: &mut Poll) {
+    fn bury(&self, judged: &Judged, poll: &mut Poll) {
         let o = &judged.observation;
         if o.job.is_some() {
             let mut event = report::event(EventKind::LostJob, &self.path, clock::wall(), o, judged.judgement.verdict);
@@ -382,13 +317,7 @@ impl Scanner {
             poll.events.push(event);
         }
         if let Some(slot) = self.segment().slot(o.index) {
-            slot.reclaim(owner, Freed::Free);
+            slot.reclaim(o.owner, Freed::Free);
         }
     }
-}
-
-fn lasted(episode: Episode, now: u64, more: &str) -> String {
-    let seconds = Duration::from_nanos(now.saturating_sub(episode.opened_at)).as_secs_f64();
-    let age = crate::tell::text::age(seconds);
-    if more.is_empty() { format!("for {age}") } else { format!("after {age}: {more}") }
 }

@@ -12,7 +12,7 @@ use crate::layout::word::Tag;
 use crate::observe::{Age, Ages, Observation};
 use crate::os::lock::Lock;
 use crate::os::{file, identity};
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicySet};
 use crate::reader::Reader;
 use crate::segment::{Segment, death};
 use crate::snapshot::{Probe, SlotSnapshot};
@@ -87,8 +87,8 @@ struct Look {
     time_namespace: u64,
 }
 
-/// Reads the status. `policy` is for judging by stamps where no monitor is alive.
-pub fn read(segment: &Arc<Segment>, policy: &Policy) -> Status {
+/// Reads the status. `policies` are for judging by stamps where no monitor is alive.
+pub fn read(segment: &Arc<Segment>, policies: &PolicySet) -> Status {
     let look = Look {
         monitor: live_monitor(segment),
         now: clock::monotonic_ns(),
@@ -104,7 +104,7 @@ pub fn read(segment: &Arc<Segment>, policy: &Policy) -> Status {
             interval_s: look.monitor.map(|words| seconds(words.interval_ns)),
             worst_case_detection_s: look.monitor.map(|words| seconds(words.worst_case_detection_ns)),
         },
-        workers: snapshots.iter().map(|snapshot| worker(segment, snapshot, &look, policy)).collect(),
+        workers: snapshots.iter().map(|snapshot| worker(segment, snapshot, &look, policies)).collect(),
     }
 }
 
@@ -117,12 +117,12 @@ struct Known {
     lease: Option<u64>,
 }
 
-fn worker(segment: &Segment, s: &SlotSnapshot, look: &Look, policy: &Policy) -> WorkerStatus {
+fn worker(segment: &Segment, s: &SlotSnapshot, look: &Look, policies: &PolicySet) -> WorkerStatus {
     let observation = by_stamps(segment, s, look);
     let known = match (&look.monitor, &observation) {
         (Some(monitor), _) => by_monitor(segment, s, look, monitor, observation.as_ref()),
         (None, Some(o)) => Known {
-            verdict: Some(judge::judge(o, policy).verdict),
+            verdict: Some(judge::judge(o, &policy_of(s, policies), &judge::Hints::default()).verdict),
             heartbeat: Some(o.ages.heartbeat.real),
             progress: o.ages.progress.map(|age| age.real),
             lease: o.lease_left,
@@ -156,6 +156,12 @@ fn worker(segment: &Segment, s: &SlotSnapshot, look: &Look, policy: &Policy) -> 
     }
 }
 
+/// By the names of its info record.
+fn policy_of(s: &SlotSnapshot, policies: &PolicySet) -> Arc<Policy> {
+    let (model, name) = s.info.as_deref().map_or(("", ""), |info| (&info.model, &info.name));
+    policies.for_slot(model, name)
+}
+
 fn tag_name(tag: Tag) -> &'static str {
     match tag {
         Tag::Reserved => "reserved",
@@ -170,6 +176,7 @@ fn plain_observation(s: &SlotSnapshot) -> Option<Observation> {
     let hot = s.hot.as_ref()?;
     Some(Observation {
         now: 0,
+        foreign: false,
         index: s.index,
         owner: s.owner,
         phase: Phase::from_id(hot.phase.id()),
@@ -197,7 +204,8 @@ fn by_stamps(segment: &Segment, s: &SlotSnapshot, look: &Look) -> Option<Observa
     // A stamp from the future is a worker's mistake or malice: as good as now.
     let age = |stamp: u64| look.now.saturating_sub(stamp);
     let left = hot.lease.ms().saturating_mul(1_000_000).saturating_sub(age(hot.stamp_ns));
-    let excused = |real: u64| Age { real, judged: if left > 0 { 0 } else { real } };
+    let excused =
+        |real: u64| if left > 0 { Age { real, counted: 0, judged: 0 } } else { Age { real, counted: real, judged: real } };
     let beat = excused(age(hot.stamp_ns));
     let reports = hot.total != TOTAL_NONE || o.done.is_some();
     // Before the first advance of a count the progress stamp is the last count's: the heartbeat is all there is.

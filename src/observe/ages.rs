@@ -12,7 +12,9 @@ use std::sync::Arc;
 pub struct Age {
     /// All of it: what a person is told.
     pub real: u64,
-    /// Without the time that is excused (under a lease, or stopped): what a budget is compared with.
+    /// Without the time under a lease, or stopped.
+    pub counted: u64,
+    /// Without the time that starvation excuses besides: what a budget is compared with.
     pub judged: u64,
 }
 
@@ -20,7 +22,7 @@ impl Age {
     /// The younger of two signs of life.
     #[must_use]
     pub fn min(self, other: Self) -> Self {
-        Self { real: self.real.min(other.real), judged: self.judged.min(other.judged) }
+        if self.real <= other.real { self } else { other }
     }
 }
 
@@ -53,7 +55,7 @@ pub struct Observation {
     /// Its phase.
     pub phase: Phase,
     /// The user phase's row, where it is one.
-    pub user_phase: Option<UserPhase>,
+    pub user_phase: Option<Arc<UserPhase>>,
     /// Whether a job is open, and its number.
     pub job: Option<u32>,
     /// Units done; `None` before the first step.
@@ -62,6 +64,8 @@ pub struct Observation {
     pub total: Option<u64>,
     /// Whether the working thread has beaten since the claim.
     pub ever_beat: bool,
+    /// Another generation beats in the slot, two polls running.
+    pub foreign: bool,
     /// Progress fell back since its mark last rose.
     pub fell_back: bool,
     /// What is left of a lease in force, in ns.

@@ -5,8 +5,9 @@
 
 mod ages;
 mod clock;
+mod since;
 mod track;
 
 pub use ages::{Age, Ages, Observation};
-pub use clock::{PollClock, Tick};
+pub use clock::{PollClock, Strain, Tick};
 pub use track::{Resume, Track};

@@ -12,35 +12,14 @@
 
 use super::ages::{Age, Ages, Observation};
 use super::clock::Tick;
+use super::since::Since;
 use crate::layout::hot::HotWords;
 use crate::layout::phase::Phase;
 use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE};
 use crate::layout::word::{Beat, Epoch, Owner, PhaseWord};
 use crate::policy::Policy;
-use crate::snapshot::{Process, SlotSnapshot};
-
-/// An instant of the monitor's clock, and how much since then is excused.
-#[derive(Debug, Clone, Copy, Default)]
-struct Since {
-    at: u64,
-    excused: u64,
-}
-
-impl Since {
-    fn now(now: u64) -> Self {
-        Self { at: now, excused: 0 }
-    }
-
-    /// No more than has passed: at first sight of a slot the poll's interval lies before it.
-    fn excuse(&mut self, excused: u64, now: u64) {
-        self.excused = self.excused.saturating_add(excused).min(now.saturating_sub(self.at));
-    }
-
-    fn age(self, now: u64) -> Age {
-        let real = now.saturating_sub(self.at);
-        Age { real, judged: real.saturating_sub(self.excused) }
-    }
-}
+use crate::snapshot::{Probe, SlotSnapshot};
+use std::time::Duration;
 
 /// Inference's clock while another phase of the job runs.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +44,8 @@ pub struct Resume {
     pub mark: u64,
     /// Its clock when that rose.
     pub progress_at: u64,
+    /// The entry number of the phase that the mark is of.
+    pub entry: u32,
 }
 
 /// What a monitor remembers of a slot.
@@ -89,6 +70,25 @@ pub struct Track {
     lease_seq: u16,
     lease_left: u64,
     lease_sum: u64,
+    /// The clock when it was last observed.
+    observed_at: u64,
+    /// What the last look found the claiming thread to have waited.
+    run_delay: Option<u64>,
+    foreign: Foreign,
+}
+
+/// Beats of another generation.
+#[derive(Debug, Clone, Copy, Default)]
+struct Foreign {
+    beat: Beat,
+    /// The clock when it last changed.
+    at: u64,
+    /// Polls running in which it changed.
+    polls: u32,
+}
+
+fn ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn job_pass(epoch: Epoch) -> (u32, u16) {
@@ -97,8 +97,8 @@ fn job_pass(epoch: Epoch) -> (u32, u16) {
 
 impl Track {
     /// First sight of an owner.
-    pub fn new(hot: &HotWords, now: u64) -> Self {
-        let since = Since::now(now);
+    pub fn new(hot: &HotWords, tick: &Tick) -> Self {
+        let since = Since::now(tick, None);
         Self {
             owner: hot.owner,
             words: HotWords { beat: Beat::start(hot.owner.generation()), ..*hot },
@@ -118,6 +118,9 @@ impl Track {
             lease_seq: 0,
             lease_left: 0,
             lease_sum: 0,
+            observed_at: tick.now,
+            run_delay: None,
+            foreign: Foreign::default(),
         }
     }
 
@@ -126,82 +129,119 @@ impl Track {
         self.owner
     }
 
-    /// Lets ages go on that a former monitor had counted, where its words still fit the slot's. A lease starts anew, and its
-    /// ages with it: what of it was spent is not known.
-    pub fn resume(&mut self, hot: &HotWords, former: Resume, now: u64) {
-        if hot.lease.ms() != 0 || hot.own_beat() != Some(former.beat) {
+    /// Lets ages go on that a former monitor had counted, where its words still fit the slot's. A lease that it granted is
+    /// in its words already; one that began since is granted from now.
+    pub fn resume(&mut self, hot: &HotWords, former: Resume, tick: &Tick, policy: &Policy) {
+        if former.beat.generation() != self.owner.generation() {
             return;
         }
-        self.beat = hot.beat;
-        let beat_at = former.beat_at.min(now);
-        self.beat_since.at = beat_at;
-        // No helper speaks, so none can have spoken meanwhile. Where one does, nobody knows when it last did.
-        if self.alive == Beat::start(self.owner.generation()) {
-            self.alive_since.at = beat_at;
-        }
-        self.claim.at = beat_at;
-        self.phase_since.at = beat_at;
-        self.job_since.at = beat_at;
-        if job_pass(former.epoch) == job_pass(hot.epoch) {
+        // A lease may be paid for in advance; an instant further ahead is garbage.
+        let most = tick.now.saturating_add(ns(policy.max_lease));
+        let since = |at: u64| Since::resumed(if at > most { tick.now } else { at }, tick);
+        if job_pass(former.epoch) == job_pass(hot.epoch) && former.entry == hot.phase.entry() {
             self.mark = (former.mark != NO_PROGRESS).then_some(former.mark);
             self.falls_at_mark = former.epoch.falls();
-            self.progress_since.at = former.progress_at.min(now);
+            self.progress_since = since(former.progress_at);
         }
+        if hot.own_beat() != Some(former.beat) {
+            return;
+        }
+        // Nothing was reported since: all goes on, the lease too.
+        self.beat = hot.beat;
+        self.beat_since = since(former.beat_at);
+        // No helper speaks, so none can have spoken meanwhile. Where one does, nobody knows when it last did.
+        if self.alive == Beat::start(self.owner.generation()) {
+            self.alive_since = self.beat_since;
+        }
+        self.claim = self.beat_since;
+        self.phase_since = self.beat_since;
+        self.job_since = self.beat_since;
+        self.lease_seq = hot.lease.seq();
     }
 
-    /// The words that let a successor resume: effective instants, so that what was excused stays excused.
+    /// The words that let a successor resume: effective instants, so that what was excused stays excused, and what is left
+    /// of a lease is paid for in advance. They change only when something happened.
     pub fn resumable(&self) -> Resume {
         Resume {
             beat: self.beat,
-            beat_at: self.beat_since.at + self.beat_since.excused,
+            beat_at: self.beat_since.effective(self.lease_left),
             epoch: Epoch::new(self.epoch.job(), self.epoch.pass(), self.falls_at_mark),
             mark: self.mark.unwrap_or(NO_PROGRESS),
-            progress_at: self.progress_since.at + self.progress_since.excused,
+            progress_at: self.progress_since.effective(self.lease_left),
+            entry: self.phase.entry(),
         }
     }
 
-    /// Takes in one poll's reading of the same owner and says what it means. `snapshot.hot` must be there.
-    pub fn observe(&mut self, snapshot: &SlotSnapshot, hot: &HotWords, tick: Tick, policy: &Policy) -> Observation {
+    /// Beats of another generation are being seen: it is to be looked at again at the next poll.
+    pub fn is_unsettled(&self) -> bool {
+        self.foreign.polls > 0
+    }
+
+    /// Takes in one reading of the same owner and says what it means. `snapshot.hot` must be there. A poll at which nothing
+    /// changed may be left out, and changes nothing.
+    pub fn observe(&mut self, snapshot: &SlotSnapshot, hot: &HotWords, tick: &Tick, policy: &Policy) -> Observation {
         if hot.own_beat().is_some() {
             self.words = *hot;
         }
         let own = self.words;
-        self.excuse(snapshot.probe.process, tick);
-        self.take_epoch(&own, tick.now, policy);
-        self.take_phase(&own, tick.now);
-        self.take_beats(own.beat, hot.alive, tick.now);
-        self.take_progress(&own, tick.now);
+        self.take_foreign(hot, tick);
+        self.excuse(&snapshot.probe, tick);
+        self.take_epoch(&own, tick, policy);
+        self.take_phase(&own, tick, policy);
+        self.take_beats(own.beat, hot.alive, tick);
+        self.take_progress(&own, tick);
         // After progress: of an advance and a new lease seen together, the advance is taken to have come first. A step
         // and then `extend` is what workers do, and the other order costs a delay, never a false alarm.
         self.take_lease(&own, policy);
-        self.observation(snapshot, &own, tick.now)
+        self.observed_at = tick.now;
+        self.observation(snapshot, &own, tick, policy)
     }
 
-    /// A process that is stopped, and one under a lease, spends no budget. A job's deadline knows no lease.
-    fn excuse(&mut self, process: Process, tick: Tick) {
-        let leased = tick.grew.min(self.lease_left);
+    fn take_foreign(&mut self, hot: &HotWords, tick: &Tick) {
+        let Foreign { beat, at, polls } = self.foreign;
+        let running = at == tick.now.saturating_sub(tick.grew) && polls > 0;
+        self.foreign = match hot.own_beat() {
+            // First sight of such a beat is no change of it: it may be a dead writer's last.
+            None if beat == Beat::default() => Foreign { beat: hot.beat, at: tick.now, polls: 0 },
+            None if hot.beat != beat => Foreign { beat: hot.beat, at: tick.now, polls: if running { polls + 1 } else { 1 } },
+            None if at == tick.now => self.foreign,
+            _ => Foreign { polls: 0, ..self.foreign },
+        };
+    }
+
+    /// A process that is held up, and one under a lease, spends no budget. A job's deadline knows no lease.
+    fn excuse(&mut self, probe: &Probe, tick: &Tick) {
+        let leased = self.lease_left.min(tick.now - self.observed_at);
         self.lease_left -= leased;
-        let stopped = if process.is_held() { tick.grew } else { 0 };
-        let excused = leased.max(stopped);
+        // Since when it has been held up is not known: a poll's time is excused, and it is looked at at every poll from now.
+        let held = if probe.process.is_held() { tick.grew } else { 0 };
+        let excused = leased.max(held);
         for since in
             [&mut self.claim, &mut self.beat_since, &mut self.alive_since, &mut self.phase_since, &mut self.progress_since]
         {
             since.excuse(excused, tick.now);
+            since.look(probe.run_delay_ns);
         }
-        self.job_since.excuse(stopped, tick.now);
+        self.job_since.excuse(held, tick.now);
+        self.job_since.look(probe.run_delay_ns);
+        self.run_delay = probe.run_delay_ns;
     }
 
-    fn take_epoch(&mut self, hot: &HotWords, now: u64, policy: &Policy) {
+    fn start(&self, tick: &Tick) -> Since {
+        Since::now(tick, self.run_delay)
+    }
+
+    fn take_epoch(&mut self, hot: &HotWords, tick: &Tick, policy: &Policy) {
         if job_pass(hot.epoch) != job_pass(self.epoch) {
             let new_job = hot.epoch.job() != self.epoch.job();
             if new_job {
-                self.job_since = Since::now(now);
-                self.beat_since = Since::now(now);
+                self.job_since = self.start(tick);
+                self.beat_since = self.start(tick);
                 self.lease_sum = 0;
             }
             if new_job || u64::from(hot.epoch.pass()) <= policy.max_passes {
                 self.set_aside = None;
-                self.restart_count(hot, now);
+                self.restart_count(hot, tick);
             } else {
                 self.note_fall(hot.epoch);
             }
@@ -209,10 +249,10 @@ impl Track {
         self.epoch = hot.epoch;
     }
 
-    fn restart_count(&mut self, hot: &HotWords, now: u64) {
+    fn restart_count(&mut self, hot: &HotWords, tick: &Tick) {
         self.mark = None;
         self.falls_at_mark = hot.epoch.falls();
-        self.progress_since = Since::now(now);
+        self.progress_since = self.start(tick);
     }
 
     /// Notes a fall that the word's own count does not show.
@@ -220,7 +260,7 @@ impl Track {
         self.falls_at_mark = epoch.falls().wrapping_sub(1);
     }
 
-    fn take_phase(&mut self, hot: &HotWords, now: u64) {
+    fn take_phase(&mut self, hot: &HotWords, tick: &Tick, policy: &Policy) {
         if hot.phase == self.phase {
             return;
         }
@@ -230,7 +270,7 @@ impl Track {
         if same_job && was == Phase::Inference && is != Phase::Inference {
             self.set_aside = Some(SetAside {
                 job: hot.epoch.job(),
-                spent: self.progress_since.age(now),
+                spent: self.progress_since.age(tick, self.run_delay, policy.max_stretch),
                 mark: self.mark,
                 fell: self.fell(hot.epoch),
             });
@@ -246,14 +286,13 @@ impl Track {
                 if aside.fell || below {
                     self.note_fall(hot.epoch);
                 }
-                self.progress_since =
-                    Since { at: now.saturating_sub(aside.spent.real), excused: aside.spent.real - aside.spent.judged };
+                self.progress_since = Since::aged(aside.spent, tick, self.run_delay);
                 self.set_aside = None;
             }
-            _ => self.restart_count(hot, now),
+            _ => self.restart_count(hot, tick),
         }
         self.phase = hot.phase;
-        self.phase_since = Since::now(now);
+        self.phase_since = self.start(tick);
         self.end_lease();
     }
 
@@ -270,30 +309,29 @@ impl Track {
         }
         self.lease_seq = hot.lease.seq();
         let asked = hot.lease.ms().saturating_mul(1_000_000);
-        let ns = |d: std::time::Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
         self.end_lease();
         self.lease_left = asked.min(ns(policy.max_lease)).min(ns(policy.max_lease_sum).saturating_sub(self.lease_sum));
         self.lease_sum += self.lease_left;
     }
 
-    fn take_beats(&mut self, beat: Beat, alive: Beat, now: u64) {
+    fn take_beats(&mut self, beat: Beat, alive: Beat, tick: &Tick) {
         if beat != self.beat {
             self.beat = beat;
-            self.beat_since = Since::now(now);
+            self.beat_since = self.start(tick);
         }
         if alive != self.alive && alive.generation() == self.owner.generation() {
             self.alive = alive;
-            self.alive_since = Since::now(now);
+            self.alive_since = self.start(tick);
         }
     }
 
-    fn take_progress(&mut self, hot: &HotWords, now: u64) {
+    fn take_progress(&mut self, hot: &HotWords, tick: &Tick) {
         if hot.progress == NO_PROGRESS || self.mark.is_some_and(|mark| hot.progress <= mark) {
             return;
         }
         self.mark = Some(hot.progress);
         self.falls_at_mark = hot.epoch.falls();
-        self.progress_since = Since::now(now);
+        self.progress_since = self.start(tick);
         self.lease_left = 0;
         self.lease_sum = 0;
     }
@@ -302,28 +340,31 @@ impl Track {
         self.mark.is_some() && epoch.falls() != self.falls_at_mark
     }
 
-    fn observation(&self, snapshot: &SlotSnapshot, hot: &HotWords, now: u64) -> Observation {
-        let beat = self.beat_since.age(now);
+    fn observation(&self, snapshot: &SlotSnapshot, hot: &HotWords, tick: &Tick, policy: &Policy) -> Observation {
+        let age = |since: &Since| since.age(tick, self.run_delay, policy.max_stretch);
+        let beat = age(&self.beat_since);
         let reports = hot.total != TOTAL_NONE || self.mark.is_some();
+        let job_open = hot.phase.job_open();
         Observation {
-            now,
+            now: tick.now,
             index: snapshot.index,
             owner: self.owner,
             phase: Phase::from_id(hot.phase.id()),
             user_phase: snapshot.user_phase.clone(),
-            job: hot.phase.job_open().then_some(hot.epoch.job()),
+            job: job_open.then_some(hot.epoch.job()),
             done: hot.done(),
             total: hot.known_total(),
             ever_beat: self.beat.count() > 0,
+            foreign: self.foreign.polls >= 2,
             fell_back: self.fell(hot.epoch),
             lease_left: (self.lease_left > 0).then_some(self.lease_left),
             ages: Ages {
-                claim: self.claim.age(now),
+                claim: age(&self.claim),
                 beat,
-                heartbeat: beat.min(self.alive_since.age(now)),
-                progress: reports.then(|| self.progress_since.age(now)),
-                phase: self.phase_since.age(now),
-                job: hot.phase.job_open().then(|| self.job_since.age(now)),
+                heartbeat: beat.min(age(&self.alive_since)),
+                progress: reports.then(|| age(&self.progress_since)),
+                phase: age(&self.phase_since),
+                job: job_open.then(|| age(&self.job_since)),
             },
             info: snapshot.info.clone(),
             probe: snapshot.probe,

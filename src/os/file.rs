@@ -19,6 +19,18 @@ pub(crate) fn euid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// Descriptors that this process may open.
+#[cfg(feature = "monitor")]
+pub(crate) fn max_open() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is valid for the call to fill.
+    match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } {
+        0 => usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX),
+        // The default of most systems.
+        _ => 1024,
+    }
+}
+
 /// Opens for reading, and for writing if asked; a symlink is ELOOP, a FIFO does not block.
 pub(crate) fn open_existing(path: &Path, write: bool) -> io::Result<File> {
     OpenOptions::new()

@@ -14,6 +14,9 @@ pub(crate) mod time;
 #[cfg(feature = "monitor")]
 pub(crate) mod wake;
 
+#[cfg(all(test, feature = "monitor"))]
+pub(crate) mod tests;
+
 use std::io;
 
 /// The result of a call that returns -1 and sets errno.

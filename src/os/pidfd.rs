@@ -1,5 +1,6 @@
 //! Process handles that cannot be reused. A signal goes through one or not at all.
 
+#[cfg(feature = "monitor")]
 use super::checked;
 use std::fs::File;
 use std::io;

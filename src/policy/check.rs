@@ -33,7 +33,7 @@ impl fmt::Display for Problem {
 }
 
 /// Pairs of durations of which the first is at most the second.
-const ORDERINGS: &[(&str, &str)] = &[("backoff", "backoff_max"), ("max_lease", "max_lease_sum")];
+pub(super) const ORDERINGS: &[(&str, &str)] = &[("backoff", "backoff_max"), ("max_lease", "max_lease_sum")];
 
 impl Policy {
     /// Every value that does not hold, in the order of the table. The policy is to be used only where there is none.
@@ -73,6 +73,7 @@ impl Policy {
                 Some(problem("it must be more than zero".into(), format!("raise {}", key.name), None))
             }
             (Bound::FromOne, Value::Factor(met)) if met.is_nan() || met < 1.0 => Some(least(Value::Factor(1.0))),
+            (Bound::Free, Value::Factor(met)) if met.is_nan() || met < 0.0 => Some(least(Value::Factor(0.0))),
             (Bound::FromOne, Value::Count(0)) => Some(least(Value::Count(1))),
             _ => None,
         }
@@ -97,7 +98,7 @@ fn over_the_most(value: Value) -> Option<Value> {
         Value::Duration(met) => (met > MAX_DURATION).then_some(Value::Duration(MAX_DURATION)),
         Value::Count(met) => (met > MAX_COUNT).then_some(Value::Count(MAX_COUNT)),
         Value::Factor(met) => (met > MAX_FACTOR).then_some(Value::Factor(MAX_FACTOR)),
-        Value::Flag(_) => None,
+        Value::Flag(_) | Value::Choice(_) => None,
     }
 }
 
@@ -184,6 +185,9 @@ mod tests {
         for met in [0.99, 0.0, -5.0, f64::NAN, f64::NEG_INFINITY] {
             assert_eq!(problem("max_phase_factor", Value::Factor(met)).why, "the least allowed is 1", "{met}");
         }
+        for met in [-0.1, f64::NAN] {
+            assert_eq!(problem("slow_floor", Value::Factor(met)).why, "the least allowed is 0", "{met}");
+        }
         assert_eq!(problem("max_phase_factor", Value::Factor(f64::INFINITY)).why, "the most allowed is 1000");
         assert_eq!(problems("max_phase_factor", Value::Factor(1.0)), []);
     }
@@ -204,7 +208,7 @@ mod tests {
                 Value::Duration(_) => Value::Duration(Duration::MAX),
                 Value::Count(_) => Value::Count(u64::MAX),
                 Value::Factor(_) => Value::Factor(f64::MAX),
-                Value::Flag(_) => continue,
+                Value::Flag(_) | Value::Choice(_) => continue,
             };
             let all = problems(key.name, most);
             assert!(all.iter().any(|p| p.key == key.name && p.why.starts_with("the most allowed is")), "{all:?}");
@@ -219,6 +223,7 @@ mod tests {
                 Value::Count(_) => Value::Count(0),
                 Value::Factor(_) => Value::Factor(0.0),
                 Value::Flag(_) => Value::Flag(false),
+                Value::Choice(_) => continue,
             };
             let all = problems(key.name, zero);
             assert!(all.iter().all(|p| p.key != key.name), "{all:?}");

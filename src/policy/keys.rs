@@ -1,8 +1,10 @@
 //! The policy table: one row a key. A new key is a new row: the struct's field, the configuration file, the environment,
 //! `--help`, the documentation and the checks are taken from here.
 
+use std::fmt;
 use std::time::Duration;
 
+use super::choice::Adaptive;
 use super::value::{Field, Kind, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::phase::Phase;
@@ -22,6 +24,24 @@ pub enum Bound {
     Free,
 }
 
+/// Whom a value is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One value for the whole monitor: an entry of a model or a worker cannot name it.
+    Monitor,
+    /// Each worker may have its own.
+    Worker,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Monitor => "monitor",
+            Self::Worker => "worker",
+        })
+    }
+}
+
 /// A row of the table.
 #[derive(Debug)]
 pub struct Key {
@@ -31,6 +51,8 @@ pub struct Key {
     pub kind: Kind,
     /// What it must keep to.
     pub bound: Bound,
+    /// Whom it is for.
+    pub scope: Scope,
     /// The fields that it sets: itself, or several that go together.
     pub fields: &'static [&'static str],
     doc: &'static str,
@@ -57,8 +79,10 @@ impl Key {
 
 macro_rules! policy {
     (
-        $( $(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $bound:ident; )*
-        combined { $( $(#[doc = $cdoc:literal])+ $cname:ident: $ctype:ty = $first:ident + $second:ident, $cbound:ident; )* }
+        $( $(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $bound:ident, $scope:ident; )*
+        combined { $( $(#[doc = $cdoc:literal])+
+            $cname:ident: $ctype:ty = $first:ident + $second:ident, $cbound:ident, $cscope:ident;
+        )* }
     ) => {
         /// The policy in force. Durations are of the monitor's accumulated clock.
         #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +102,7 @@ macro_rules! policy {
                 name: stringify!($name),
                 kind: <$type as Field>::KIND,
                 bound: Bound::$bound,
+                scope: Scope::$scope,
                 fields: &[stringify!($name)],
                 doc: concat!($($doc),+),
                 get: |policy| Some(policy.$name.to_value()),
@@ -87,6 +112,7 @@ macro_rules! policy {
                 name: stringify!($cname),
                 kind: <$ctype as Field>::KIND,
                 bound: Bound::$cbound,
+                scope: Scope::$cscope,
                 fields: &[stringify!($first), stringify!($second)],
                 doc: concat!($($cdoc),+),
                 get: |policy| (policy.$first == policy.$second).then(|| policy.$first.to_value()),
@@ -99,69 +125,85 @@ macro_rules! policy {
 
 policy! {
     /// Time between two polls.
-    poll_interval: Duration = secs(1), Poll;
+    poll_interval: Duration = secs(1), Poll, Monitor;
     /// Inference: how long neither beat, step nor alive may be seen.
-    heartbeat_timeout: Duration = budget(Phase::Inference), Budget;
+    heartbeat_timeout: Duration = budget(Phase::Inference), Budget, Worker;
     /// Inference: how long progress may stay at its mark.
-    progress_timeout: Duration = budget(Phase::Inference), Budget;
+    progress_timeout: Duration = budget(Phase::Inference), Budget, Worker;
     /// All working processes this long silent together: one event about the host.
-    process_timeout: Duration = secs(300), Budget;
+    process_timeout: Duration = secs(300), Budget, Monitor;
     /// From the claim to the first beat, and the budget of `starting`.
-    starting_timeout: Duration = budget(Phase::Starting), Budget;
+    starting_timeout: Duration = budget(Phase::Starting), Budget, Worker;
     /// The budget of `received`.
-    received_timeout: Duration = budget(Phase::Received), Budget;
+    received_timeout: Duration = budget(Phase::Received), Budget, Worker;
     /// The budget of `downloading`.
-    downloading_timeout: Duration = budget(Phase::Downloading), Budget;
+    downloading_timeout: Duration = budget(Phase::Downloading), Budget, Worker;
     /// The budget of `downloading_aux`.
-    downloading_aux_timeout: Duration = budget(Phase::DownloadingAux), Budget;
+    downloading_aux_timeout: Duration = budget(Phase::DownloadingAux), Budget, Worker;
     /// The budget of `loading`.
-    loading_timeout: Duration = budget(Phase::Loading), Budget;
+    loading_timeout: Duration = budget(Phase::Loading), Budget, Worker;
     /// The budget of `compiling`.
-    compiling_timeout: Duration = budget(Phase::Compiling), Budget;
+    compiling_timeout: Duration = budget(Phase::Compiling), Budget, Worker;
     /// The budget of `post_processing`, for a batch of none.
-    post_processing_timeout: Duration = budget(Phase::PostProcessing), Budget;
+    post_processing_timeout: Duration = budget(Phase::PostProcessing), Budget, Worker;
     /// What each item of the batch adds to it.
-    post_processing_per_batch: Duration = secs(Phase::PostProcessing.row().map_or(0, |row| row.per_batch_s)), Free;
+    post_processing_per_batch: Duration = secs(Phase::PostProcessing.row().map_or(0, |row| row.per_batch_s)), Free, Worker;
     /// The batch, in items, that is assumed where a job says none.
-    max_batch: u64 = 1, Free;
+    max_batch: u64 = 1, Free, Worker;
     /// The budget of `safety`.
-    safety_timeout: Duration = budget(Phase::Safety), Budget;
+    safety_timeout: Duration = budget(Phase::Safety), Budget, Worker;
     /// The budget of `ending`.
-    ending_timeout: Duration = budget(Phase::Ending), Budget;
+    ending_timeout: Duration = budget(Phase::Ending), Budget, Worker;
     /// The budget of a phase that this version does not know, or whose registration cannot be read.
-    other_phase_timeout: Duration = budget(Phase::Inference), Budget;
+    other_phase_timeout: Duration = budget(Phase::Inference), Budget, Worker;
+    /// Units of a job that have `warmup_timeout` for their progress budget.
+    warmup_steps: u64 = 0, Free, Worker;
+    /// The progress budget of each of these units, where it is longer than `progress_timeout`.
+    warmup_timeout: Duration = secs(1800), Budget, Worker;
+    /// A learnt threshold that is passed does nothing (`off`), warns (`suspect`), or counts like a budget (`act`).
+    adaptive: Adaptive = Adaptive::Suspect, Free, Worker;
+    /// A job slower than its own history or its peers by this factor is slow.
+    slow_factor: f64 = 3.0, FromOne, Worker;
+    /// Percent a minute under which a job is slow; 0 for none.
+    slow_floor: f64 = 0.0, Free, Worker;
+    /// A starved worker's budget is stretched by this much at most.
+    max_stretch: f64 = 8.0, FromOne, Worker;
     /// A phase other than inference may last this many budgets in all, signs of life or not.
-    max_phase_factor: f64 = 10.0, FromOne;
+    max_phase_factor: f64 = 10.0, FromOne, Worker;
     /// The longest lease that is honoured; 0s honours none.
-    max_lease: Duration = secs(30 * 60), Free;
+    max_lease: Duration = secs(30 * 60), Free, Worker;
     /// Leases in sum between two advances.
-    max_lease_sum: Duration = secs(60 * 60), Free;
+    max_lease_sum: Duration = secs(60 * 60), Free, Worker;
     /// Passes of one job that restart the progress clock.
-    max_passes: u64 = 16, Free;
+    max_passes: u64 = 16, Free, Worker;
+    /// Recoveries begun in one `max_kills_window` while all workers are frozen.
+    max_kills: u64 = 1, FromOne, Monitor;
+    /// The window of `max_kills`.
+    max_kills_window: Duration = secs(60), Positive, Monitor;
     /// From SIGTERM to SIGKILL.
-    grace: Duration = secs(10), Positive;
+    grace: Duration = secs(10), Positive, Monitor;
     /// From SIGKILL to `unkillable`.
-    d_wait: Duration = secs(10), Positive;
+    d_wait: Duration = secs(10), Positive, Monitor;
     /// The first pause before a respawn; pauses double.
-    backoff: Duration = secs(1), Free;
+    backoff: Duration = secs(1), Free, Monitor;
     /// The longest pause before a respawn.
-    backoff_max: Duration = secs(300), Free;
+    backoff_max: Duration = secs(300), Free, Monitor;
     /// Restarts of one worker without sustained progress before hangwatch gives up.
-    max_restarts: u64 = 5, Free;
+    max_restarts: u64 = 5, Free, Monitor;
     /// Advancing this long, with no pause as long as `progress_timeout`, is sustained progress.
-    restart_window: Duration = secs(600), Positive;
+    restart_window: Duration = secs(600), Positive, Monitor;
     /// From the opening of an episode to its first reminder; the next come at doubling distances.
-    reminder: Duration = secs(60), Positive;
+    reminder: Duration = secs(60), Positive, Worker;
     /// Polls that a freed slot rests before its worker is respawned.
-    cooldown_polls: u64 = 2, Free;
+    cooldown_polls: u64 = 2, Free, Monitor;
     /// A slot that is reserved and never claimed counts as a worker that never started.
-    require_attach: bool = false, Free;
+    require_attach: bool = false, Free, Monitor;
     /// End all workers when one is given up on or cannot be started.
-    exit_on_unhandled_faults: bool = false, Free;
+    exit_on_unhandled_faults: bool = false, Free, Monitor;
 
     combined {
         /// Sets `heartbeat_timeout` and `progress_timeout`; a value of their own in the same layer overrides it.
-        inference_step_timeout: Duration = heartbeat_timeout + progress_timeout, Budget;
+        inference_step_timeout: Duration = heartbeat_timeout + progress_timeout, Budget, Worker;
     }
 }
 
@@ -179,7 +221,11 @@ impl Policy {
         let what = || format!("cannot set policy key '{}'", name.escape_default());
         let key = Key::from_name(name).ok_or_else(|| Error::new(ErrorKind::Usage, what(), "there is no such key"))?;
         if !(key.set)(self, value) {
-            return Err(Error::new(ErrorKind::Usage, what(), format!("{value} is a {}, expected a {}", value.kind(), key.kind)));
+            return Err(Error::new(
+                ErrorKind::Usage,
+                what(),
+                format!("{value} is {}, expected {}", value.met(), key.kind.expected()),
+            ));
         }
         Ok(())
     }
@@ -201,6 +247,7 @@ mod tests {
             Kind::Count => Value::Count(77),
             Kind::Factor => Value::Factor(7.7),
             Kind::Flag => Value::Flag(true),
+            Kind::Choice(_) => Value::Choice("act"),
         }
     }
 
@@ -222,13 +269,20 @@ mod tests {
     #[test]
     fn a_value_of_another_kind_is_refused_and_changes_nothing() {
         for key in KEYS {
-            for kind in [Kind::Duration, Kind::Count, Kind::Factor, Kind::Flag].into_iter().filter(|kind| *kind != key.kind) {
+            let kinds = [Kind::Duration, Kind::Count, Kind::Factor, Kind::Flag, Kind::Choice(Adaptive::WORDS)];
+            for kind in kinds.into_iter().filter(|kind| *kind != key.kind) {
                 let mut policy = Policy::default();
                 let error = policy.set(key.name, other(kind)).unwrap_err();
-                assert!(error.why().ends_with(&format!("expected a {}", key.kind)), "{error}");
+                assert!(error.why().ends_with(&key.kind.expected()), "{error}");
                 assert_eq!(policy, Policy::default(), "a refused value changes nothing");
             }
         }
+    }
+
+    #[test]
+    fn a_word_that_is_none_of_the_choice_is_refused_with_the_words() {
+        let error = Policy::default().set("adaptive", Value::Choice("always")).unwrap_err();
+        assert_eq!(error.why(), "always is another word, expected one of off, suspect, act");
     }
 
     #[test]
@@ -259,7 +313,7 @@ mod tests {
             .iter()
             .map(|key| {
                 let default = Policy::default().get(key.name).expect("every key has a default");
-                format!("| `{}` | {} | {default} | {} |\n", key.name, key.kind, key.doc())
+                format!("| `{}` | {} | {default} | {} | {} |\n", key.name, key.kind, key.scope, key.doc())
             })
             .collect();
         let documented = include_str!("../../docs/policy.md");

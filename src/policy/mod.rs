@@ -1,26 +1,34 @@
 //! What is expected of a worker: budgets, intervals, limits. Plain data, without a parser: text becomes a `Value` elsewhere.
 //!
-//! Layers: defaults < profile < file < environment < flags. A policy that does not hold together is refused as a whole, and
+//! Layers: defaults < profile < file < environment < flags < model < worker. A policy that does not hold together is refused as a whole, and
 //! the one in force stays.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `keys` | the table: a key's field, kind, default, bound and sentence stand in its one row |
 //! | `value` | what a key can hold, and how it is written |
+//! | `choice` | keys that hold one of a few words |
 //! | `profile` | named sets of values |
 //! | `budget` | how long a phase may last |
 //! | `check` | what holds a policy together |
 //! | `origin` | layers, and which of them each value came from |
+//! | `set` | a policy for each worker, by its model and its label |
+//! | `glob` | patterns of names |
 
 mod budget;
 mod check;
+mod choice;
+mod glob;
 mod keys;
 mod origin;
 mod profile;
+mod set;
 mod value;
 
 pub use check::Problem;
-pub use keys::{Bound, KEYS, Key, Policy};
+pub use choice::Adaptive;
+pub use keys::{Bound, KEYS, Key, Policy, Scope};
 pub use origin::{Layered, Origin, Origins};
 pub use profile::{PROFILES, Profile};
+pub use set::{Entry, Of, PolicySet};
 pub use value::{Kind, MAX_COUNT, MAX_DURATION, MAX_FACTOR, Value};

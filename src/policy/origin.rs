@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::check::Problem;
 use super::keys::{KEYS, Key, Policy};
 use super::profile::Profile;
+use super::set::Of;
 use super::value::Value;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -23,9 +24,26 @@ pub enum Origin {
     Env(String),
     /// A flag of the command line, with its dashes.
     Flag(String),
+    /// An entry of a model or a worker: its pattern, and where it stands.
+    Entry(Of, String, Box<Self>),
 }
 
-/// As a line of an explanation names it; a path one can paste.
+impl Origin {
+    /// The layer's name.
+    pub fn layer(&self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Profile(_) => "profile",
+            Self::File(..) => "file",
+            Self::Env(_) => "environment",
+            Self::Flag(_) => "flag",
+            Self::Entry(Of::Model, ..) => "model",
+            Self::Entry(Of::Worker, ..) => "worker",
+        }
+    }
+}
+
+/// As a line of an explanation names it; a path one can paste. With `#`, as it stands within parentheses.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -34,6 +52,8 @@ impl fmt::Display for Origin {
             Self::File(path, Some(line)) => write!(f, "{}:{line}", path.display()),
             Self::File(path, None) => write!(f, "{}", path.display()),
             Self::Env(name) | Self::Flag(name) => f.write_str(name),
+            Self::Entry(of, pattern, at) if f.alternate() => write!(f, "{at}, {}", of.entry(pattern)),
+            Self::Entry(of, pattern, at) => write!(f, "{at} ({})", of.entry(pattern)),
         }
     }
 }
@@ -58,8 +78,8 @@ impl Origins {
 /// A policy under construction.
 #[derive(Debug, Clone, Default)]
 pub struct Layered {
-    policy: Policy,
-    origins: Origins,
+    pub(super) policy: Policy,
+    pub(super) origins: Origins,
 }
 
 impl Layered {
@@ -89,10 +109,12 @@ impl Layered {
 
     /// The policy, if it holds together; else what does not, where it came from, and the way out.
     pub fn finish(self) -> Result<(Policy, Origins)> {
-        match self.policy.validate() {
-            Ok(()) => Ok((self.policy, self.origins)),
-            Err(problems) => Err(refuse(&problems, &self.policy, &self.origins)),
-        }
+        self.check()?;
+        Ok((self.policy, self.origins))
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        self.policy.validate().map_err(|problems| refuse(&problems, &self.policy, &self.origins))
     }
 }
 
@@ -101,13 +123,13 @@ fn refuse(problems: &[Problem], policy: &Policy, origins: &Origins) -> Error {
     let Some((first, others)) = problems.split_first() else {
         return Error::new(ErrorKind::Usage, "cannot use this policy", "it does not hold together");
     };
-    let what = format!("cannot use {} = {} ({})", first.key, first.value, origins.get(first.key));
+    let what = format!("cannot use {} = {} ({:#})", first.key, first.value, origins.get(first.key));
     let mut error = Error::new(ErrorKind::Usage, what, first.why.clone());
     if let Some((other, value)) = first.other.and_then(|other| policy.get(other).map(|value| (other, value))) {
         error = error.hint(format!("{other} = {value} comes from: {}", origins.get(other)));
     }
     error = error.hint(first.way_out.clone());
-    others.iter().fold(error, |error, problem| error.hint(format!("also {problem} ({})", origins.get(problem.key))))
+    others.iter().fold(error, |error, problem| error.hint(format!("also {problem} ({:#})", origins.get(problem.key))))
 }
 
 #[cfg(test)]

@@ -22,6 +22,24 @@ pub enum Kind {
     Factor,
     /// Yes or no.
     Flag,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+impl Kind {
+    /// With its article, for an error: what is expected where something else was met.
+    pub fn expected(self) -> String {
+        match self {
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            _ => format!("a {self}"),
+        }
+    }
+
+    /// The value of this kind that a word stands for, in upper or lower case; `None` where this is no choice of it.
+    pub fn choose(self, word: &str) -> Option<Value> {
+        let Self::Choice(words) = self else { return None };
+        words.iter().find(|known| known.eq_ignore_ascii_case(word)).map(|known| Value::Choice(known))
+    }
 }
 
 impl fmt::Display for Kind {
@@ -31,6 +49,7 @@ impl fmt::Display for Kind {
             Self::Count => "count",
             Self::Factor => "factor",
             Self::Flag => "flag",
+            Self::Choice(_) => "choice",
         })
     }
 }
@@ -46,16 +65,19 @@ pub enum Value {
     Factor(f64),
     /// Yes or no.
     Flag(bool),
+    /// A word.
+    Choice(&'static str),
 }
 
 impl Value {
-    /// Its kind.
-    pub fn kind(self) -> Kind {
+    /// What it is, for an error about a key that holds something else.
+    pub(super) fn met(self) -> &'static str {
         match self {
-            Self::Duration(_) => Kind::Duration,
-            Self::Count(_) => Kind::Count,
-            Self::Factor(_) => Kind::Factor,
-            Self::Flag(_) => Kind::Flag,
+            Self::Duration(_) => "a duration",
+            Self::Count(_) => "a count",
+            Self::Factor(_) => "a factor",
+            Self::Flag(_) => "a flag",
+            Self::Choice(_) => "another word",
         }
     }
 }
@@ -68,6 +90,7 @@ impl fmt::Display for Value {
             Self::Count(value) => write!(f, "{value}"),
             Self::Factor(value) => write!(f, "{value}"),
             Self::Flag(value) => write!(f, "{value}"),
+            Self::Choice(word) => f.write_str(word),
         }
     }
 }

@@ -91,6 +91,12 @@ pub struct Event {
     pub heartbeat_age_s: Option<f64>,
     /// Since progress last passed its mark.
     pub progress_age_s: Option<f64>,
+    /// The clock that expired: `heartbeat`, `progress`, `start`, `phase`, `max_phase`, `deadline` or `learnt`.
+    pub clock: Option<&'static str>,
+    /// Its budget.
+    pub budget_s: Option<f64>,
+    /// What of the time was held against the worker: neither lease nor stop nor starvation is in it.
+    pub spent_s: Option<f64>,
     /// Units done.
     pub done: Option<u64>,
     /// Units in all.
@@ -125,6 +131,9 @@ impl Event {
             phase: None,
             heartbeat_age_s: None,
             progress_age_s: None,
+            clock: None,
+            budget_s: None,
+            spent_s: None,
             done: None,
             total: None,
             job: None,

@@ -305,6 +305,8 @@ impl Drop for Worker {
         self.rest.shared.attached.store(false, Relaxed);
         // In a forked child the handle is not live: the parent's slot stays the parent's.
         if let Some(slot) = self.handle.live() {
+            // A monitor looks for change in the line of the beats first: a last one tells it to look at the owner too.
+            self.pen.beat(slot, None);
             slot.release(self.rest.owner);
         }
     }

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     let segment = args.monitor.open()?;
     let fleet = Fleet::new(args.command.clone()).replicas(args.replicas).restart(args.restart.into());
     let fleet = if args.mode == Mode::Observe { fleet.observe() } else { fleet };
-    let mut builder = Monitor::builder(segment.clone()).policy(loaded.policy).fleet(fleet);
+    let mut builder = Monitor::builder(segment.clone()).policy(loaded.policies.base().clone()).fleet(fleet);
     if let Some(events) = &args.monitor.events {
         builder = builder.sink(Box::new(JsonLines::open(events)?));
     }

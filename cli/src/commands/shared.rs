@@ -1,6 +1,6 @@
 //! What commands share: flags of a monitor, finding a segment, signals.
 
-use crate::config::{self, Loaded};
+use crate::config::{self, Flag, Loaded};
 use hangwatch::policy::Value;
 use hangwatch::segment::{Geometry, Segment, path};
 use hangwatch::{Error, ErrorKind, Result};
@@ -52,25 +52,20 @@ pub(crate) struct PolicyArgs {
 
 impl PolicyArgs {
     /// The policy of all layers; what is odd in them is logged.
-    pub(crate) fn load(&self, more: &[(&'static str, Value, &str)]) -> Result<Loaded> {
-        let mut flags: Vec<(&'static str, Value, &str)> = Vec::new();
+    pub(crate) fn load(&self, more: &[Flag<'_>]) -> Result<Loaded> {
+        let mut flags: Vec<Flag<'_>> = Vec::new();
         if let Some(timeout) = self.inference_step_timeout {
             flags.push(("inference_step_timeout", Value::Duration(timeout), "--inference-step-timeout"));
         }
         flags.extend_from_slice(more);
         let loaded = config::load(self.config.as_deref(), config::env::of_process(), &flags)?;
-        for warning in &loaded.warnings {
-            tracing::warn!("{warning}");
-        }
-        for (key, value, origin) in loaded.origins.explain(&loaded.policy) {
-            tracing::debug!("{} = {value} ({origin})", key.name);
-        }
+        loaded.log();
         Ok(loaded)
     }
 }
 
 impl MonitorArgs {
-    pub(crate) fn load(&self, more: &[(&'static str, Value, &str)]) -> Result<Loaded> {
+    pub(crate) fn load(&self, more: &[Flag<'_>]) -> Result<Loaded> {
         let mut flags = Vec::new();
         if let Some(poll) = self.poll {
             flags.push(("poll_interval", Value::Duration(poll), "--poll"));

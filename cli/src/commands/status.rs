@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         Found::Segment(segment) => segment,
         Found::Others(names) => return list(args, &names),
     };
-    let status = status::read(&segment, &args.policy.load(&[])?.policy);
+    let status = status::read(&segment, &args.policy.load(&[])?.policies);
     exit::print(&if args.json { json(&status) } else { table(&status) })?;
     Ok(if status.workers.iter().any(WorkerStatus::is_acting) { exit::ACTING } else { exit::WELL })
 }

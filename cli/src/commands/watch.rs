@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     }
     let loaded = args.monitor.load(&[])?;
     let segment = args.monitor.open()?;
-    let mut builder = Monitor::builder(segment).policy(loaded.policy);
+    let mut builder = Monitor::builder(segment).policy(loaded.policies.base().clone());
     if let Some(events) = &args.monitor.events {
         builder = builder.sink(Box::new(JsonLines::open(events)?));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hangwatch::Result;
 use hangwatch::policy::{KEYS, Key, Kind, Origin, Value};
 
-use super::native::{PROFILE_KEY, VERSION_KEY};
+use super::native::{PROFILE_KEY, SECTIONS, VERSION_KEY};
 use super::yaml::{Entry, Node};
 use super::{Layer, value, wrong};
 
@@ -60,7 +60,9 @@ pub(super) fn ours(horde: &str) -> Option<&'static [&'static str]> {
 pub(super) fn is_bridge(entries: &[Entry]) -> bool {
     let is_horde = |name: &str| SIGNS.contains(&name) || ROWS.iter().any(|row| row.horde == name);
     let is_ours = |name: &str| [VERSION_KEY, PROFILE_KEY].contains(&name) || KEYS.iter().any(|key| key.name == name);
-    entries.iter().any(|entry| is_horde(&entry.key)) && !entries.iter().any(|entry| is_ours(&entry.key) && !is_horde(&entry.key))
+    let is_section = |entry: &Entry| SECTIONS.contains(&entry.key.as_str()) && matches!(entry.node, Node::Mapping(_));
+    entries.iter().any(|entry| is_horde(&entry.key))
+        && !entries.iter().any(|entry| is_ours(&entry.key) && !is_horde(&entry.key) || is_section(entry))
 }
 
 /// What the entries say.
@@ -91,7 +93,7 @@ fn read_value(key: &Key, node: &Node) -> Option<Value> {
             Node::Int(met @ (0 | 1)) => Some(Value::Flag(*met == 1)),
             _ => value::from_node(key, node).ok(),
         },
-        Kind::Factor => None,
+        Kind::Factor | Kind::Choice(_) => None,
     }
 }
 
@@ -111,7 +113,7 @@ fn refuse(path: &Path, key: &Key, entry: &Entry) -> hangwatch::Error {
             ("whole seconds", "AI Horde counts in whole seconds; for durations such as 2s put 'hangwatch: 1' on the first line")
         }
         Kind::Flag => ("true or false", "write true or false"),
-        Kind::Count | Kind::Factor => ("a whole number", "write a whole number, such as 4"),
+        Kind::Count | Kind::Factor | Kind::Choice(_) => ("a whole number", "write a whole number, such as 4"),
     };
     wrong(path, Some(entry.line), format!("{} is {}, expected {expected}", entry.key, entry.node)).hint(hint)
 }
@@ -125,7 +127,7 @@ mod tests {
         for row in ROWS {
             for name in row.ours {
                 let key = Key::from_name(name).unwrap_or_else(|| panic!("{name} is a key"));
-                assert_ne!(key.kind, Kind::Factor, "the origin has no factors");
+                assert!(!matches!(key.kind, Kind::Factor | Kind::Choice(_)), "the origin has no factors and no choices");
             }
         }
     }

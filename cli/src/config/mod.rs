@@ -1,4 +1,4 @@
-//! Where the policy comes from: defaults < profile < file < environment < flags.
+//! Where the policy comes from: defaults < profile < file < environment < flags, and the file's entries of models and workers.
 //!
 //! The library knows no text; here text becomes `Value`s, with the path and line, variable or flag that each came from.
 //!
@@ -22,21 +22,53 @@ pub(crate) mod size;
 mod value;
 mod yaml;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use hangwatch::policy::{Layered, Origin, Origins, PROFILES, Policy, Profile, Value};
+use hangwatch::policy::{Entry, Layered, Origin, PROFILES, PolicySet, Profile, Value};
 use hangwatch::{Error, ErrorKind, Result};
 
 /// Read where no file is named, if it is there.
 const DEFAULT_FILE: &str = "/etc/hangwatch/hangwatch.yaml";
 
-/// A policy that holds together.
+/// Policies that hold together.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    pub(crate) policy: Policy,
-    pub(crate) origins: Origins,
+    pub(crate) policies: PolicySet,
     /// Sentences about what was taken or ignored though it is probably not meant.
     pub(crate) warnings: Vec<String>,
+    sources: Sources,
+}
+
+impl Loaded {
+    /// The same sources, read again: a file may have changed, come or gone. Where they do not hold together any more, that is
+    /// the error, and what is loaded stays as it is.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the signal that asks for it"))]
+    pub(crate) fn reload(&self) -> Result<Self> {
+        self.sources.clone().load()
+    }
+
+    /// Says what is odd, and at level `debug` every value of the base.
+    pub(crate) fn log(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
+        for (key, value, origin) in self.policies.explain("", "") {
+            tracing::debug!("{} = {value} ({origin})", key.name);
+        }
+    }
+}
+
+/// A flag's key, its value, and its name with dashes.
+pub(crate) type Flag<'a> = (&'static str, Value, &'a str);
+
+/// All that a policy is read from.
+#[derive(Debug, Clone)]
+struct Sources {
+    /// Read where no other is named, if it is there.
+    default: PathBuf,
+    named: Option<PathBuf>,
+    env: Vec<(String, String)>,
+    flags: Vec<(&'static str, Value, String)>,
 }
 
 /// What a layer of text says.
@@ -44,15 +76,12 @@ pub(crate) struct Loaded {
 struct Layer {
     profile: Option<&'static Profile>,
     values: Vec<(&'static str, Value, Origin)>,
+    entries: Vec<Entry>,
     warnings: Vec<String>,
 }
 
-/// Reads all layers. A flag is its key, its value, and its name with dashes.
-pub(crate) fn load(
-    path: Option<&Path>,
-    env: impl Iterator<Item = (String, String)>,
-    flags: &[(&'static str, Value, &str)],
-) -> Result<Loaded> {
+/// Reads all layers.
+pub(crate) fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>, flags: &[Flag<'_>]) -> Result<Loaded> {
     load_or(Path::new(DEFAULT_FILE), path, env, flags)
 }
 
@@ -60,28 +89,35 @@ fn load_or(
     default: &Path,
     path: Option<&Path>,
     env: impl Iterator<Item = (String, String)>,
-    flags: &[(&'static str, Value, &str)],
+    flags: &[Flag<'_>],
 ) -> Result<Loaded> {
-    let file = match path {
-        Some(path) => read_file(path)?,
-        // An unreadable default is an error all the same: its policy was meant to hold.
-        None if default.exists() => read_file(default)?,
-        None => Layer::default(),
-    };
-    let env = env::read(env)?;
-    let mut layered = Layered::new();
-    if let Some(profile) = env.profile.or(file.profile) {
-        layered.profile(profile)?;
+    let flags = flags.iter().map(|(key, value, flag)| (*key, *value, (*flag).to_string())).collect();
+    Sources { default: default.into(), named: path.map(Path::to_path_buf), env: env.collect(), flags }.load()
+}
+
+impl Sources {
+    fn load(self) -> Result<Loaded> {
+        let file = match &self.named {
+            Some(path) => read_file(path)?,
+            // An unreadable default is an error all the same: its policy was meant to hold.
+            None if self.default.exists() => read_file(&self.default)?,
+            None => Layer::default(),
+        };
+        let env = env::read(self.env.iter().cloned())?;
+        let mut base = Layered::new();
+        if let Some(profile) = env.profile.or(file.profile) {
+            base.profile(profile)?;
+        }
+        base.layer(file.values)?;
+        base.layer(env.values)?;
+        base.layer(self.flags.iter().map(|(key, value, flag)| (*key, *value, Origin::Flag(flag.clone()))))?;
+        let policies = PolicySet::new(base, file.entries)?;
+        Ok(Loaded { policies, warnings: [file.warnings, env.warnings].concat(), sources: self })
     }
-    layered.layer(file.values)?;
-    layered.layer(env.values)?;
-    layered.layer(flags.iter().map(|(key, value, flag)| (*key, *value, Origin::Flag((*flag).to_string()))))?;
-    let (policy, origins) = layered.finish()?;
-    Ok(Loaded { policy, origins, warnings: [file.warnings, env.warnings].concat() })
 }
 
 fn read_file(path: &Path) -> Result<Layer> {
-    let entries = yaml::entries(path, &yaml::text(path)?)?;
+    let entries = yaml::entries(path, &yaml::text(path)?, native::SECTIONS)?;
     if bridge::is_bridge(&entries) { bridge::read(path, &entries) } else { native::read(path, &entries) }
 }
 

@@ -1,9 +1,10 @@
-//! The file format of our own: `hangwatch: 1`, `profile: NAME`, and the keys of the policy table, flat.
+//! The file format of our own: `hangwatch: 1`, `profile: NAME`, the keys of the policy table, and below `models:` and `workers:`
+//! the keys that are for some of them, by name or pattern.
 
 use std::path::Path;
 
 use hangwatch::Result;
-use hangwatch::policy::{KEYS, Key, Origin};
+use hangwatch::policy::{self, KEYS, Key, Of, Origin, Scope, Value};
 
 use super::yaml::{Entry, Node};
 use super::{Layer, bridge, nearest, profile, value, wrong};
@@ -13,6 +14,14 @@ pub(super) const VERSION_KEY: &str = "hangwatch";
 const VERSION: i128 = 1;
 /// Not a row of the table: it stands for several values.
 pub(super) const PROFILE_KEY: &str = "profile";
+
+/// Not rows of the table: each holds names, and values for each name.
+pub(super) const SECTIONS: &[&str] = &["models", "workers"];
+
+/// What the section of that name is of.
+fn section(name: &str) -> Option<Of> {
+    [Of::Model, Of::Worker].into_iter().find(|of| of.section() == name)
+}
 
 /// What the entries say.
 pub(super) fn read(path: &Path, entries: &[Entry]) -> Result<Layer> {
@@ -27,13 +36,58 @@ pub(super) fn read(path: &Path, entries: &[Entry]) -> Result<Layer> {
             layer.profile = Some(profile(name).map_err(|(why, hint)| wrong(why, &hint))?);
             continue;
         }
-        let Some(key) = Key::from_name(&entry.key) else {
-            return Err(wrong(format!("unknown key {}", value::quoted(&entry.key)), &unknown(&entry.key)));
-        };
-        let value = value::from_node(key, &entry.node).map_err(|mismatch| wrong(mismatch.why, mismatch.hint))?;
-        layer.values.push((key.name, value, Origin::File(path.to_path_buf(), Some(entry.line))));
+        if let Some(of) = section(&entry.key) {
+            read_section(path, of, entry, &mut layer.entries)?;
+            continue;
+        }
+        let names = || KEYS.iter().map(|key| key.name).chain([VERSION_KEY, PROFILE_KEY]).chain(SECTIONS.iter().copied());
+        layer.values.push(read_value(path, entry, None, names)?);
     }
     Ok(layer)
+}
+
+/// Names or patterns, and under each the keys that are for those.
+fn read_section(path: &Path, of: Of, section: &Entry, entries: &mut Vec<policy::Entry>) -> Result<()> {
+    let hint = "write names or patterns under it and keys under each, such as 'sdxl*: {progress_timeout: 15m}'";
+    for named in mapping(&section.node).ok_or_else(|| {
+        wrong(path, Some(section.line), format!("{} is {}, expected names with keys", section.key, section.node)).hint(hint)
+    })? {
+        let entry = of.entry(&named.key);
+        let keys = mapping(&named.node).ok_or_else(|| {
+            wrong(path, Some(named.line), format!("{entry} is {}, expected keys with values", named.node)).hint(hint)
+        })?;
+        // A key of the whole monitor is refused with the others of the set, where its way out is known.
+        let names = || KEYS.iter().filter(|key| key.scope == Scope::Worker).map(|key| key.name);
+        let values = keys.iter().map(|key| read_value(path, key, Some(&entry), names)).collect::<Result<_>>()?;
+        entries.push(policy::Entry { of, pattern: named.key.clone(), values });
+    }
+    Ok(())
+}
+
+/// Nothing is a mapping of nothing: an entry that is commented out.
+fn mapping(node: &Node) -> Option<&[Entry]> {
+    match node {
+        Node::Nothing => Some(&[]),
+        Node::Mapping(entries) => Some(entries),
+        _ => None,
+    }
+}
+
+/// A key of the table with its value; `within` names the entry in which it stands, if it does in one.
+fn read_value<'a, I: Iterator<Item = &'a str>>(
+    path: &Path,
+    entry: &Entry,
+    within: Option<&str>,
+    names: impl Fn() -> I,
+) -> Result<(&'static str, Value, Origin)> {
+    let wrong = |why: String, hint: &str| {
+        let why = within.map_or_else(|| why.clone(), |within| format!("{within}: {why}"));
+        wrong(path, Some(entry.line), why).hint(hint)
+    };
+    let key = Key::from_name(&entry.key)
+        .ok_or_else(|| wrong(format!("unknown key {}", value::quoted(&entry.key)), &unknown(&entry.key, names)))?;
+    let value = value::from_node(key, &entry.node).map_err(|mismatch| wrong(mismatch.why, mismatch.hint))?;
+    Ok((key.name, value, Origin::File(path.to_path_buf(), Some(entry.line))))
 }
 
 fn check_version(path: &Path, entries: &[Entry]) -> Result<()> {
@@ -49,10 +103,19 @@ fn check_version(path: &Path, entries: &[Entry]) -> Result<()> {
     Ok(())
 }
 
-fn unknown(met: &str) -> String {
+fn unknown<'a, I: Iterator<Item = &'a str>>(met: &str, names: impl Fn() -> I) -> String {
     if let Some(ours) = bridge::ours(met) {
         return format!("AI Horde's {met} is {} here", ours.join(" and "));
     }
-    let names = || KEYS.iter().map(|key| key.name).chain([VERSION_KEY, PROFILE_KEY]);
     nearest::did_you_mean(met, names()).unwrap_or_else(|| format!("the keys are {}", names().collect::<Vec<_>>().join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sections_are_those_of_the_set() {
+        assert_eq!(SECTIONS.iter().filter_map(|name| section(name)).collect::<Vec<_>>(), [Of::Model, Of::Worker]);
+    }
 }

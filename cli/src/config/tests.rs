@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hangwatch::policy::{KEYS, Kind, PROFILES};
+use hangwatch::policy::{KEYS, Kind, PROFILES, Policy, Scope};
 use tempfile::TempDir;
 
 use super::*;
+
+mod sections;
 
 const HORDE: &str = include_str!("../../tests/data/bridgeData.yaml");
 
@@ -41,6 +43,17 @@ fn env(env: &[(&str, &str)]) -> Result<Loaded> {
     load_or(Path::new("/nonexistent/hangwatch.yaml"), None, variables(env), &[])
 }
 
+/// Where the base's value of a field came from.
+fn origin(loaded: &Loaded, field: &str) -> Origin {
+    origin_for(loaded, "", "", field)
+}
+
+/// Where the value of a field came from, for a model on a worker.
+fn origin_for(loaded: &Loaded, model: &str, worker: &str, field: &str) -> Origin {
+    let explained = loaded.policies.explain(model, worker);
+    explained.into_iter().find(|(key, ..)| key.name == field).map(|(.., origin)| origin).expect("a field")
+}
+
 /// The error of a file's text, with its path shortened to `FILE`.
 fn refusal(text: impl AsRef<[u8]>) -> String {
     let place = Place::new(text);
@@ -67,6 +80,7 @@ fn other(key: &hangwatch::policy::Key) -> (Value, &'static str) {
         (_, Kind::Count) => (Value::Count(77), "77"),
         (_, Kind::Factor) => (Value::Factor(2.5), "2.5"),
         (_, Kind::Flag) => (Value::Flag(true), "true"),
+        (_, Kind::Choice(_)) => (Value::Choice("off"), "off"),
     }
 }
 
@@ -75,14 +89,14 @@ fn every_key_of_the_table_is_read_from_a_file_and_from_the_environment() {
     for key in KEYS {
         let (value, text) = other(key);
         let loaded = file(&format!("hangwatch: 1\n{}: {text}\n", key.name)).unwrap();
-        assert_eq!(loaded.policy.get(key.name), Some(value), "{} from the file", key.name);
+        assert_eq!(loaded.policies.base().get(key.name), Some(value), "{} from the file", key.name);
         for field in key.fields {
-            assert!(loaded.origins.get(field).to_string().ends_with("/policy.yaml:2"), "{field} knows its line");
+            assert!(origin(&loaded, field).to_string().ends_with("/policy.yaml:2"), "{field} knows its line");
         }
         let variable = format!("HANGWATCH_{}", key.name.to_uppercase());
         let loaded = env(&[(&variable, text)]).unwrap();
-        assert_eq!(loaded.policy.get(key.name), Some(value), "{} from the environment", key.name);
-        assert_eq!(loaded.origins.get(key.fields[0]), &Origin::Env(variable));
+        assert_eq!(loaded.policies.base().get(key.name), Some(value), "{} from the environment", key.name);
+        assert_eq!(origin(&loaded, key.fields[0]), Origin::Env(variable));
         assert_eq!(loaded.warnings, [""; 0]);
     }
 }
@@ -91,7 +105,7 @@ fn every_key_of_the_table_is_read_from_a_file_and_from_the_environment() {
 fn a_number_is_seconds_and_quotes_make_no_difference() {
     for (text, millis) in [("80", 80_000), ("2.5", 2500), ("'2.5'", 2500), ("\"90s\"", 90_000), ("2500ms", 2500)] {
         let loaded = file(&format!("hangwatch: 1\nloading_timeout: {text} # why\n")).unwrap();
-        assert_eq!(loaded.policy.loading_timeout, Duration::from_millis(millis), "{text}");
+        assert_eq!(loaded.policies.base().loading_timeout, Duration::from_millis(millis), "{text}");
     }
 }
 
@@ -102,7 +116,7 @@ fn a_later_layer_goes_before_an_earlier_one() {
     let variables = [("HANGWATCH_GRACE", "4s"), ("HANGWATCH_SAFETY_TIMEOUT", "44s")];
     let loaded = place.load(&variables, &[("safety_timeout", secs(55), "--safety-timeout")]).unwrap();
     let line = |line| Origin::File(place.path.clone(), Some(line));
-    for (key, value, origin) in [
+    for (key, value, expected) in [
         ("heartbeat_timeout", secs(900), Origin::Profile("mid-range")),
         ("progress_timeout", secs(70), line(3)),
         ("backoff", secs(2), line(6)),
@@ -110,7 +124,7 @@ fn a_later_layer_goes_before_an_earlier_one() {
         ("safety_timeout", secs(55), Origin::Flag("--safety-timeout".into())),
         ("d_wait", secs(10), Origin::Default),
     ] {
-        assert_eq!((loaded.policy.get(key), loaded.origins.get(key)), (Some(value), &origin), "{key}");
+        assert_eq!((loaded.policies.base().get(key), origin(&loaded, key)), (Some(value), expected), "{key}");
     }
 }
 
@@ -119,19 +133,19 @@ fn a_profile_of_the_environment_goes_before_the_file_s_and_beneath_its_keys() {
     for profile in PROFILES {
         let place = Place::new("hangwatch: 1\nprofile: mid-range\nheartbeat_timeout: 70s\n");
         let loaded = place.load(&[("HANGWATCH_PROFILE", profile.name)], &[]).unwrap();
-        assert_eq!(loaded.policy.progress_timeout, profile.inference, "{}", profile.name);
-        assert_eq!(loaded.policy.heartbeat_timeout.as_secs(), 70);
+        assert_eq!(loaded.policies.base().progress_timeout, profile.inference, "{}", profile.name);
+        assert_eq!(loaded.policies.base().heartbeat_timeout.as_secs(), 70);
     }
 }
 
 #[test]
 fn without_a_file_the_default_one_is_read_if_it_is_there() {
     let place = Place::new("hangwatch: 1\ngrace: 7s\n");
-    assert_eq!(load_or(&place.path, None, variables(&[]), &[]).unwrap().policy.grace.as_secs(), 7);
+    assert_eq!(load_or(&place.path, None, variables(&[]), &[]).unwrap().policies.base().grace.as_secs(), 7);
     let broken = Place::new("hangwatch: 1\ngrce: 7s\n");
     load_or(&broken.path, None, variables(&[]), &[]).expect_err("a default file that cannot be used is not passed over");
     load_or(&broken.path, Some(&place.path), variables(&[]), &[]).expect("a named file stands in for it");
-    assert_eq!(env(&[]).unwrap().policy, Policy::default());
+    assert_eq!(env(&[]).unwrap().policies.base(), &Policy::default());
 }
 
 #[test]
@@ -175,6 +189,8 @@ fn a_value_that_is_none_of_its_kind_is_refused_with_the_forms() {
         ("max_phase_factor: ten", "max_phase_factor is 'ten', expected a factor\n  write a number, such as 10 or 2.5"),
         ("max_phase_factor: 'nan'", "max_phase_factor is 'nan', expected a factor\n  write a number, such as 10 or 2.5"),
         ("require_attach: 1", "require_attach is 1, expected a flag\n  write true or false"),
+        ("adaptive: always", "adaptive is 'always', expected one of off, suspect, act\n  write one of these words"),
+        ("adaptive: true", "adaptive is true, expected one of off, suspect, act\n  write one of these words"),
         ("profile: [low-end]", "profile is a list, expected a name\n  write 'profile: mid-range'"),
         ("profile: midrange", "there is no profile 'midrange'\n  did you mean 'mid-range'?"),
         ("profile: fast", "there is no profile 'fast'\n  the profiles are high-end, mid-range, low-end"),
@@ -314,7 +330,7 @@ fn an_unknown_variable_is_a_warning_with_the_nearest_name() {
 fn a_reserved_variable_is_never_policy() {
     for name in env::RESERVED {
         let loaded = env(&[(&format!("HANGWATCH_{name}"), "anything")]).unwrap();
-        assert_eq!((loaded.policy, loaded.warnings), (Policy::default(), vec![]), "{name}");
+        assert_eq!((loaded.policies.base(), loaded.warnings), (&Policy::default(), vec![]), "{name}");
         assert!(KEYS.iter().all(|key| key.name.to_uppercase() != *name), "{name} is no key");
     }
 }
@@ -340,15 +356,15 @@ fn bridge_data_is_read_as_it_is() {
         exit_on_unhandled_faults: true,
         ..Policy::default()
     };
-    assert_eq!(loaded.policy, expected);
+    assert_eq!(loaded.policies.base(), &expected);
     let line = HORDE.lines().position(|line| line.starts_with("preload_timeout")).unwrap() + 1;
-    assert!(loaded.origins.get("loading_timeout").to_string().ends_with(&format!("policy.yaml:{line}")));
+    assert!(origin(&loaded, "loading_timeout").to_string().ends_with(&format!("policy.yaml:{line}")));
 }
 
 #[test]
 fn bridge_data_without_a_key_of_ours_is_the_default_policy() {
     let loaded = file("api_key: \"0000000000\"\nmax_threads: 1\nhigh_performance_mode: true\n").unwrap();
-    assert_eq!((loaded.policy, loaded.warnings), (Policy::default(), vec![]));
+    assert_eq!((loaded.policies.base(), loaded.warnings), (&Policy::default(), vec![]));
 }
 
 #[test]
@@ -381,7 +397,7 @@ fn a_value_outside_the_origin_s_range_is_taken_with_a_warning_and_one_within_wit
         let loaded = place.load(&[], &[]).unwrap();
         let expected: Vec<_> = warning.iter().map(|warning| format!("{}:2: {warning}", place.path.display())).collect();
         assert_eq!(loaded.warnings, expected, "{line}");
-        assert_ne!(loaded.policy, Policy::default(), "{line} is taken");
+        assert_ne!(loaded.policies.base(), &Policy::default(), "{line} is taken");
     }
 }
 

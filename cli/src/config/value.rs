@@ -25,6 +25,8 @@ pub(super) fn from_node(key: &Key, node: &Node) -> Result<Value, Mismatch> {
         (Kind::Factor, Node::Int(met)) => Some(Value::Factor(*met as f64)),
         (Kind::Factor, Node::Float(met)) => Some(Value::Factor(*met)),
         (Kind::Flag, Node::Bool(met)) => Some(Value::Flag(*met)),
+        // An older YAML reads a bare `off` as `false`.
+        (Kind::Choice(_), Node::Bool(false)) => key.kind.choose("off"),
         _ => None,
     };
     value.ok_or_else(|| mismatch(key, node))
@@ -41,8 +43,9 @@ fn mismatch(key: &Key, met: &dyn fmt::Display) -> Mismatch {
         Kind::Count => "write a whole number, such as 4",
         Kind::Factor => "write a number, such as 10 or 2.5",
         Kind::Flag => "write true or false",
+        Kind::Choice(_) => "write one of these words",
     };
-    Mismatch { why: format!("{} is {met}, expected a {}", key.name, key.kind), hint }
+    Mismatch { why: format!("{} is {met}, expected {}", key.name, key.kind.expected()), hint }
 }
 
 fn parse(kind: Kind, text: &str) -> Option<Value> {
@@ -56,6 +59,7 @@ fn parse(kind: Kind, text: &str) -> Option<Value> {
             "false" | "no" | "off" | "0" => Some(Value::Flag(false)),
             _ => None,
         },
+        Kind::Choice(_) => kind.choose(text),
     }
 }
 
@@ -76,7 +80,7 @@ impl fmt::Display for Node {
             Self::Float(met) => write!(f, "{met}"),
             Self::Text(met) => f.write_str(&quoted(met)),
             Self::List => f.write_str("a list"),
-            Self::Mapping => f.write_str("a mapping"),
+            Self::Mapping(_) => f.write_str("a mapping"),
         }
     }
 }

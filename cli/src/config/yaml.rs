@@ -6,8 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use hangwatch::{Error, ErrorKind, Result};
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 use serde_saphyr::options::NonFiniteFloatPolicy;
 
@@ -17,7 +16,7 @@ use super::wrong;
 const MAX_BYTES: u64 = 1 << 20;
 
 /// A key of the top level and what stands under it.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
     pub(super) key: String,
     /// From 1.
@@ -25,7 +24,7 @@ pub(super) struct Entry {
     pub(super) node: Node,
 }
 
-/// A value. What a list or a mapping holds is skipped: no key takes one.
+/// A value. What a list holds is skipped, and so is what a mapping holds but for sections: no other key takes one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node {
     Nothing,
@@ -34,7 +33,7 @@ pub(super) enum Node {
     Float(f64),
     Text(String),
     List,
-    Mapping,
+    Mapping(Vec<Entry>),
 }
 
 /// The file's text.
@@ -53,14 +52,17 @@ pub(super) fn text(path: &Path) -> Result<String> {
         .map_err(|_| wrong(path, None, "it is not UTF-8 text").hint("save it as UTF-8; is this the right file?"))
 }
 
-/// Its entries, in their order.
-pub(super) fn entries(path: &Path, text: &str) -> Result<Vec<Entry>> {
+/// Its entries, in their order. Under a key of `sections` mappings are read two levels deep.
+pub(super) fn entries(path: &Path, text: &str, sections: &[&str]) -> Result<Vec<Entry>> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         // A number that is none is refused by the key it stands under, if that is one of ours.
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
     };
-    match serde_saphyr::from_str_with_options(text, options).map_err(|error| refuse(path, &error))? {
+    let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+        Top { sections }.deserialize(deserializer)
+    });
+    match read.map_err(|error| refuse(path, &error))? {
         Document::Entries(entries) if !entries.is_empty() => Ok(entries),
         Document::Entries(_) => Err(wrong(path, None, "it is empty").hint("put 'hangwatch: 1' on its first line")),
         Document::Other(node) => Err(wrong(path, None, format!("it is {node}, expected keys with values"))
@@ -85,16 +87,20 @@ enum Document {
     Other(Node),
 }
 
-impl<'de> Deserialize<'de> for Document {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_any(Top)
+struct Top<'a> {
+    sections: &'a [&'a str],
+}
+
+impl<'de> DeserializeSeed<'de> for Top<'_> {
+    type Value = Document;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Document, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
-struct Top;
-
 /// A mapping of the top level gives its entries; all else is told by `Scalar`.
-impl<'de> Visitor<'de> for Top {
+impl<'de> Visitor<'de> for Top<'_> {
     type Value = Document;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,7 +110,9 @@ impl<'de> Visitor<'de> for Top {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Document, A::Error> {
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<Spanned<String>>()? {
-            entries.push(Entry { line: key.referenced.line(), key: key.value, node: map.next_value()? });
+            let levels = if self.sections.contains(&key.value.as_str()) { SECTION_LEVELS } else { 0 };
+            let node = map.next_value_seed(Scalar { levels })?;
+            entries.push(Entry { line: key.referenced.line(), key: key.value, node });
         }
         Ok(Document::Entries(entries))
     }
@@ -114,37 +122,46 @@ impl<'de> Visitor<'de> for Top {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> std::result::Result<Document, A::Error> {
-        Scalar.visit_seq(seq).map(Document::Other)
+        SKIP.visit_seq(seq).map(Document::Other)
     }
 
     fn visit_bool<E: serde::de::Error>(self, met: bool) -> std::result::Result<Document, E> {
-        Scalar.visit_bool(met).map(Document::Other)
+        SKIP.visit_bool(met).map(Document::Other)
     }
 
     fn visit_i64<E: serde::de::Error>(self, met: i64) -> std::result::Result<Document, E> {
-        Scalar.visit_i64(met).map(Document::Other)
+        SKIP.visit_i64(met).map(Document::Other)
     }
 
     fn visit_u64<E: serde::de::Error>(self, met: u64) -> std::result::Result<Document, E> {
-        Scalar.visit_u64(met).map(Document::Other)
+        SKIP.visit_u64(met).map(Document::Other)
     }
 
     fn visit_f64<E: serde::de::Error>(self, met: f64) -> std::result::Result<Document, E> {
-        Scalar.visit_f64(met).map(Document::Other)
+        SKIP.visit_f64(met).map(Document::Other)
     }
 
     fn visit_str<E: serde::de::Error>(self, met: &str) -> std::result::Result<Document, E> {
-        Scalar.visit_str(met).map(Document::Other)
+        SKIP.visit_str(met).map(Document::Other)
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_any(Scalar)
-    }
+/// Names, and the keys of each.
+const SECTION_LEVELS: u8 = 2;
+const SKIP: Scalar = Scalar { levels: 0 };
+
+/// Reads a value; of mappings only so many levels, the others are skipped.
+struct Scalar {
+    levels: u8,
 }
 
-struct Scalar;
+impl<'de> DeserializeSeed<'de> for Scalar {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
 
 impl<'de> Visitor<'de> for Scalar {
     type Value = Node;
@@ -191,7 +208,15 @@ impl<'de> Visitor<'de> for Scalar {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Node, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Node::Mapping)
+        let Some(levels) = self.levels.checked_sub(1) else {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(Node::Mapping(Vec::new()));
+        };
+        let mut entries = Vec::new();
+        while let Some(key) = map.next_key::<Spanned<String>>()? {
+            let node = map.next_value_seed(Self { levels })?;
+            entries.push(Entry { line: key.referenced.line(), key: key.value, node });
+        }
+        Ok(Node::Mapping(entries))
     }
 }

@@ -1,12 +1,17 @@
 //! The rules, a file each.
 
 pub(super) mod exited;
+pub(super) mod foreign;
 pub(super) mod idle;
 pub(super) mod never_started;
 pub(super) mod overdue;
 pub(super) mod silent;
+pub(super) mod slow;
+pub(super) mod starved;
 pub(super) mod stopped;
 pub(super) mod stuck;
+pub(super) mod suspect;
+pub(super) mod thread_gone;
 
 use super::{Judgement, Spent, Verdict};
 use crate::observe::{Age, Observation};
@@ -15,12 +20,18 @@ use std::time::Duration;
 
 /// A clock against its budget.
 fn spent(clock: &'static str, age: Age, budget: Duration) -> Spent {
-    Spent { clock, age: age.judged, budget: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX) }
+    Spent { clock, age: age.judged, counted: age.counted, budget: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX) }
 }
 
 /// Fires where the budget is spent.
 fn if_spent(verdict: Verdict, spent: Spent) -> Option<Judgement> {
-    (spent.age >= spent.budget).then_some(Judgement { verdict, spent: Some(spent) })
+    (spent.age >= spent.budget).then_some(Judgement::of(verdict, spent))
+}
+
+/// The budget of a job's first units, which compile and warm up, or the usual one.
+fn warmed(o: &Observation, policy: &Policy, usual: Duration) -> Duration {
+    let cold = policy.warmup_steps > 0 && o.job.is_some() && o.done.unwrap_or(0) < policy.warmup_steps;
+    if cold { usual.max(policy.warmup_timeout) } else { usual }
 }
 
 /// Every clock that runs for the slot now.

@@ -2,7 +2,7 @@
 //! has passed. `alive` restarts none of them: a helper thread's beat must not hide a stuck load.
 
 use super::{if_spent, spent};
-use crate::judge::{Judgement, Spent, Verdict};
+use crate::judge::{Hints, Judgement, Spent, Verdict};
 use crate::layout::phase::{Class, Phase, Sign};
 use crate::observe::{Age, Observation};
 use crate::policy::Policy;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Age of the sign of life that the phase's row names.
 fn sign_age(o: &Observation) -> Age {
-    let sign = match (o.phase.row(), &o.user_phase) {
+    let sign = match (o.phase.row(), o.user_phase.as_deref()) {
         (Some(row), _) => row.restarts_on,
         // A phase of the user's own: progress where it reports some.
         (None, Some(user)) if user.class == Class::Work => Sign::ProgressElseBeat,
@@ -26,7 +26,7 @@ pub(in crate::judge) fn clocks(o: &Observation, policy: &Policy) -> impl Iterato
     let batch = o.info.as_ref().map_or(0, |info| info.batch);
     // Before the first beat the start budget is the only one that runs.
     let budget =
-        policy.phase_budget(o.phase, batch, o.user_phase.as_ref()).filter(|_| o.phase != Phase::Inference && o.ever_beat);
+        policy.phase_budget(o.phase, batch, o.user_phase.as_deref()).filter(|_| o.phase != Phase::Inference && o.ever_beat);
     let phase = budget.map(|budget| spent("phase", sign_age(o), budget));
     let whole = budget.map(|budget| spent("max_phase", o.ages.phase, policy.phase_limit(budget)));
     let deadline_ns = o.info.as_ref().map_or(0, |info| info.deadline_ns);
@@ -34,6 +34,6 @@ pub(in crate::judge) fn clocks(o: &Observation, policy: &Policy) -> impl Iterato
     [phase, whole, deadline].into_iter().flatten()
 }
 
-pub(in crate::judge) fn judge(o: &Observation, policy: &Policy) -> Option<Judgement> {
+pub(in crate::judge) fn judge(o: &Observation, policy: &Policy, _: &Hints) -> Option<Judgement> {
     clocks(o, policy).find_map(|spent| if_spent(Verdict::Overdue, spent))
 }

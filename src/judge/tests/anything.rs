@@ -1,14 +1,14 @@
 //! Whatever the words hold, in whatever order: a judgement, never a panic, and no age older than the clock.
 
 use super::world::*;
-use crate::judge::{budget_left, judge};
+use crate::judge::{Hints, Verdict, judge, running_clocks};
 use crate::layout::hot::HotWords;
 use crate::layout::phase::{Phase, TABLE};
 use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE, TOTAL_UNKNOWN};
 use crate::layout::word::{Beat, Epoch, Kind, Lease, Owner, PhaseWord, Tag};
 use crate::observe::{PollClock, Resume, Track};
 use crate::policy::Policy;
-use crate::snapshot::{Probe, Process, SlotSnapshot};
+use crate::snapshot::{HostSnapshot, Probe, Process, SlotSnapshot};
 use proptest::prelude::*;
 
 /// Any bits, and often the few that matter.
@@ -71,42 +71,50 @@ proptest! {
 
     #[test]
     fn any_sequence_of_words_is_judged_and_no_age_exceeds_the_clock(
-        polls in prop::collection::vec((words(), process(), word(&[0, 1, 1_000_000_000, 2_000_000_000])), 1..40),
+        polls in prop::collection::vec((words(), process(), word(&[0, 1, 1_000_000_000, 2_000_000_000]), any::<[u64; 2]>()), 1..40),
         policy in policy(),
-        former in any::<[u64; 5]>(),
+        former in any::<[u64; 6]>(),
         elapsed in word(&[0, 1 << 40]),
         resumes in any::<bool>(),
     ) {
         let mut clock = PollClock::new(POLL, elapsed);
         let mut at = 0u64;
-        let start = clock.tick(at).now;
+        let begin = clock.tick(&HostSnapshot::default());
+        let start = begin.now;
         let first = &polls[0].0;
-        let mut track = Track::new(first, start);
+        let mut track = Track::new(first, &begin);
         if resumes {
-            let [beat_at, epoch, mark, progress_at, own] = former;
+            let [beat_at, epoch, mark, progress_at, own, entry] = former;
             let beat = if own & 1 == 0 { first.beat } else { Beat(own) };
-            track.resume(first, Resume { beat, beat_at, epoch: Epoch(epoch), mark, progress_at }, start);
+            let epoch = Epoch(if own & 2 == 0 { first.epoch.0 } else { epoch });
+            let entry = if own & 4 == 0 { first.phase.entry() } else { entry as u32 };
+            track.resume(first, Resume { beat, beat_at, epoch, mark, progress_at, entry }, &begin, &policy);
         }
-        for (hot, process, passed) in polls {
+        for (hot, process, passed, [delay, pressure]) in polls {
             at = at.saturating_add(passed);
-            let tick = clock.tick(at);
-            let snapshot = SlotSnapshot { index: 0, owner: hot.owner, hot: Some(hot), info: None, user_phase: None, probe: Probe { process, ..Probe::default() } };
-            let o = track.observe(&snapshot, &hot, tick, &policy);
+            let tick = clock.tick(&HostSnapshot { monotonic_ns: at, boottime_ns: 0, cpu_pressure_us: Some(pressure) });
+            let probe = Probe { process, thread_gone: delay & 1 == 1, run_delay_ns: (delay & 2 == 2).then_some(delay) };
+            let snapshot = SlotSnapshot { index: 0, owner: hot.owner, hot: Some(hot), info: None, user_phase: None, probe };
+            let o = track.observe(&snapshot, &hot, &tick, &policy);
             let ages = o.ages;
             let all = [Some(ages.claim), Some(ages.beat), Some(ages.heartbeat), ages.progress, Some(ages.phase), ages.job];
             for age in all.into_iter().flatten() {
                 prop_assert!(age.real <= tick.now, "an age exceeds the clock");
-                prop_assert!(age.judged <= age.real, "more is excused than has passed");
+                prop_assert!(age.judged <= age.counted && age.counted <= age.real, "more is excused than has passed");
+                let stretched = age.judged as f64 * policy.max_stretch;
+                prop_assert!(stretched >= age.counted as f64 * 0.999 - 8.0 * policy.max_stretch, "starvation stretches too far");
                 prop_assert!(resumes || age.real <= tick.now - start, "an age exceeds what its monitor has seen");
             }
             prop_assert!(ages.heartbeat.real <= ages.beat.real);
             prop_assert!(u128::from(o.lease_left.unwrap_or(0)) <= policy.max_lease.as_nanos(), "a lease exceeds the longest");
-            let judged = judge(&o, &policy);
-            prop_assert_eq!(judged, judge(&o, &policy), "judgement is pure");
+            let judged = judge(&o, &policy, &Hints::default());
+            prop_assert_eq!(judged, judge(&o, &policy, &Hints::default()), "judgement is pure");
             if let Some(spent) = judged.spent {
+                let stretched = judged.verdict == Verdict::Starved;
                 prop_assert!(spent.age >= spent.budget, "a clock that is not spent accused somebody");
+                prop_assert!(stretched || spent.age <= spent.counted);
             }
-            prop_assert!((0.0..=1.0).contains(&budget_left(&o, &policy)));
+            prop_assert!(running_clocks(&o, &policy).all(|clock| clock.age <= tick.now));
             let _ = track.resumable();
         }
     }

@@ -176,7 +176,7 @@ fn a_beat_of_another_generation_is_not_credited_nor_is_what_came_with_it() {
     world.step(1);
     world.poll();
     let mut done = 1;
-    world.edge("heartbeat", HEARTBEAT, Verdict::Ok, Verdict::Silent, |world| {
+    world.live(HEARTBEAT, |world| {
         done += 1;
         let mut zombie = world.snapshot();
         let hot = zombie.hot.as_mut().unwrap();
@@ -187,6 +187,9 @@ fn a_beat_of_another_generation_is_not_credited_nor_is_what_came_with_it() {
         assert_eq!(world.seen().done, Some(1), "the words beside it may be its writer's");
         foreign(world, done);
     });
+    assert_eq!(world.judged.unwrap().verdict, Verdict::Foreign, "nobody is signalled while a stranger writes");
+    assert_eq!(world.wait(POLL), Verdict::Silent, "what the stranger wrote was nobody's sign of life");
+    assert_eq!(world.seen().ages.heartbeat.judged, 7_000_000_000);
 }
 
 /// Leaves the zombie's words in the slot, so that the poll that follows reads them too.
@@ -203,10 +206,12 @@ fn only_a_foreign_beat_is_no_start() {
     let mut world = World::claimed();
     let budget = world.policy.starting_timeout;
     let mut count = 0;
-    world.edge("start", budget, Verdict::Ok, Verdict::NeverStarted, |world| {
+    let beating = |world: &mut World| {
         count += 1;
         foreign(world, count);
-    });
+    };
+    assert_eq!(world.live(budget, beating), Verdict::Foreign);
+    assert_eq!(world.wait(POLL), Verdict::NeverStarted, "it was no start");
 }
 
 #[test]
@@ -242,7 +247,10 @@ fn a_gap_of_any_length_adds_two_intervals_at_most() {
         assert_eq!(world.poll(), Verdict::Ok);
         let ages = world.seen().ages;
         assert_eq!(ages.beat.real, 2_000_000_000, "a monitor that was away for {gap:?} accuses nobody of it");
-        world.edge_at("heartbeat", HEARTBEAT - 2 * POLL, HEARTBEAT, Verdict::Ok, Verdict::Silent);
+        assert_eq!(world.wait(HEARTBEAT - 2 * POLL - NS), Verdict::Ok);
+        assert_eq!(world.wait(NS), Verdict::Starved, "a monitor that was late suspects the machine first");
+        assert_eq!(world.wait(POLL - NS), Verdict::Starved);
+        assert_eq!(world.wait(NS), Verdict::Silent, "half of the late poll's time was excused, and no more");
     }
 }
 

@@ -5,6 +5,7 @@ mod budgets;
 mod history;
 mod inference;
 mod leases;
+mod machine;
 mod origin;
 mod restart;
 mod verdicts;

@@ -7,7 +7,7 @@ use crate::observe::{PollClock, Resume, Track};
 
 /// Another monitor takes over: it knows what stands in the slot, and `away` later it polls.
 fn restarted(world: &mut World, away: std::time::Duration, before: impl FnOnce(&mut World)) -> Verdict {
-    let elapsed = world.clock.tick(u64::try_from(world.now.as_nanos()).unwrap()).now;
+    let elapsed = world.tick().now;
     let former = world.track.take().unwrap().resumable();
     world.now += away;
     before(world);
@@ -17,8 +17,9 @@ fn restarted(world: &mut World, away: std::time::Duration, before: impl FnOnce(&
 fn resume(world: &mut World, former: Resume, elapsed: u64) -> Verdict {
     world.clock = PollClock::new(POLL, elapsed);
     let hot = world.slot.read_hot().unwrap();
-    let mut track = Track::new(&hot, elapsed);
-    track.resume(&hot, former, elapsed);
+    let tick = world.tick();
+    let mut track = Track::new(&hot, &tick);
+    track.resume(&hot, former, &tick, &world.policy);
     world.track = Some(track);
     world.poll()
 }
@@ -93,12 +94,54 @@ fn a_helper_that_may_have_spoken_meanwhile_is_believed_to_have() {
 }
 
 #[test]
-fn a_lease_in_the_slot_starts_anew_and_its_ages_with_it() {
+fn what_is_left_of_a_lease_is_left_to_it() {
     let mut world = World::in_job(50);
     world.extend(s(20));
-    world.wait(s(25));
+    world.poll();
+    world.wait(s(8));
     assert_eq!(restarted(&mut world, s(60), |_| {}), Verdict::Ok);
-    world.edge_at("heartbeat", s(20) + HEARTBEAT, HEARTBEAT, Verdict::Ok, Verdict::Silent);
+    world.edge_at("heartbeat", s(12) + HEARTBEAT, HEARTBEAT, Verdict::Ok, Verdict::Silent);
+}
+
+#[test]
+fn a_lease_that_was_used_up_is_not_granted_again() {
+    let mut world = World::in_job(50);
+    world.extend(s(20));
+    world.poll();
+    world.wait(s(23));
+    assert_eq!(restarted(&mut world, s(60), |_| {}), Verdict::Ok);
+    world.edge_at("heartbeat", s(3), HEARTBEAT, Verdict::Ok, Verdict::Silent);
+}
+
+#[test]
+fn a_lease_that_began_without_a_monitor_is_granted_from_its_first_sight() {
+    let mut world = World::in_job(50);
+    world.wait(s(5));
+    restarted(&mut world, s(60), |world| world.extend(s(20)));
+    world.edge_at("progress", s(20) + PROGRESS - s(5), PROGRESS, Verdict::Ok, Verdict::Stalled);
+}
+
+#[test]
+fn a_stalled_workers_age_goes_on_though_it_beat_meanwhile() {
+    let mut world = World::in_job(50);
+    world.step(21);
+    world.poll();
+    world.live(s(7), World::beat);
+    restarted(&mut world, s(60), World::beat);
+    world.edge_after("progress", s(3), PROGRESS, Verdict::Ok, Verdict::Stalled, World::beat);
+}
+
+#[test]
+fn a_phase_that_was_entered_meanwhile_is_not_the_marks() {
+    let mut world = World::in_job(50);
+    world.step(21);
+    world.poll();
+    world.live(s(7), World::beat);
+    restarted(&mut world, s(60), |world| {
+        world.end_job();
+        world.begin_job(50);
+    });
+    assert_eq!(world.seen().ages.progress.unwrap().real, 0, "a new job has no history");
 }
 
 #[test]
@@ -121,6 +164,7 @@ fn words_that_no_monitor_wrote_accuse_nobody() {
         epoch: crate::layout::word::Epoch(u64::MAX),
         mark: NO_PROGRESS,
         progress_at: 0,
+        entry: 0,
     };
     assert_eq!(resume(&mut world, former, u64::MAX / 5), Verdict::Ok);
     assert_eq!(world.seen().ages.beat.real, 0);

@@ -1,7 +1,7 @@
 //! The rules that need no job: death, stops, starts, idleness, and the order of them all.
 
 use super::world::*;
-use crate::judge::{Severity, Verdict, budget_left};
+use crate::judge::{Severity, Verdict, is_idle, running_clocks};
 use crate::layout::UserPhase;
 use crate::layout::phase::{Class, Phase};
 use crate::layout::slot::TOTAL_NONE;
@@ -86,7 +86,8 @@ fn an_idle_worker_is_idle_at_any_age() {
     assert_eq!(world.poll(), Verdict::Idle);
     world.policy.poll_interval = s(60);
     assert_eq!(world.wait(s(24 * 3600)), Verdict::Idle, "no budget runs where a worker waits for work");
-    assert_eq!(budget_left(world.seen(), &world.policy), 1.0);
+    assert!(is_idle(world.seen(), &world.policy));
+    assert_eq!(running_clocks(world.seen(), &world.policy).count(), 0);
 }
 
 #[test]
@@ -166,12 +167,11 @@ fn verdicts_stand_in_the_order_of_their_numbers() {
 }
 
 #[test]
-fn the_budget_left_is_that_of_the_clock_that_is_nearest() {
+fn the_clocks_that_run_are_named_with_their_ages_and_budgets() {
     let mut world = World::in_job(50);
     world.wait(s(3));
-    assert_eq!(budget_left(world.seen(), &world.policy), 0.5, "3 of 6 s of heartbeat, 3 of 10 of progress");
     world.live(s(6), World::beat);
-    assert!((budget_left(world.seen(), &world.policy) - 0.1).abs() < 1e-9, "9 of 10 s of progress");
-    world.wait(s(100));
-    assert_eq!(budget_left(world.seen(), &world.policy), 0.0);
+    let clocks: Vec<_> =
+        running_clocks(world.seen(), &world.policy).map(|c| (c.clock, c.age / 1_000_000_000, c.budget)).collect();
+    assert_eq!(clocks, [("heartbeat", 0, 6_000_000_000), ("progress", 9, 10_000_000_000)]);
 }

@@ -1,6 +1,6 @@
 //! One worker, one monitor, and a time that passes only when it is told to.
 
-use crate::judge::{Judgement, Verdict, judge};
+use crate::judge::{Hints, Judgement, Verdict, judge};
 use crate::layout::claim::Identity;
 use crate::layout::hot::{Count, Pen};
 use crate::layout::info::Info;
@@ -8,9 +8,9 @@ use crate::layout::phase::Phase;
 use crate::layout::slot::TOTAL_NONE;
 use crate::layout::word::{Beat, Epoch, Kind, Lease, Owner, PhaseWord};
 use crate::layout::{Slot, UserPhase};
-use crate::observe::{Observation, PollClock, Track};
+use crate::observe::{Observation, PollClock, Tick, Track};
 use crate::policy::Policy;
-use crate::snapshot::{Probe, Process, SlotSnapshot};
+use crate::snapshot::{HostSnapshot, Probe, Process, SlotSnapshot};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,10 @@ pub(super) struct World {
     pub(super) pen: Pen,
     pub(super) policy: Policy,
     pub(super) process: Process,
+    pub(super) run_delay: Option<Duration>,
+    pub(super) thread_gone: bool,
+    pub(super) pressure_us: Option<u64>,
+    pub(super) hints: Hints,
     pub(super) info: Info,
     pub(super) user: Option<UserPhase>,
     pub(super) clock: PollClock,
@@ -59,6 +63,10 @@ impl World {
                 ..Policy::default()
             },
             process: Process::Running,
+            run_delay: None,
+            thread_gone: false,
+            pressure_us: None,
+            hints: Hints::default(),
             info: Info::default(),
             user: None,
             clock: PollClock::new(POLL, 0),
@@ -186,8 +194,12 @@ impl World {
             owner: hot.owner,
             hot: Some(hot),
             info: Some(Arc::new(self.info.clone())),
-            user_phase: self.user.clone(),
-            probe: Probe { process: self.process, ..Probe::default() },
+            user_phase: self.user.clone().map(Arc::new),
+            probe: Probe {
+                process: self.process,
+                thread_gone: self.thread_gone,
+                run_delay_ns: self.run_delay.map(|d| u64::try_from(d.as_nanos()).unwrap()),
+            },
         }
     }
 
@@ -197,15 +209,21 @@ impl World {
         self.observe(&snapshot)
     }
 
+    /// A poll of the clock at the present instant.
+    pub(super) fn tick(&mut self) -> Tick {
+        let monotonic_ns = u64::try_from(self.now.as_nanos()).unwrap();
+        self.clock.tick(&HostSnapshot { monotonic_ns, cpu_pressure_us: self.pressure_us, ..HostSnapshot::default() })
+    }
+
     pub(super) fn observe(&mut self, snapshot: &SlotSnapshot) -> Verdict {
         let hot = snapshot.hot.as_ref().unwrap();
-        let tick = self.clock.tick(u64::try_from(self.now.as_nanos()).unwrap());
+        let tick = self.tick();
         let track = match self.track.take() {
             Some(track) if track.owner() == hot.owner => self.track.insert(track),
-            _ => self.track.insert(Track::new(hot, tick.now)),
+            _ => self.track.insert(Track::new(hot, &tick)),
         };
-        let seen = track.observe(snapshot, hot, tick, &self.policy);
-        let judged = judge(&seen, &self.policy);
+        let seen = track.observe(snapshot, hot, &tick, &self.policy);
+        let judged = judge(&seen, &self.policy, &self.hints);
         (self.seen, self.judged) = (Some(seen), Some(judged));
         judged.verdict
     }
@@ -246,7 +264,7 @@ impl World {
     }
 
     #[track_caller]
-    fn edge_after(
+    pub(super) fn edge_after(
         &mut self,
         clock: &str,
         time: Duration,

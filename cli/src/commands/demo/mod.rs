@@ -22,7 +22,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hangwatch::monitor::Scanner;
-use hangwatch::policy::Policy;
+use hangwatch::policy::{Adaptive, Policy};
 use hangwatch::{Error, ErrorKind, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -60,6 +60,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<u8> {
         stage.enter(row, promise.timeout)?;
     }
     let mut scanner = Scanner::new(Arc::clone(stage.segment()), policy)?;
+    // The origin's tests are asked at every poll.
+    scanner.look_at_everything();
     let watched = watch::watch(&mut stage, &mut scanner, &promise, &interrupted)?;
     // The lock goes before the files beside the segment do.
     drop(scanner);
@@ -83,6 +85,8 @@ fn policy(promise: &Promise) -> Result<Policy> {
         loading_timeout: timeout,
         post_processing_timeout: timeout,
         post_processing_per_batch: Duration::ZERO,
+        // It shows what fixed budgets catch: nothing is learnt in seconds.
+        adaptive: Adaptive::Off,
         ..Policy::default()
     };
     match policy.validate() {

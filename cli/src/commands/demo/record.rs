@@ -159,8 +159,13 @@ mod tests {
     const PROMISE: Promise = Promise { timeout: Duration::from_secs(2), poll: Duration::from_millis(100) };
 
     fn opening(verdict: Verdict, age_ms: u64, since_judged_ms: u64) -> Opening {
-        let spent = Some(Spent { clock: "progress", age: age_ms * MS, budget: 2000 * MS });
-        Opening { judgement: Judgement { verdict, spent }, at: 3000 * MS, since_judged: since_judged_ms * MS, after_gap: false }
+        let spent = Some(Spent { clock: "progress", age: age_ms * MS, counted: age_ms * MS, budget: 2000 * MS });
+        Opening {
+            judgement: Judgement { verdict, spent, severity: verdict.severity() },
+            at: 3000 * MS,
+            since_judged: since_judged_ms * MS,
+            after_gap: false,
+        }
     }
 
     /// Observed from 0 to `last_ms`.
@@ -185,8 +190,10 @@ mod tests {
         assert!(why(opening(Verdict::Stalled, 1999, 100)).starts_with("flagged early"));
         assert!(why(opening(Verdict::Stalled, 2150, 100)).starts_with("flagged late"), "the poll before had it");
         assert!(why(opening(Verdict::Stalled, 2200, 300)).starts_with("flagged late"), "past the window, and no gap to blame");
-        let unproven =
-            Opening { judgement: Judgement { verdict: Verdict::Stalled, spent: None }, ..opening(Verdict::Stalled, 0, 0) };
+        let unproven = Opening {
+            judgement: Judgement { spent: None, ..opening(Verdict::Stalled, 0, 0).judgement },
+            ..opening(Verdict::Stalled, 0, 0)
+        };
         assert_eq!(why(unproven), "no clock proves it");
     }
 

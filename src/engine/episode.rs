@@ -1,21 +1,26 @@
 //! Episodes: one event when a worker is not as it should be, a reminder at doubling distances, one when it ends. Pure.
 
-use crate::judge::{Severity, Verdict};
+use crate::judge::{Judgement, Severity, Verdict};
 use std::time::Duration;
 
 /// An open episode. Instants are of the monitor's clock, in ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Episode {
-    pub(super) id: u64,
-    pub(super) verdict: Verdict,
-    pub(super) opened_at: u64,
+pub struct Episode {
+    /// Its number.
+    pub id: u64,
+    /// The verdict that stands.
+    pub verdict: Verdict,
+    /// How much that matters.
+    pub severity: Severity,
+    /// When it was opened.
+    pub opened_at: u64,
     next_reminder: u64,
     distance: u64,
 }
 
 /// What there is to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum Told {
     Opened(Episode),
     Reminder(Episode),
     Closed(Episode),
@@ -25,34 +30,35 @@ pub(super) enum Change {
 /// episode, so that a worker that is stalled and then silent is told of once.
 pub(super) fn follow(
     open: Option<Episode>,
-    verdict: Verdict,
+    judgement: &Judgement,
     now: u64,
     first: Duration,
     id: impl FnOnce() -> u64,
-) -> (Option<Episode>, Vec<Change>) {
+) -> (Option<Episode>, Vec<Told>) {
+    let (verdict, severity) = (judgement.verdict, judgement.severity);
     let fresh = |id: u64| {
         let distance = u64::try_from(first.as_nanos()).unwrap_or(u64::MAX).max(1);
-        Episode { id, verdict, opened_at: now, next_reminder: now.saturating_add(distance), distance }
+        Episode { id, verdict, severity, opened_at: now, next_reminder: now.saturating_add(distance), distance }
     };
     match open {
-        None if verdict.severity() == Severity::Well => (None, Vec::new()),
+        None if severity == Severity::Well => (None, Vec::new()),
         None => {
             let episode = fresh(id());
-            (Some(episode), vec![Change::Opened(episode)])
+            (Some(episode), vec![Told::Opened(episode)])
         }
-        Some(episode) if verdict.severity() == Severity::Well => (None, vec![Change::Closed(episode)]),
-        Some(episode) if verdict.severity() > episode.verdict.severity() => {
+        Some(episode) if severity == Severity::Well => (None, vec![Told::Closed(episode)]),
+        Some(episode) if severity > episode.severity => {
             let graver = fresh(id());
-            (Some(graver), vec![Change::Closed(episode), Change::Opened(graver)])
+            (Some(graver), vec![Told::Closed(episode), Told::Opened(graver)])
         }
         Some(mut episode) => {
-            episode.verdict = verdict;
+            (episode.verdict, episode.severity) = (verdict, severity.max(episode.severity));
             if now < episode.next_reminder {
                 return (Some(episode), Vec::new());
             }
             episode.distance = episode.distance.saturating_mul(2);
             episode.next_reminder = now.saturating_add(episode.distance);
-            (Some(episode), vec![Change::Reminder(episode)])
+            (Some(episode), vec![Told::Reminder(episode)])
         }
     }
 }
@@ -67,16 +73,17 @@ mod tests {
     fn told(verdicts: &[Verdict]) -> Vec<(usize, &'static str)> {
         let (mut open, mut ids, mut told) = (None, 0, Vec::new());
         for (second, verdict) in verdicts.iter().enumerate() {
-            let (next, changes) = follow(open, *verdict, second as u64 * S, Duration::from_secs(60), || {
+            let judgement = Judgement { verdict: *verdict, spent: None, severity: verdict.severity() };
+            let (next, changes) = follow(open, &judgement, second as u64 * S, Duration::from_secs(60), || {
                 ids += 1;
                 ids
             });
             open = next;
             told.extend(changes.iter().map(|change| {
                 let name = match change {
-                    Change::Opened(_) => "opened",
-                    Change::Reminder(_) => "reminder",
-                    Change::Closed(_) => "closed",
+                    Told::Opened(_) => "opened",
+                    Told::Reminder(_) => "reminder",
+                    Told::Closed(_) => "closed",
                 };
                 (second, name)
             }));

@@ -1,4 +1,14 @@
-//! /proc/PID/stat, one of the files that never block. `comm` may hold spaces and brackets.
+//! Files of /proc that never block: stat, status, schedstat, cgroup. Others (cmdline, environ, maps) wait for a process that is
+//! stuck in its memory map, and nothing here reads them.
+
+#[cfg(feature = "monitor")]
+pub(crate) mod cgroup;
+#[cfg(feature = "monitor")]
+pub(crate) mod pressure;
+#[cfg(feature = "monitor")]
+pub(crate) mod task;
+#[cfg(feature = "monitor")]
+pub(crate) mod text;
 
 use std::fs;
 use std::io;
@@ -14,7 +24,7 @@ pub(crate) struct Stat {
     pub(crate) starttime: u64,
 }
 
-/// Parses a stat line; `None` if it is not one.
+/// Parses a stat line; `None` if it is not one. `comm` may hold spaces and brackets.
 pub(crate) fn parse_stat(line: &str) -> Option<Stat> {
     // comm ends at the *last* bracket.
     let rest = &line[line.rfind(')')? + 1..];
@@ -27,8 +37,9 @@ pub(crate) fn parse_stat(line: &str) -> Option<Stat> {
     Some(Stat { state, group, starttime })
 }
 
+/// A name set by `prctl` may end in the middle of a character, so the file need not be UTF-8.
 fn read(path: &str) -> io::Result<Stat> {
-    parse_stat(&fs::read_to_string(path)?)
+    parse_stat(&String::from_utf8_lossy(&fs::read(path)?))
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("cannot read {path}")))
 }
 
@@ -57,5 +68,19 @@ mod tests {
     fn a_line_cut_short_is_no_stat() {
         assert_eq!(parse_stat("42 (a) T 1 42"), None);
         assert_eq!(parse_stat(""), None);
+    }
+
+    #[test]
+    #[cfg(feature = "monitor")]
+    fn a_name_that_is_no_utf8_hides_nothing() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let program = dir.path().join(std::ffi::OsStr::from_bytes(b"\xff\xc3)"));
+        fs::copy("/bin/sleep", &program).expect("a program of that name");
+        let mut child = std::process::Command::new(&program).arg("1000").spawn().expect("spawned");
+        let stat = stat(child.id());
+        child.kill().expect("ours");
+        child.wait().expect("reaped");
+        assert!(stat.is_ok(), "{stat:?}");
     }
 }

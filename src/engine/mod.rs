@@ -1,0 +1,183 @@
+//! Judgement over time: from what was read at each poll to verdicts, episodes and what there is to do. Pure: no memory, no
+//! /proc, no clock, so a recorded trace gives the same verdicts as the slots did.
+//!
+//! ```text
+//! begin(host) ──► take(slot) … take(slot) ──► finish() ──► Findings
+//!                 those that changed, or are due
+//! ```
+//!
+//! **A slot that neither changed nor is due need not be taken**: its ages are differences of one clock, and the instant at
+//! which a rule could next fire is known. A quiet slot therefore costs a look at one cache line, whoever looks.
+//!
+//! | file | what |
+//! |---|---|
+//! | `slot` | what is remembered of one slot, and when it is due |
+//! | `episode` | one event when a worker is not as it should be, reminders, and its end |
+//! | `frozen` | whether all working workers are frozen together |
+//! | `findings` | what a poll found |
+
+mod episode;
+mod findings;
+mod frozen;
+mod slot;
+
+pub use episode::Episode;
+pub use findings::{Change, ChangeKind, Findings, Judged, Unclaimed};
+
+use crate::layout::monitor::Seen;
+use crate::layout::word::{Owner, Tag};
+use crate::observe::{PollClock, Tick};
+use crate::policy::{Policy, PolicySet};
+use crate::rate::Rates;
+use crate::snapshot::{HostSnapshot, SlotSnapshot};
+use frozen::Frozen;
+use slot::State;
+use std::time::Duration;
+
+/// Judges slots at polls.
+#[derive(Debug)]
+pub struct Engine {
+    policies: PolicySet,
+    clock: PollClock,
+    tick: Tick,
+    states: Vec<Option<Box<State>>>,
+    shared: Shared,
+    findings: Findings,
+}
+
+/// What slots have in common.
+#[derive(Debug)]
+struct Shared {
+    last_episode: u64,
+    rates: Rates,
+    frozen: Frozen,
+}
+
+fn ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Engine {
+    /// An engine for `slots` slots whose clock starts at `elapsed` (0, or where a former monitor's stopped).
+    pub fn new(slots: usize, policies: PolicySet, elapsed: u64) -> Self {
+        Self {
+            clock: PollClock::new(policies.base().poll_interval, elapsed),
+            tick: Tick::default(),
+            states: (0..slots).map(|_| None).collect(),
+            shared: Shared { last_episode: 0, rates: Rates::new(), frozen: Frozen::default() },
+            findings: Findings::default(),
+            policies,
+        }
+    }
+
+    /// Numbers episodes from the one after `last`.
+    #[must_use]
+    pub fn numbered_after(mut self, last: u64) -> Self {
+        self.shared.last_episode = last;
+        self
+    }
+
+    /// The policy of what concerns the whole monitor.
+    pub fn policy(&self) -> &Policy {
+        self.policies.base()
+    }
+
+    /// Puts other policies in force. Every age goes on; every slot is due.
+    pub fn set_policies(&mut self, policies: PolicySet) {
+        if policies.base().poll_interval != self.policy().poll_interval {
+            self.clock.set_interval(policies.base().poll_interval);
+        }
+        self.policies = policies;
+        for state in self.states.iter_mut().flatten() {
+            state.forget_policy();
+        }
+    }
+
+    /// A poll begins.
+    pub fn begin(&mut self, host: &HostSnapshot) -> Tick {
+        self.tick = self.clock.tick(host);
+        self.shared.rates.begin(&self.tick);
+        let judged = Vec::with_capacity(self.findings.judged.len());
+        self.findings = Findings { tick: self.tick, judged, ..Findings::default() };
+        self.tick
+    }
+
+    /// The monitor's clock from which a slot must be taken though nothing in it changed; `u64::MAX` for never.
+    pub fn due(&self, index: u32) -> u64 {
+        self.states.get(index as usize).and_then(Option::as_ref).map_or(u64::MAX, |state| state.due)
+    }
+
+    /// Whether it must be taken at this poll.
+    pub fn is_due(&self, index: u32) -> bool {
+        self.due(index) <= self.tick.now
+    }
+
+    /// Whether its process is to be looked at: it is past half of a budget.
+    pub fn wants_look(&self, index: u32) -> bool {
+        self.states.get(index as usize).and_then(Option::as_ref).is_some_and(|state| state.half_spent)
+    }
+
+    /// Takes in a slot. An index past the end is nobody's.
+    pub fn take(&mut self, snapshot: SlotSnapshot) {
+        self.take_over(snapshot, || None);
+    }
+
+    /// The same, and where the owner is seen for the first time, goes on from what a former monitor wrote.
+    pub fn take_over(&mut self, snapshot: SlotSnapshot, former: impl FnOnce() -> Option<Seen>) {
+        let Some(entry) = self.states.get_mut(snapshot.index as usize) else { return };
+        let tick = self.tick;
+        if let Some(state) = entry.take_if(|state| state.owner != snapshot.owner) {
+            self.findings.changes.extend(state.leave(&tick, &mut self.shared));
+        }
+        match (snapshot.owner.tag(), snapshot.hot) {
+            (Tag::Free | Tag::Unknown(_), _) => {}
+            (Tag::Live, Some(hot)) => {
+                let state = entry.get_or_insert_with(|| Box::new(State::new(snapshot.owner, tick.now)));
+                state.observe(snapshot, &hot, &tick, &self.policies, &mut self.shared, &mut self.findings, former);
+            }
+            (Tag::Live, None) => {
+                // The writer was too quick for this poll: the last judgement stands.
+                let state = entry.get_or_insert_with(|| Box::new(State::new(snapshot.owner, tick.now)));
+                state.due = tick.now;
+                self.findings.judged.extend(state.last());
+            }
+            (tag, _) => {
+                let state = entry.get_or_insert_with(|| Box::new(State::new(snapshot.owner, tick.now)));
+                let waited = tick.now - state.since;
+                let budget = ns(self.policies.base().starting_timeout);
+                state.due = tick.now;
+                if tag == Tag::Reserved {
+                    let told = state.is_told_unclaimed || waited < budget || tick.gap;
+                    if !told {
+                        state.is_told_unclaimed = true;
+                        self.findings.unclaimed.push(Unclaimed { index: snapshot.index, owner: snapshot.owner, waited });
+                    }
+                    if state.is_told_unclaimed {
+                        state.due = u64::MAX;
+                    }
+                } else if waited >= budget / 2 {
+                    self.findings.ownerless.push((snapshot.index, snapshot.owner));
+                }
+            }
+        }
+    }
+
+    /// The poll ends: what it found.
+    pub fn finish(&mut self) -> Findings {
+        if !self.tick.gap {
+            self.findings.all_frozen = self.shared.frozen.edge();
+        }
+        self.findings.is_frozen = self.shared.frozen.stands();
+        let judged = self.findings.judged.len();
+        let next = Findings { judged: Vec::with_capacity(judged), ..Findings::default() };
+        std::mem::replace(&mut self.findings, next)
+    }
+
+    /// Whose slot it was when it was last taken.
+    pub fn owner(&self, index: u32) -> Option<Owner> {
+        self.states.get(index as usize).and_then(Option::as_ref).map(|state| state.owner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

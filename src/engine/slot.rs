@@ -1,0 +1,237 @@
+//! What is remembered of one slot, and when it is due.
+
+use super::episode::{self, Episode, Told};
+use super::findings::{Change, ChangeKind, Findings, Judged};
+use super::frozen::Part;
+use super::{Shared, ns};
+use crate::judge::{self, Hints, Judgement, Severity};
+use crate::layout::hot::HotWords;
+use crate::layout::info::Info;
+use crate::layout::monitor::{Seen, VerdictWord};
+use crate::layout::word::Owner;
+use crate::observe::{Observation, Resume, Tick, Track};
+use crate::policy::{Policy, PolicySet};
+use crate::rate::{Limits, RateFollower, Slow};
+use crate::snapshot::SlotSnapshot;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) owner: Owner,
+    pub(super) since: u64,
+    pub(super) due: u64,
+    pub(super) half_spent: bool,
+    pub(super) is_told_unclaimed: bool,
+    /// `None` while the slot is reserved or being claimed.
+    live: Option<Live>,
+}
+
+/// Of a LIVE slot.
+#[derive(Debug)]
+struct Live {
+    track: Track,
+    policy: Option<Arc<Policy>>,
+    /// The record that the policy was chosen by.
+    info: Option<Arc<Info>>,
+    last: Option<Judged>,
+    episode: Option<Episode>,
+    written: Seen,
+    part: Part,
+    rate: RateFollower,
+}
+
+impl State {
+    pub(super) fn new(owner: Owner, now: u64) -> Self {
+        Self { owner, since: now, due: now, half_spent: false, is_told_unclaimed: false, live: None }
+    }
+
+    /// Another policy may be in force.
+    pub(super) fn forget_policy(&mut self) {
+        self.due = 0;
+        if let Some(live) = &mut self.live {
+            live.policy = None;
+        }
+    }
+
+    /// The last judgement, which stands.
+    pub(super) fn last(&self) -> Option<Judged> {
+        self.live.as_ref()?.last.clone().map(|last| Judged { opened_acting: false, write: None, ..last })
+    }
+
+    /// The slot has another owner than at the last poll, or none: what was open about the last one ends.
+    pub(super) fn leave(self, tick: &Tick, shared: &mut Shared) -> Option<Change> {
+        let live = self.live?;
+        shared.frozen.exchange(live.part, Part::default());
+        if let Some(last) = &live.last {
+            live.rate.leave(last.observation.index, &mut shared.rates);
+        }
+        let (episode, last) = (live.episode?, live.last?);
+        let lasted = tick.now.saturating_sub(episode.opened_at);
+        let Judged { observation, judgement, slow, .. } = last;
+        Some(Change { kind: ChangeKind::Left, episode, lasted, observation, judgement, slow })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a slot needs of its engine, borrowed apart")]
+    pub(super) fn observe(
+        &mut self,
+        snapshot: SlotSnapshot,
+        hot: &HotWords,
+        tick: &Tick,
+        policies: &PolicySet,
+        shared: &mut Shared,
+        findings: &mut Findings,
+        former: impl FnOnce() -> Option<Seen>,
+    ) {
+        let live = self.live.get_or_insert_with(|| {
+            Live::new(hot, tick, policies.base(), former().filter(|seen| seen.verdict.generation() == hot.owner.generation()))
+        });
+        let policy = live.policy(&snapshot, policies);
+        let observation = live.track.observe(&snapshot, hot, tick, &policy);
+        let slow = live.rate.observe(&observation, &mut shared.rates, &limits(&policy, policies.base()));
+        let hints = Hints { slow: slow.is_some(), ..Hints::default() };
+        let judgement = match &live.last {
+            Some(last) if tick.gap => last.judgement,
+            None if tick.gap => Judgement::OK,
+            _ => judge::judge(&observation, &policy, &hints),
+        };
+        let opened_acting = live.follow(&observation, &judgement, slow, tick, &policy, shared, findings);
+        let part = part(&observation, &judgement, &policy);
+        shared.frozen.exchange(live.part, part);
+        live.part = part;
+        let mut clocks = Clocks::of(&observation, &policy);
+        live.rate.due().into_iter().for_each(|due| clocks.at(due));
+        self.half_spent = clocks.half_spent;
+        let stands = judgement.severity != Severity::Well || live.episode.is_some();
+        let is_held = observation.probe.process.is_held();
+        self.due = if tick.gap || stands || is_held || live.track.is_unsettled() { tick.now } else { clocks.due };
+        let seen = live.seen(&judgement, self.owner);
+        let write = (seen != live.written).then_some(seen);
+        live.written = seen;
+        let (rate, episode) = (live.rate.rate(), live.episode.map(|episode| episode.id));
+        let judged = Judged { observation, judgement, rate, slow, episode, opened_acting, write };
+        live.last = Some(judged.clone());
+        findings.judged.push(judged);
+    }
+}
+
+impl Live {
+    fn new(hot: &HotWords, tick: &Tick, policy: &Policy, former: Option<Seen>) -> Self {
+        let mut track = Track::new(hot, tick);
+        if let Some(Seen { beat, beat_at, epoch, mark, progress_at, verdict, .. }) = former {
+            track.resume(hot, Resume { beat, beat_at, epoch, mark, progress_at, entry: verdict.entry() }, tick, policy);
+        }
+        Self {
+            track,
+            policy: None,
+            info: None,
+            last: None,
+            episode: None,
+            written: former.unwrap_or_default(),
+            part: Part::default(),
+            rate: RateFollower::new(),
+        }
+    }
+
+    /// The policy of this worker and its model. A record is another `Arc` only where its words changed.
+    fn policy(&mut self, snapshot: &SlotSnapshot, policies: &PolicySet) -> Arc<Policy> {
+        let same = match (&self.info, &snapshot.info) {
+            (None, None) => true,
+            (Some(known), Some(info)) => Arc::ptr_eq(known, info),
+            // Between two jobs' records nothing is known; what was holds.
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+        };
+        match &self.policy {
+            Some(policy) if same => Arc::clone(policy),
+            _ => {
+                self.info = snapshot.info.clone().or(self.info.take());
+                let (model, name) = self.info.as_ref().map_or(("", ""), |info| (&info.model, &info.name));
+                Arc::clone(self.policy.insert(policies.for_slot(model, name)))
+            }
+        }
+    }
+
+    /// Follows the episode. Returns whether an acting one was opened.
+    fn follow(
+        &mut self,
+        observation: &Observation,
+        judgement: &Judgement,
+        slow: Option<Slow>,
+        tick: &Tick,
+        policy: &Policy,
+        shared: &mut Shared,
+        findings: &mut Findings,
+    ) -> bool {
+        if tick.gap {
+            return false;
+        }
+        let last_episode = &mut shared.last_episode;
+        let (episode, told) = episode::follow(self.episode, judgement, tick.now, policy.reminder, || {
+            *last_episode += 1;
+            *last_episode
+        });
+        self.episode = episode;
+        let mut opened_acting = false;
+        for told in told {
+            let (kind, episode) = match told {
+                Told::Opened(episode) => (ChangeKind::Opened, episode),
+                Told::Reminder(episode) => (ChangeKind::Reminder, episode),
+                Told::Closed(episode) => (ChangeKind::Closed, episode),
+            };
+            opened_acting |= kind == ChangeKind::Opened && episode.severity == Severity::Acting;
+            let lasted = tick.now.saturating_sub(episode.opened_at);
+            let observation = observation.clone();
+            findings.changes.push(Change { kind, episode, lasted, observation, judgement: *judgement, slow });
+        }
+        opened_acting
+    }
+
+    fn seen(&self, judgement: &Judgement, owner: Owner) -> Seen {
+        let reason = judgement.spent.map_or(0, |spent| judge::clock_number(spent.clock));
+        let Resume { beat, beat_at, epoch, mark, progress_at, entry } = self.track.resumable();
+        let verdict = VerdictWord::new(judgement.verdict as u8, reason, owner.generation(), entry);
+        Seen { beat, beat_at, mark, progress_at, epoch, verdict, episode: self.episode.map_or(0, |episode| episode.id) }
+    }
+}
+
+fn limits(policy: &Policy, base: &Policy) -> Limits {
+    Limits { factor: policy.slow_factor, floor: policy.slow_floor, poll_ns: ns(base.poll_interval) }
+}
+
+/// Whether a worker works, and whether it counts as frozen: silent for `process_timeout`, under no lease and in no phase that
+/// may be silent for longer; or hung by a budget of its own.
+fn part(o: &Observation, judgement: &Judgement, policy: &Policy) -> Part {
+    let working = o.ever_beat && !judge::is_idle(o, policy) && !judgement.verdict.is_death();
+    let timeout = ns(policy.process_timeout);
+    let patient =
+        o.lease_left.is_some() || judge::running_clocks(o, policy).any(|clock| clock.clock == "phase" && clock.budget > timeout);
+    let silent = o.ages.heartbeat.judged >= timeout && !patient;
+    Part { working, frozen: working && (silent || judgement.severity == Severity::Acting) }
+}
+
+/// When a clock of the slot can next matter.
+struct Clocks {
+    due: u64,
+    half_spent: bool,
+}
+
+impl Clocks {
+    fn of(o: &Observation, policy: &Policy) -> Self {
+        let mut clocks = Self { due: u64::MAX, half_spent: false };
+        for spent in judge::running_clocks(o, policy) {
+            let half = spent.budget / 2;
+            clocks.half_spent |= spent.age >= half;
+            clocks.at(o.now.saturating_add(half.saturating_sub(spent.age)));
+        }
+        let frozen_in = ns(policy.process_timeout).saturating_sub(o.ages.heartbeat.judged);
+        if frozen_in > 0 && !judge::is_idle(o, policy) {
+            clocks.at(o.now.saturating_add(frozen_in));
+        }
+        clocks
+    }
+
+    /// Time is held against a worker no faster than it passes, so at no earlier instant can a clock be there.
+    fn at(&mut self, instant: u64) {
+        self.due = self.due.min(instant);
+    }
+}

@@ -1,0 +1,16 @@
+//! `thread_gone`: the claiming thread has ended while the process lives. A warning: a handle may have been sent to another
+//! thread, which only its beats can show. It acts once a budget is spent with a job open, and then it says why.
+
+use super::running_clocks;
+use crate::judge::{Hints, Judgement, Severity, Verdict};
+use crate::observe::Observation;
+use crate::policy::Policy;
+
+pub(in crate::judge) fn judge(o: &Observation, policy: &Policy, _: &Hints) -> Option<Judgement> {
+    if !o.probe.thread_gone {
+        return None;
+    }
+    let spent = running_clocks(o, policy).find(|spent| spent.age >= spent.budget);
+    let severity = if spent.is_some() && o.job.is_some() { Severity::Acting } else { Severity::Warning };
+    Some(Judgement { verdict: Verdict::ThreadGone, spent, severity })
+}

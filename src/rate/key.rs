@@ -1,0 +1,55 @@
+//! What rates are compared within.
+
+use crate::layout::info::Info;
+use crate::layout::phase::Phase;
+use crate::observe::Observation;
+
+/// Passes of a job that are told apart; the later ones are one.
+const PARTS: u8 = 3;
+
+/// Counts whose units and work are alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    /// Hash of the model's name: two models in one place would cost a wrong warning, and names cost memory.
+    model: u64,
+    phase: u16,
+    /// Floor of the binary logarithm of size × batch.
+    bucket: u8,
+    part: u8,
+    total_known: bool,
+}
+
+/// A key on one device: a rate of the card beside it is nobody's own history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct OwnKey {
+    pub(super) key: Key,
+    device: u64,
+}
+
+impl OwnKey {
+    /// `None` where no model is known: nothing to compare with.
+    pub(super) fn of(o: &Observation, part: u8) -> Option<Self> {
+        let info = o.info.as_deref().filter(|info| !info.model.is_empty())?;
+        let key = Key {
+            model: hash(&info.model),
+            phase: o.phase.id(),
+            bucket: bucket(info, o.phase),
+            part: part.min(PARTS),
+            total_known: o.total.is_some(),
+        };
+        Some(Self { key, device: info.device })
+    }
+}
+
+/// A model is loaded alike whatever the job.
+fn bucket(info: &Info, phase: Phase) -> u8 {
+    match phase {
+        Phase::Loading | Phase::Downloading | Phase::DownloadingAux => 0,
+        _ => info.size.max(1).saturating_mul(info.batch.max(1)).ilog2() as u8,
+    }
+}
+
+/// FNV-1a: the same on every machine and at every run, which the hashers of the standard library do not promise.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
