@@ -15,7 +15,7 @@ use crate::rate::{Limits, RateFollower, Slow};
 use crate::snapshot::SlotSnapshot;
 use std::sync::Arc;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct State {
     pub(super) owner: Owner,
     pub(super) since: u64,
@@ -27,7 +27,7 @@ pub(super) struct State {
 }
 
 /// Of a LIVE slot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Live {
     track: Track,
     policy: Option<Arc<Policy>>,

@@ -121,7 +121,7 @@ pub(super) fn take_slot(from: &mut Cursor<'_>, index: u32, before: Option<&SlotS
         now.info = if is_there(from)? { Some(Arc::new(take_info(from)?)) } else { None };
     }
     if mask & USER_PHASE != 0 {
-        now.user_phase = if is_there(from)? { Some(take_user_phase(from)?) } else { None };
+        now.user_phase = if is_there(from)? { Some(Arc::new(take_user_phase(from)?)) } else { None };
     }
     if mask & PROCESS != 0 {
         let byte = from.byte()?;

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
             return Err(Error::new(ErrorKind::NotFound, "cannot record segment 'default'", "there is none").hint(hint));
         }
     };
-    let interval = ns(args.interval.unwrap_or(args.policy.load(&[])?.policy.poll_interval)).max(1_000_000);
+    let interval = ns(args.interval.unwrap_or(args.policy.load(&[])?.policies.base().poll_interval)).max(1_000_000);
     let slot_size = u32::try_from(segment.fixed().slot_size).unwrap_or(0);
     let header = Header { slots: segment.len(), slot_size, poll_interval_ns: interval };
     let mut trace = TraceFile::open(&args.out, header, args.max_size)?;

@@ -1,22 +1,35 @@
 //! `hangwatch replay`: judge recorded sessions again, beside the detectors of the field, and score them all.
 
+use crate::config;
 use crate::exit;
 use crate::replay::baselines::{Akka, Baseline, Cassandra, Chen, Fixed, FixedByPhase, Longest, Per};
 use crate::replay::detector::Detector;
 use crate::replay::frontier::{self, Part};
 use crate::replay::inject::{self, Cut};
 use crate::replay::names::Names;
+use crate::replay::ours::{ByInterval, Lens, Ours};
 use crate::replay::score::{Known, Scored, score, train};
 use crate::replay::session::Session;
 use crate::replay::{csv, raw, table, trace};
+use hangwatch::policy::{Policy, PolicySet, Value};
 use hangwatch::{Error, ErrorKind, Result};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What a policy may poll at.
+const LEAST_POLL: Duration = Duration::from_millis(100);
+const MOST_POLL: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Files that 'hangwatch record' wrote, or folders of CSV sessions.
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
+    /// A policy by a name of your choice: replayed beside the default one.
+    #[arg(long = "policy", value_name = "NAME=FILE", value_parser = policy_argument)]
+    policies: Vec<(String, PathBuf)>,
     /// Hangs that are injected into the scored sessions, half of them with a helper that still beats.
     #[arg(long, default_value_t = 0, value_name = "N")]
     inject: usize,
@@ -47,6 +60,41 @@ pub(crate) struct Args {
     /// Print JSON: every alarm, hang and injected hang of every detector.
     #[arg(long)]
     json: bool,
+}
+
+fn policy_argument(text: &str) -> std::result::Result<(String, PathBuf), String> {
+    let (name, file) =
+        text.split_once('=').filter(|(name, file)| !name.is_empty() && !file.is_empty()).ok_or("expected NAME=FILE")?;
+    Ok((name.into(), file.into()))
+}
+
+/// The policy of a file, or the default one, at each interval that a session has.
+fn policies(file: Option<&Path>, sessions: &[&Known]) -> Result<ByInterval> {
+    let mut sets = BTreeMap::new();
+    for interval_ns in sessions.iter().map(|known| known.session.interval_ns).collect::<BTreeSet<_>>() {
+        let poll_interval = Duration::from_nanos(interval_ns).clamp(LEAST_POLL, MOST_POLL);
+        let set = match file {
+            Some(file) => {
+                let flags = [("poll_interval", Value::Duration(poll_interval), "the trace")];
+                config::load(Some(file), std::iter::empty(), &flags)?.policies
+            }
+            None => PolicySet::uniform(Policy { poll_interval, ..Policy::default() }),
+        };
+        sets.insert(interval_ns, set);
+    }
+    Ok(Rc::new(sets))
+}
+
+/// Our engine under each policy: what acts, and what would if a learnt threshold did.
+fn ours(args: &Args, sessions: &[&Known]) -> Result<Vec<Box<dyn Detector>>> {
+    let mut detectors = Vec::new();
+    let files = args.policies.iter().map(|(name, file)| (&**name, Some(&**file)));
+    for (name, file) in std::iter::once(("default", None)).chain(files) {
+        let policies = policies(file, sessions)?;
+        detectors.extend(Ours::boxed(format!("hangwatch {name}"), Lens::Acting, &policies));
+        detectors.extend(Ours::boxed(format!("hangwatch {name}, learnt as if it acted"), Lens::Suspect, &policies));
+    }
+    Ok(detectors)
 }
 
 fn baselines(names: &mut Names) -> Vec<Box<dyn Detector>> {
@@ -112,7 +160,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         inject::cuts(&truths, args.inject, args.seed)
     };
     let (tune_cuts, score_cuts) = (cuts(&tune), cuts(&scored));
-    let mut detectors = Vec::new();
+    let mut detectors = ours(args, &tune.iter().chain(&scored).collect::<Vec<_>>())?;
     if !args.no_baselines {
         detectors.extend(baselines(&mut names));
     }

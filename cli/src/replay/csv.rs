@@ -193,8 +193,15 @@ fn read(
     let workers: Vec<String> = beats_of.iter().map(|(worker, _)| worker.clone()).collect();
     let (labels, exits) = labels_of.map_or_else(|| Ok(Default::default()), |path| labels(path, &workers))?;
     let wakes = wakes(monitor)?;
-    let mut session =
-        Session { name: name.to_owned(), interval_ns: INTERVAL_NS, workers, polls: Vec::new(), signs: Vec::new(), labels };
+    let mut session = Session {
+        name: name.to_owned(),
+        interval_ns: INTERVAL_NS,
+        has_our_budgets: true,
+        workers,
+        polls: Vec::new(),
+        signs: Vec::new(),
+        labels,
+    };
     session.polls = wakes.iter().map(|wake| Frame { host: wake.host, slots: Vec::new() }).collect();
     for (slot, (worker, path)) in (0..).zip(beats_of) {
         let rows = beats(path)?;

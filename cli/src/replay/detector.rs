@@ -1,6 +1,6 @@
 //! What a detector is: it is shown each poll, and says which slots it would raise an alarm about now.
 
-use super::session::Sign;
+use super::session::{Session, Sign};
 use hangwatch::record::Frame;
 
 /// One poll.
@@ -40,8 +40,8 @@ pub(crate) trait Detector {
     /// Its row in the tables.
     fn name(&self) -> &str;
 
-    /// A session of so many slots begins: slots are anew, what was learnt stays.
-    fn begin(&mut self, slots: usize, interval_ns: u64);
+    /// A session begins: slots are anew, what was learnt stays.
+    fn begin(&mut self, session: &Session);
 
     /// Takes in a poll and adds every alarm that stands.
     fn look(&mut self, look: &Look<'_>, alarms: &mut Vec<Alarm>);

@@ -33,6 +33,7 @@ fn session(name: String, runs: impl Iterator<Item = Run>, names: &mut Names) -> 
         workers: vec![name.rsplit('/').next().unwrap_or_default().to_owned()],
         name,
         interval_ns: INTERVAL_NS,
+        has_our_budgets: true,
         polls: Vec::new(),
         signs: Vec::new(),
         labels: Vec::new(),

@@ -15,6 +15,7 @@ pub(crate) mod frontier;
 pub(crate) mod inject;
 mod marks;
 pub(crate) mod names;
+pub(crate) mod ours;
 pub(crate) mod raw;
 pub(crate) mod score;
 pub(crate) mod session;

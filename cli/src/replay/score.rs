@@ -83,7 +83,7 @@ fn seconds(ns: u64) -> f64 {
 pub(crate) fn train(detector: &mut dyn Detector, sessions: &[Known]) {
     let mut alarms = Vec::new();
     for Known { session, .. } in sessions {
-        detector.begin(session.workers.len(), session.interval_ns);
+        detector.begin(session);
         for (frame, signs) in session.looks() {
             alarms.clear();
             detector.look(&Look { frame, signs, only: None }, &mut alarms);
@@ -110,7 +110,7 @@ pub(crate) fn score(detector: &dyn Detector, sessions: &[Known], cuts: &[Cut]) -
 }
 
 fn one(mut detector: Box<dyn Detector>, Known { session, truth }: &Known, cuts: &[&Cut], scored: &mut Scored) {
-    detector.begin(session.workers.len(), session.interval_ns);
+    detector.begin(session);
     let mut shown: Vec<Option<SlotSnapshot>> = vec![None; session.workers.len()];
     let mut delays: Vec<Option<(u64, &'static str)>> = vec![None; truth.hangs.len()];
     let mut told = HashSet::new();

@@ -55,6 +55,8 @@ pub(crate) struct Label {
 pub(crate) struct Session {
     pub(crate) name: String,
     pub(crate) interval_ns: u64,
+    /// Its workers registered their phases with whatever budget the policy has for inference.
+    pub(crate) has_our_budgets: bool,
     /// A worker a slot, by index.
     pub(crate) workers: Vec<String>,
     /// The polls in their order.

@@ -23,7 +23,8 @@ pub(crate) fn file(path: &Path, names: &mut Names) -> Result<(Session, Option<Cu
 
 /// The session that these polls are.
 pub(super) fn of_frames(name: String, interval_ns: u64, polls: Vec<Frame>, names: &mut Names) -> Session {
-    let mut session = Session { name, interval_ns, workers: Vec::new(), polls, signs: Vec::new(), labels: Vec::new() };
+    let mut session =
+        Session { name, interval_ns, has_our_budgets: false, workers: Vec::new(), polls, signs: Vec::new(), labels: Vec::new() };
     let mut last: HashMap<u32, SlotSnapshot> = HashMap::new();
     let most = session.polls.iter().flat_map(|frame| &frame.slots).map(|slot| slot.index + 1).max().unwrap_or(0);
     session.workers = (0..most).map(|slot| format!("slot {slot}")).collect();

@@ -36,7 +36,7 @@ pub(super) struct Row {
     pub(super) batch: u64,
 }
 
-/// Phases that the table has no row for: a worker registers them, with the budget that inference has.
+/// Phases that the table has no row for: a worker registers them, with inference's budget of the policy that is replayed.
 const USER_PHASES: [&str; 7] = ["text_encode", "denoise", "vae_decode", "prefill", "decode", "train", "eval"];
 const USER_BUDGET_NS: u64 = 600_000_000_000;
 

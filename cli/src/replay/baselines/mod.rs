@@ -19,7 +19,7 @@ pub(crate) use fixed::{Fixed, FixedByPhase};
 pub(crate) use longest::Longest;
 
 use super::detector::{Alarm, Detector, Look};
-use super::session::{Key, Then};
+use super::session::{Key, Session, Then};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -90,8 +90,8 @@ impl<E: Estimate> Detector for Baseline<E> {
         &self.name
     }
 
-    fn begin(&mut self, slots: usize, _: u64) {
-        self.slots = vec![None; slots];
+    fn begin(&mut self, session: &Session) {
+        self.slots = vec![None; session.workers.len()];
     }
 
     fn look(&mut self, look: &Look<'_>, alarms: &mut Vec<Alarm>) {
