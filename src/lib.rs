@@ -42,6 +42,8 @@ pub mod engine;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod judge;
 #[cfg(all(not(loom), feature = "monitor"))]
+pub mod learn;
+#[cfg(all(not(loom), feature = "monitor"))]
 pub mod monitor;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod observe;

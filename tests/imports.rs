@@ -19,6 +19,7 @@ const ROWS: &[(&str, u8)] = &[
     ("reader", 3),
     ("observe", 3),
     ("judge", 3),
+    ("learn", 3),
     ("rate", 3),
     ("record", 3),
     ("engine", 4),
@@ -31,6 +32,7 @@ const ROWS: &[(&str, u8)] = &[
 const SAME_ROW: &[(&str, &str, &str)] = &[
     ("clock", "os", "the clock of the edge is a name for the system's"),
     ("judge", "observe", "verdicts are judged from the ages that observe makes"),
+    ("learn", "observe", "gaps are timed by the ages that observe makes"),
     ("rate", "observe", "a rate is followed from what observe has seen"),
     ("record", "observe", "a trace holds the results of probes, which are observe's input"),
 ];
@@ -38,6 +40,7 @@ const SAME_ROW: &[(&str, &str, &str)] = &[
 /// What rows would allow and purity forbids: a module, what it must not reach by any way of imports.
 const NEVER_REACHES: &[(&str, &[&str])] = &[
     ("judge", &["segment", "clock", "os", "reader", "worker"]),
+    ("learn", &["segment", "clock", "os", "reader", "worker"]),
     ("observe", &["segment", "clock", "os", "reader", "worker"]),
     ("engine", &["segment", "clock", "os", "reader", "worker"]),
     ("rate", &["segment", "clock", "os", "reader", "worker"]),

@@ -11,7 +11,7 @@ use crate::layout::monitor::{Seen, VerdictWord};
 use crate::layout::word::Owner;
 use crate::observe::{Observation, Resume, Tick, Track};
 use crate::policy::{Policy, PolicySet};
-use crate::rate::{Limits, RateFollower, Slow};
+use crate::rate::{Limits, RateFollower};
 use crate::snapshot::SlotSnapshot;
 use std::sync::Arc;
 
@@ -94,21 +94,22 @@ impl State {
             None if tick.gap => Judgement::OK,
             _ => judge::judge(&observation, &policy, &hints),
         };
-        let opened_acting = live.follow(&observation, &judgement, slow, tick, &policy, shared, findings);
-        let part = part(&observation, &judgement, &policy);
+        let rate = live.rate.rate();
+        let mut judged = Judged { observation, judgement, rate, slow, episode: None, opened_acting: false, write: None };
+        live.follow(&mut judged, tick, &policy, shared, findings);
+        let observation = &judged.observation;
+        let part = part(observation, &judgement, &policy);
         shared.frozen.exchange(live.part, part);
         live.part = part;
-        let mut clocks = Clocks::of(&observation, &policy);
+        let mut clocks = Clocks::of(observation, &policy);
         live.rate.due().into_iter().for_each(|due| clocks.at(due));
         self.half_spent = clocks.half_spent;
         let stands = judgement.severity != Severity::Well || live.episode.is_some();
         let is_held = observation.probe.process.is_held();
         self.due = if tick.gap || stands || is_held || live.track.is_unsettled() { tick.now } else { clocks.due };
         let seen = live.seen(&judgement, self.owner);
-        let write = (seen != live.written).then_some(seen);
+        judged.write = (seen != live.written).then_some(seen);
         live.written = seen;
-        let (rate, episode) = (live.rate.rate(), live.episode.map(|episode| episode.id));
-        let judged = Judged { observation, judgement, rate, slow, episode, opened_acting, write };
         live.last = Some(judged.clone());
         findings.judged.push(judged);
     }
@@ -151,39 +152,28 @@ impl Live {
         }
     }
 
-    /// Follows the episode. Returns whether an acting one was opened.
-    fn follow(
-        &mut self,
-        observation: &Observation,
-        judgement: &Judgement,
-        slow: Option<Slow>,
-        tick: &Tick,
-        policy: &Policy,
-        shared: &mut Shared,
-        findings: &mut Findings,
-    ) -> bool {
-        if tick.gap {
-            return false;
+    /// Follows the episode.
+    fn follow(&mut self, judged: &mut Judged, tick: &Tick, policy: &Policy, shared: &mut Shared, findings: &mut Findings) {
+        if !tick.gap {
+            let last = &mut shared.last_episode;
+            let (episode, told) = episode::follow(self.episode, &judged.judgement, tick.now, policy.reminder, || {
+                *last += 1;
+                *last
+            });
+            self.episode = episode;
+            for told in told {
+                let (kind, episode) = match told {
+                    Told::Opened(episode) => (ChangeKind::Opened, episode),
+                    Told::Reminder(episode) => (ChangeKind::Reminder, episode),
+                    Told::Closed(episode) => (ChangeKind::Closed, episode),
+                };
+                judged.opened_acting |= kind == ChangeKind::Opened && episode.severity == Severity::Acting;
+                let lasted = tick.now.saturating_sub(episode.opened_at);
+                let (observation, judgement, slow) = (judged.observation.clone(), judged.judgement, judged.slow);
+                findings.changes.push(Change { kind, episode, lasted, observation, judgement, slow });
+            }
         }
-        let last_episode = &mut shared.last_episode;
-        let (episode, told) = episode::follow(self.episode, judgement, tick.now, policy.reminder, || {
-            *last_episode += 1;
-            *last_episode
-        });
-        self.episode = episode;
-        let mut opened_acting = false;
-        for told in told {
-            let (kind, episode) = match told {
-                Told::Opened(episode) => (ChangeKind::Opened, episode),
-                Told::Reminder(episode) => (ChangeKind::Reminder, episode),
-                Told::Closed(episode) => (ChangeKind::Closed, episode),
-            };
-            opened_acting |= kind == ChangeKind::Opened && episode.severity == Severity::Acting;
-            let lasted = tick.now.saturating_sub(episode.opened_at);
-            let observation = observation.clone();
-            findings.changes.push(Change { kind, episode, lasted, observation, judgement: *judgement, slow });
-        }
-        opened_acting
+        judged.episode = self.episode.map(|episode| episode.id);
     }
 
     fn seen(&self, judgement: &Judgement, owner: Owner) -> Seen {
@@ -199,14 +189,18 @@ fn limits(policy: &Policy, base: &Policy) -> Limits {
 }
 
 /// Whether a worker works, and whether it counts as frozen: silent for `process_timeout`, under no lease and in no phase that
-/// may be silent for longer; or hung by a budget of its own.
+/// may be silent for longer; or hung by a budget of its own, or within two polls of it, for those that froze together are
+/// not seen to at one poll.
 fn part(o: &Observation, judgement: &Judgement, policy: &Policy) -> Part {
     let working = o.ever_beat && !judge::is_idle(o, policy) && !judgement.verdict.is_death();
     let timeout = ns(policy.process_timeout);
+    let two_polls = ns(policy.poll_interval).saturating_mul(2);
     let patient =
         o.lease_left.is_some() || judge::running_clocks(o, policy).any(|clock| clock.clock == "phase" && clock.budget > timeout);
     let silent = o.ages.heartbeat.judged >= timeout && !patient;
-    Part { working, frozen: working && (silent || judgement.severity == Severity::Acting) }
+    let near = |clock: judge::Spent| clock.age.saturating_add(two_polls) >= clock.budget && clock.age >= clock.budget / 2;
+    let hung = judgement.severity == Severity::Acting || judge::running_clocks(o, policy).any(near);
+    Part { working, frozen: working && (silent || hung) }
 }
 
 /// When a clock of the slot can next matter.

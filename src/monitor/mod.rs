@@ -14,11 +14,13 @@ mod glance;
 mod look;
 mod probe;
 mod report;
+mod sampler;
 mod scan;
 pub mod status;
 mod supervise;
 mod thread;
 
+pub use sampler::Sampler;
 pub use scan::{Judged, Poll, Scanner};
 pub use supervise::{Fleet, FleetEnd, ReplicaEnd, Restart, Stopper};
-pub use thread::{Builder, Monitor};
+pub use thread::{Builder, Monitor, Reloader};

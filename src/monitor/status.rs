@@ -211,7 +211,8 @@ fn by_stamps(segment: &Segment, s: &SlotSnapshot, look: &Look) -> Option<Observa
     // Before the first advance of a count the progress stamp is the last count's: the heartbeat is all there is.
     let progress = if o.done.is_some() && hot.progress_stamp_ns != 0 { excused(age(hot.progress_stamp_ns)) } else { beat };
     o.lease_left = (left > 0).then_some(left);
-    o.ages = Ages { claim: beat, beat, heartbeat: beat, progress: reports.then_some(progress), phase: beat, job: None };
+    o.ages =
+        Ages { claim: beat, beat, heartbeat: beat, alive: None, progress: reports.then_some(progress), phase: beat, job: None };
     Some(o)
 }
 

@@ -5,19 +5,19 @@ use super::supervise::{Fleet, FleetEnd, Running};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::os::wake::{Bell, wait_readable};
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicySet};
 use crate::segment::Segment;
 use crate::tell::{Event, EventKind, LogSink, Sink, Teller, Told};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What a monitor is to do. `Monitor::builder(segment).policy(policy).on_event(|event| …).spawn()?`
 pub struct Builder {
     segment: Arc<Segment>,
-    policy: Policy,
+    policies: PolicySet,
     sinks: Vec<Box<dyn Sink>>,
     log: bool,
     fleet: Option<Fleet>,
@@ -25,7 +25,7 @@ pub struct Builder {
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder").field("segment", &self.segment).field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("Builder").field("segment", &self.segment).field("policies", &self.policies).finish_non_exhaustive()
     }
 }
 
@@ -44,12 +44,41 @@ struct Shared {
     bell: Bell,
     stop: AtomicBool,
     lost: AtomicBool,
+    /// Policies that are to be put in force at the next poll.
+    wanted: Mutex<Option<Result<PolicySet>>>,
+}
+
+impl Shared {
+    fn want(&self, policies: Result<PolicySet>) {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(policies);
+    }
+
+    /// Never waits: one that is being written is taken at the next poll.
+    fn take_wanted(&self) -> Option<Result<PolicySet>> {
+        match self.wanted.try_lock() {
+            Ok(mut wanted) => wanted.take(),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().take(),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+/// Puts other policies in force while the monitor runs.
+#[derive(Debug, Clone)]
+pub struct Reloader(Arc<Shared>);
+
+impl Reloader {
+    /// From the next poll on these policies hold, and every age goes on; or, where they are bad, those in force stay. Either
+    /// is told as an event.
+    pub fn reload(&self, policies: Result<PolicySet>) {
+        self.0.want(policies);
+    }
 }
 
 impl Monitor {
     /// A monitor of `segment`, with the default policy until told otherwise.
     pub fn builder(segment: Arc<Segment>) -> Builder {
-        Builder { segment, policy: Policy::default(), sinks: Vec::new(), log: true, fleet: None }
+        Builder { segment, policies: Policy::default().into(), sinks: Vec::new(), log: true, fleet: None }
     }
 
     /// Whether the segment was lost: nothing is watched any more.
@@ -65,6 +94,11 @@ impl Monitor {
     /// Waits until every replica of the fleet has ended. Returns at once where there is no fleet.
     pub fn wait(&mut self) -> FleetEnd {
         self.supervisor.as_mut().map(Running::wait).unwrap_or_default()
+    }
+
+    /// A handle that puts other policies in force, from any thread.
+    pub fn reloader(&self) -> Reloader {
+        Reloader(Arc::clone(&self.shared))
     }
 
     /// A handle that ends the fleet from any thread: SIGTERM, grace, SIGKILL. A second call does not wait for the grace.
@@ -89,7 +123,14 @@ impl Builder {
     /// With this policy; it should be validated.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
+        self.policies = policy.into();
+        self
+    }
+
+    /// With policies by model and worker.
+    #[must_use]
+    pub fn policies(mut self, policies: PolicySet) -> Self {
+        self.policies = policies;
         self
     }
 
@@ -124,17 +165,21 @@ impl Builder {
     pub fn spawn(mut self) -> Result<Monitor> {
         let what = format!("cannot monitor segment '{}'", self.segment.path().display());
         let failed = |e: std::io::Error| Error::io(&what, &e);
-        let mut scanner = Scanner::new(Arc::clone(&self.segment), self.policy.clone())?;
+        let mut scanner = Scanner::new(Arc::clone(&self.segment), self.policies.clone())?;
         if self.log {
             self.sinks.insert(0, Box::new(LogSink));
         }
         let teller = Teller::spawn(self.sinks).map_err(failed)?;
-        let shared =
-            Arc::new(Shared { bell: Bell::new().map_err(failed)?, stop: AtomicBool::new(false), lost: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            bell: Bell::new().map_err(failed)?,
+            stop: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
+            wanted: Mutex::new(None),
+        });
         let supervisor = match self.fleet {
             Some(fleet) => {
                 scanner.leave_the_dead();
-                Some(fleet.start(Arc::clone(&self.segment), self.policy.clone(), teller.told())?)
+                Some(fleet.start(Arc::clone(&self.segment), self.policies.base().clone(), teller.told())?)
             }
             None => None,
         };
@@ -147,7 +192,8 @@ impl Builder {
                     Some(asker) => asker.ask(poll),
                     None => say_what_would_be_done(poll, &told),
                 };
-                scan_until_stopped(&mut scanner, &theirs, &told, hand_over);
+                let set_policy = |policy: &Policy| asker.as_ref().is_none_or(|asker| asker.set_policy(policy));
+                scan_until_stopped(&mut scanner, &theirs, &told, hand_over, set_policy);
             })
             .map_err(failed)?;
         Ok(Monitor { shared, scan: Some(scan), supervisor, teller })
@@ -165,8 +211,13 @@ fn say_what_would_be_done(poll: &Poll, told: &Told) {
     }
 }
 
-fn scan_until_stopped(scanner: &mut Scanner, shared: &Shared, told: &Told, hand_over: impl Fn(&Poll)) {
-    let interval = u64::try_from(scanner.policy().poll_interval.as_nanos()).unwrap_or(u64::MAX);
+fn scan_until_stopped(
+    scanner: &mut Scanner,
+    shared: &Shared,
+    told: &Told,
+    hand_over: impl Fn(&Poll),
+    set_policy: impl Fn(&Policy) -> bool,
+) {
     let mut due = clock::monotonic_ns();
     while !shared.stop.load(Relaxed) {
         let now = clock::monotonic_ns();
@@ -175,6 +226,10 @@ fn scan_until_stopped(scanner: &mut Scanner, shared: &Shared, told: &Told, hand_
             shared.bell.silence();
             continue;
         }
+        if let Some(wanted) = shared.take_wanted() {
+            reload(wanted, scanner, shared, told, &set_policy);
+        }
+        let interval = u64::try_from(scanner.policy().poll_interval.as_nanos()).unwrap_or(u64::MAX);
         let poll = scanner.poll(now);
         for event in &poll.events {
             told.tell(event.clone());
@@ -189,5 +244,18 @@ fn scan_until_stopped(scanner: &mut Scanner, shared: &Shared, told: &Told, hand_
         if due <= now {
             due = now.saturating_add(interval);
         }
+    }
+}
+
+fn reload(wanted: Result<PolicySet>, scanner: &mut Scanner, shared: &Shared, told: &Told, set_policy: &impl Fn(&Policy) -> bool) {
+    let event = |kind| Event::new(kind, scanner.segment().path().display().to_string(), clock::wall());
+    match wanted {
+        Ok(policies) if set_policy(policies.base()) => {
+            told.tell(event(EventKind::ConfigReloaded));
+            scanner.set_policies(policies);
+        }
+        // The supervisor cannot take it now; it is asked again at the next poll.
+        Ok(policies) => shared.want(Ok(policies)),
+        Err(e) => told.tell(event(EventKind::ConfigRejected).with_detail(e.to_string().replace('\n', "; "))),
     }
 }

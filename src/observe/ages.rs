@@ -35,6 +35,8 @@ pub struct Ages {
     pub beat: Age,
     /// Since the last of beat, step and `alive`.
     pub heartbeat: Age,
+    /// Since the last `alive`; `None` where no helper has ever spoken.
+    pub alive: Option<Age>,
     /// Since progress last passed its mark; `None` where this count reports no progress.
     pub progress: Option<Age>,
     /// Since the phase was entered.

@@ -150,7 +150,7 @@ impl Track {
         self.beat = hot.beat;
         self.beat_since = since(former.beat_at);
         // No helper speaks, so none can have spoken meanwhile. Where one does, nobody knows when it last did.
-        if self.alive == Beat::start(self.owner.generation()) {
+        if !self.helper_speaks() {
             self.alive_since = self.beat_since;
         }
         self.claim = self.beat_since;
@@ -336,13 +336,17 @@ impl Track {
         self.lease_sum = 0;
     }
 
+    fn helper_speaks(&self) -> bool {
+        self.alive.generation() == self.owner.generation() && self.alive.count() > 0
+    }
+
     fn fell(&self, epoch: Epoch) -> bool {
         self.mark.is_some() && epoch.falls() != self.falls_at_mark
     }
 
     fn observation(&self, snapshot: &SlotSnapshot, hot: &HotWords, tick: &Tick, policy: &Policy) -> Observation {
         let age = |since: &Since| since.age(tick, self.run_delay, policy.max_stretch);
-        let beat = age(&self.beat_since);
+        let (beat, alive) = (age(&self.beat_since), age(&self.alive_since));
         let reports = hot.total != TOTAL_NONE || self.mark.is_some();
         let job_open = hot.phase.job_open();
         Observation {
@@ -361,7 +365,8 @@ impl Track {
             ages: Ages {
                 claim: age(&self.claim),
                 beat,
-                heartbeat: beat.min(age(&self.alive_since)),
+                heartbeat: beat.min(alive),
+                alive: self.helper_speaks().then_some(alive),
                 progress: reports.then(|| age(&self.progress_since)),
                 phase: age(&self.phase_since),
                 job: job_open.then(|| age(&self.job_since)),

@@ -8,8 +8,10 @@
 
 mod acts;
 mod budget;
+mod cap;
 mod ladder;
 
 pub(crate) use acts::{Child, Exit};
 pub use budget::Budget;
+pub use cap::Cap;
 pub use ladder::{Act, Ladder};

@@ -37,6 +37,8 @@ pub enum EventKind {
     MonitorGap,
     /// The segment is gone or damaged.
     SegmentLost,
+    /// A new configuration is in force; every age goes on.
+    ConfigReloaded,
     /// A new configuration is bad; the old one stays.
     ConfigRejected,
 }
@@ -57,6 +59,7 @@ impl EventKind {
             Self::AllFrozen => "all_frozen",
             Self::MonitorGap => "monitor_gap",
             Self::SegmentLost => "segment_lost",
+            Self::ConfigReloaded => "config_reloaded",
             Self::ConfigRejected => "config_rejected",
         }
     }
@@ -196,6 +199,7 @@ impl Event {
             EventKind::AllFrozen => after("all workers are frozen".into(), detail),
             EventKind::MonitorGap => after("this monitor was away, nobody is judged by this poll".into(), detail),
             EventKind::SegmentLost => after(format!("lost {subject}"), detail),
+            EventKind::ConfigReloaded => after("new configuration in force".into(), detail),
             EventKind::ConfigRejected => after("new configuration rejected, the old one stays".into(), detail),
         }
     }

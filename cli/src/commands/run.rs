@@ -1,6 +1,6 @@
 //! `hangwatch run`: spawn workers, watch them, replace those that hang or fail.
 
-use super::shared::{Mode, MonitorArgs, StopSignals};
+use super::shared::{Hangups, Mode, MonitorArgs, StopSignals};
 use crate::events::JsonLines;
 use crate::exit;
 use hangwatch::monitor::{Fleet, FleetEnd, Monitor, ReplicaEnd, Restart};
@@ -68,12 +68,13 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     let segment = args.monitor.open()?;
     let fleet = Fleet::new(args.command.clone()).replicas(args.replicas).restart(args.restart.into());
     let fleet = if args.mode == Mode::Observe { fleet.observe() } else { fleet };
-    let mut builder = Monitor::builder(segment.clone()).policy(loaded.policies.base().clone()).fleet(fleet);
+    let mut builder = Monitor::builder(segment.clone()).policies(loaded.policies.clone()).fleet(fleet);
     if let Some(events) = &args.monitor.events {
         builder = builder.sink(Box::new(JsonLines::open(events)?));
     }
-    let signals = StopSignals::new()?;
+    let (signals, hangups) = (StopSignals::new()?, Hangups::new()?);
     let mut monitor = builder.spawn()?;
+    hangups.reload(loaded, &monitor)?;
     if let Some(stopper) = monitor.fleet_stopper() {
         signals.call(move || stopper.stop())?;
     }

@@ -1,6 +1,6 @@
 //! `hangwatch watch`: observe workers that others spawn.
 
-use super::shared::{Mode, MonitorArgs, StopSignals};
+use super::shared::{Hangups, Mode, MonitorArgs, StopSignals};
 use crate::events::JsonLines;
 use crate::exit;
 use hangwatch::monitor::Monitor;
@@ -26,12 +26,13 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     }
     let loaded = args.monitor.load(&[])?;
     let segment = args.monitor.open()?;
-    let mut builder = Monitor::builder(segment).policy(loaded.policies.base().clone());
+    let mut builder = Monitor::builder(segment).policies(loaded.policies.clone());
     if let Some(events) = &args.monitor.events {
         builder = builder.sink(Box::new(JsonLines::open(events)?));
     }
-    let signals = StopSignals::new()?;
+    let (signals, hangups) = (StopSignals::new()?, Hangups::new()?);
     let monitor = builder.spawn()?;
+    hangups.reload(loaded, &monitor)?;
     let (stop, stopped) = channel();
     signals.call(move || {
         // Nobody receives it any more where the monitor has just ended by itself.

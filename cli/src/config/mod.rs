@@ -42,7 +42,6 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// The same sources, read again: a file may have changed, come or gone. Where they do not hold together any more, that is
     /// the error, and what is loaded stays as it is.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the signal that asks for it"))]
     pub(crate) fn reload(&self) -> Result<Self> {
         self.sources.clone().load()
     }

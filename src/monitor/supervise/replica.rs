@@ -128,12 +128,13 @@ impl Replica {
         Event { episode: judged.episode, detail: None, ..event }
     }
 
-    /// A scan found it hung.
-    pub(super) fn hung(&mut self, judged: &Judged, now: u64, world: &World<'_>) {
-        let State::Up { ladder, hung, .. } = &mut self.state else { return };
-        let Some(act) = ladder.begin(now) else { return };
+    /// A scan found it hung. Returns whether its recovery begins now.
+    pub(super) fn hung(&mut self, judged: &Judged, now: u64, world: &World<'_>) -> bool {
+        let State::Up { ladder, hung, .. } = &mut self.state else { return false };
+        let Some(act) = ladder.begin(now) else { return false };
         *hung = Some(Box::new(judged.clone()));
         self.act(act, world);
+        true
     }
 
     /// It was never claimed, and policy wants it claimed.

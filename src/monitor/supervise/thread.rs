@@ -10,6 +10,7 @@ use crate::monitor::report;
 use crate::monitor::scan::{Judged, Poll};
 use crate::os::wake::{Bell, wait_readable};
 use crate::policy::Policy;
+use crate::recover::Cap;
 use crate::segment::Segment;
 use crate::tell::{EventKind, Told};
 use std::os::fd::AsFd;
@@ -24,12 +25,14 @@ const QUEUE: usize = 4096;
 
 #[derive(Debug)]
 enum Ask {
-    /// An acting verdict stands.
-    Hung(Box<Judged>),
+    /// An acting verdict stands; and whether all workers are frozen together.
+    Hung(Box<Judged>, bool),
     /// A reserved slot was not claimed for its start budget.
     Unclaimed(u32),
     /// A worker advanced.
     Advanced(u32),
+    /// Another policy is in force.
+    Policy(Box<Policy>),
 }
 
 /// Ends the fleet, from any thread or signal.
@@ -55,11 +58,18 @@ pub(in crate::monitor) struct Asker {
 }
 
 impl Asker {
+    /// Another policy is in force; `false` where the supervisor is too far behind to be told.
+    pub(in crate::monitor) fn set_policy(&self, policy: &Policy) -> bool {
+        let told = self.queue.try_send(Ask::Policy(Box::new(policy.clone()))).is_ok();
+        self.bell.ring();
+        told
+    }
+
     pub(in crate::monitor) fn ask(&self, poll: &Poll) {
-        let hung = poll.judged.iter().filter(|judged| !poll.tick.gap && judged.judgement.verdict.severity() == Severity::Acting);
+        let hung = poll.judged.iter().filter(|judged| !poll.tick.gap && judged.judgement.severity == Severity::Acting);
         let advanced = poll.judged.iter().map(|judged| &judged.observation);
         let advanced = advanced.filter(|o| o.done.is_some() && o.ages.progress.is_some_and(|age| age.real == 0));
-        let asks = hung.map(|judged| Ask::Hung(Box::new(judged.clone())));
+        let asks = hung.map(|judged| Ask::Hung(Box::new(judged.clone()), poll.all_frozen));
         let asks = asks.chain(poll.unclaimed.iter().map(|slot| Ask::Unclaimed(*slot)));
         let mut rang = false;
         for ask in asks.chain(advanced.map(|o| Ask::Advanced(o.index))) {
@@ -109,6 +119,7 @@ impl Running {
             stopper: stopper.clone(),
             stopped: 0,
             told_would,
+            cap: Cap::default(),
             acts: fleet.acts,
         };
         let thread = std::thread::Builder::new().name("hangwatch-act".into()).spawn(move || supervisor.run()).map_err(failed)?;
@@ -148,6 +159,7 @@ struct Supervisor {
     stopped: u32,
     /// A slot's last episode, of a worker that is not ours, of which it was said what would be done.
     told_would: Vec<u64>,
+    cap: Cap,
     acts: bool,
 }
 
@@ -181,7 +193,10 @@ impl Supervisor {
         let now = clock::monotonic_ns();
         let asked = self.stopper.asked.load(Relaxed);
         let asks: Vec<Ask> = self.asks.try_iter().collect();
-        let Self { replicas, slots, policy, told, told_would, acts, .. } = self;
+        if let Some(policy) = asks.iter().rev().find_map(|ask| if let Ask::Policy(policy) = ask { Some(policy) } else { None }) {
+            self.policy = (**policy).clone();
+        }
+        let Self { replicas, slots, policy, told, told_would, cap, acts, .. } = self;
         let world = World { slots, policy, told, stopping: asked > 0 };
         if asked > self.stopped {
             replicas.iter_mut().for_each(|replica| replica.stop(now, asked > 1, &world));
@@ -195,7 +210,8 @@ impl Supervisor {
         }
         for ask in asks {
             match ask {
-                Ask::Hung(judged) => {
+                Ask::Policy(_) => {}
+                Ask::Hung(judged, all_frozen) => {
                     let (index, owner) = (judged.observation.index, judged.observation.owner);
                     match replicas.iter_mut().find(|replica| replica.owns(index, owner, slots)) {
                         // A judgement of a former owner is about nobody who is here now.
@@ -203,7 +219,10 @@ impl Supervisor {
                             if judged.judgement.verdict.is_death() {
                                 // Its exit is ours to see, through its pidfd.
                             } else if *acts {
-                                replica.hung(&judged, now, &world);
+                                // It is asked again at the next poll, while it stands.
+                                if (!all_frozen || cap.allows(now, policy)) && replica.hung(&judged, now, &world) {
+                                    cap.begun(now);
+                                }
                             } else {
                                 would_act(&judged, &world, told_would, "this run observes only");
                             }

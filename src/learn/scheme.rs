@@ -1,0 +1,105 @@
+//! The formula: from a high gap that one outlier cannot set to a threshold.
+//!
+//! ```text
+//! T = min(max(F × M, floor), most)        most = max(ceiling, 2 M)
+//! F = clamp(max((1000 h / H)^ξ, 2 + 12 / n), 2, 40)
+//! ```
+//! `H` is how long gaps of this kind have been watched in all, `n` how many there were. `F` falls as the evidence grows: with
+//! few samples the longest yet to come is far beyond the longest yet seen.
+
+use super::key::{Key, Part, waits};
+use crate::layout::phase::Phase;
+
+const S: u64 = 1_000_000_000;
+const HOUR: f64 = 3600e9;
+
+/// Fewer gaps than this are no evidence of their own.
+pub(super) const FEWEST: u64 = 3;
+/// From here on they are enough of their own.
+pub(super) const ENOUGH: u64 = 12;
+/// From here on a key is warmed up: no gap moves its threshold by more than [`MOST_MOVED`].
+pub(super) const WARMED_UP: u64 = 30;
+/// By what share one gap may move the threshold of a key that is warmed up.
+pub(super) const MOST_MOVED: f64 = 0.05;
+
+/// What differs from key to key.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Terms {
+    /// No threshold is lower.
+    pub(super) floor: u64,
+    /// The threshold while nothing is known, and the most that few gaps can make of it.
+    pub(super) ceiling: u64,
+    /// How fast the factor falls with the hours watched.
+    xi: f64,
+    least_factor: f64,
+    /// No threshold is higher, whatever was learnt.
+    cap: u64,
+}
+
+/// How long a silence may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limit {
+    /// Counted silence is suspect from here on.
+    pub(super) at: u64,
+    /// Silence is from here on, whatever of it is excused by run delay.
+    pub(super) most: u64,
+    /// The least that is added before anybody may act.
+    pub(super) floor: u64,
+    /// How many gaps it rests on.
+    pub(super) samples: u64,
+}
+
+impl Limit {
+    /// The longer of two, resting on the gaps of this one.
+    pub(super) fn or_longer(self, other: Self) -> Self {
+        Self { at: self.at.max(other.at), most: self.most.max(other.most), ..self }
+    }
+}
+
+pub(super) fn terms(key: &Key) -> Terms {
+    if key.part == Part::Alive {
+        return Terms { floor: 3 * S, ceiling: 60 * S, xi: 0.1, least_factor: 4.0, cap: 60 * S };
+    }
+    let is = |phase: Phase| phase.row().is_some_and(|row| row.name == key.phase);
+    let of_phase = match () {
+        () if is(Phase::Starting) => 180 * S,
+        () if is(Phase::Loading) => 300 * S,
+        () if is(Phase::Compiling) => 1800 * S,
+        () => 60 * S,
+    };
+    // A compiler that meets a shape for the first time may take a thousand times as long as the steps that follow.
+    let ceiling = if key.part == Part::Cold { of_phase.max(300 * S) } else { of_phase };
+    let (floor, xi) = if waits(&key.phase) { (10 * S, 0.2) } else { (2 * S, 0.1) };
+    Terms { floor, ceiling, xi, least_factor: 2.0, cap: u64::MAX }
+}
+
+/// Which gap from the top is taken for M. Of cold gaps few are long, and those are the ones that count.
+pub(super) fn rank(part: Part, n: u64) -> u64 {
+    match n {
+        0..30 => 1,
+        30..100 => 2,
+        _ if part == Part::Cold => 2,
+        _ => (n / 100).max(3),
+    }
+}
+
+impl Terms {
+    /// The limit while nothing is known.
+    pub(super) fn unknown(&self) -> Limit {
+        Limit { at: self.ceiling, most: self.ceiling, floor: self.floor, samples: 0 }
+    }
+
+    /// No threshold of a key whose high gap is `m` exceeds this.
+    pub(super) fn most(&self, m: u64) -> u64 {
+        self.ceiling.max(m.saturating_mul(2)).min(self.cap)
+    }
+
+    /// The threshold; of a summary with twice the factor.
+    pub(super) fn threshold(&self, m: u64, n: u64, watched_ns: u64, summary: bool) -> u64 {
+        let by_hours = (1000.0 * HOUR / (watched_ns.max(1) as f64)).powf(self.xi);
+        let by_count = 2.0 + 12.0 / n.max(1) as f64;
+        let factor = by_hours.max(by_count).clamp(self.least_factor, 40.0) * if summary { 2.0 } else { 1.0 };
+        // Saturates: a float beyond 64 bits becomes the largest of them.
+        ((m as f64 * factor) as u64).max(self.floor).min(self.most(m))
+    }
+}
