@@ -209,7 +209,7 @@ prop_compose! {
                 generation, job: batch as u32, job_start_boottime_ns, deadline_ns, batch, device, size,
                 job_id: text.clone(), model: text.clone(), name: String::new(), lane: text.clone(), detail: text,
             })),
-            user_phase: user.map(|(index, class, budget_ns, name)| UserPhase { index, class: Class::from_bits(class), budget_ns, name }),
+            user_phase: user.map(|(index, class, budget_ns, name)| Arc::new(UserPhase { index, class: Class::from_bits(class), budget_ns, name })),
             probe: Probe { process, thread_gone, run_delay_ns },
         }
     }

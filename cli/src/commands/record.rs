@@ -4,8 +4,8 @@ use super::shared::{Found, PolicyArgs, StopSignals, find};
 use crate::config::{self, size};
 use crate::exit;
 use crate::trace_file::TraceFile;
+use hangwatch::monitor::Sampler;
 use hangwatch::record::Header;
-use hangwatch::segment::Presence;
 use hangwatch::{Error, ErrorKind, Result, clock};
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -58,10 +58,10 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     })?;
     let start = clock::monotonic_ns();
     let end = args.duration.map(|duration| start.saturating_add(ns(duration)));
-    let mut sampler = Sampler::new(segment.clone());
+    let mut sampler = Sampler::new(segment.clone())?;
     let mut due = start;
     let lost = loop {
-        if matches!(segment.presence(), Presence::Truncated | Presence::Erased) {
+        if !sampler.is_readable() {
             break true;
         }
         let (host, slots) = sampler.sample(clock::monotonic_ns());
@@ -84,23 +84,4 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         return Err(Error::new(ErrorKind::BadSegment, what, "it was cut short or overwritten"));
     }
     Ok(exit::WELL)
-}
-
-/// Reads slots and the host until the library's own sampler is there.
-struct Sampler(hangwatch::reader::Reader);
-
-impl Sampler {
-    fn new(segment: std::sync::Arc<hangwatch::segment::Segment>) -> Self {
-        Self(hangwatch::reader::Reader::new(segment))
-    }
-
-    fn sample(&mut self, now: u64) -> (hangwatch::snapshot::HostSnapshot, Vec<hangwatch::snapshot::SlotSnapshot>) {
-        let slots = (0..self.0.segment().len()).filter_map(|index| self.0.read(index)).collect();
-        let host = hangwatch::snapshot::HostSnapshot {
-            monotonic_ns: now,
-            boottime_ns: clock::boottime_ns(),
-            ..hangwatch::snapshot::HostSnapshot::default()
-        };
-        (host, slots)
-    }
 }

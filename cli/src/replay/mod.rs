@@ -23,3 +23,6 @@ pub(crate) mod table;
 pub(crate) mod trace;
 pub(crate) mod truth;
 mod words;
+
+#[cfg(test)]
+mod tests;
