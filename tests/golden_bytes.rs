@@ -217,7 +217,7 @@ fn a_segment_made_of_the_golden_bytes_reads_back_what_was_reported() {
     assert_eq!(hot.owner, Owner::new(1, Tag::Live, Kind::Worker, PID));
     assert_eq!((hot.beat.generation(), hot.beat.count()), (1, 6), "begin, two steps, a phase, a step, a lease");
     assert_eq!(hot.epoch, Epoch::new(1, 0, 1), "job 1, pass 0, fell back once");
-    assert_eq!(hot.phase, PhaseWord::new(256, PhaseWord::JOB_OPEN, 2));
+    assert_eq!(hot.phase, PhaseWord::new(256, PhaseWord::flags_of(true, 0, 2), 2));
     assert_eq!((hot.progress, hot.total), (4, 9), "the user phase's own count");
     assert_eq!(hot.lease, Lease::new(1, 30_500));
     assert_eq!(hot.alive, Beat(1 << 48 | 2));
@@ -236,7 +236,7 @@ fn a_segment_made_of_the_golden_bytes_reads_back_what_was_reported() {
     let hot = slot.read_hot().expect("a quiet slot is readable");
     assert_eq!(hot.owner, Owner::new(1, Tag::Live, Kind::Lane, PID));
     assert_eq!(hot.epoch, Epoch::new(7, 1, 0), "the seventh job, its second pass");
-    assert_eq!(hot.phase, PhaseWord::new(Phase::Inference.id(), PhaseWord::JOB_OPEN, 13), "a pass is no entry");
+    assert_eq!(hot.phase, PhaseWord::new(Phase::Inference.id(), PhaseWord::flags_of(true, 0, 13), 13), "a pass is no entry");
     assert_eq!((hot.progress, hot.total), (7, TOTAL_UNKNOWN));
     let raw = slot.raw_words();
     assert_eq!((raw[9], raw[10]), (3, 2 << 32 | 1), "3 well, 2 failed, 1 cancelled");

@@ -37,6 +37,7 @@ enum Command {
     Status(commands::status::Args),
     /// Show the words of a segment's header or of its slots.
     Inspect(commands::inspect::Args),
+    Explain(commands::explain::Args),
     Inject(commands::inject::InjectArgs),
     /// Write what a monitor would see of a segment into a trace.
     Record(commands::record::Args),
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Some(Command::Watch(args)) => commands::watch::run(args),
         Some(Command::Status(args)) => commands::status::run(args),
         Some(Command::Inspect(args)) => commands::inspect::run(args),
+        Some(Command::Explain(args)) => commands::explain::run(args),
         Some(Command::Demo(args)) => commands::demo::run(args),
         Some(Command::Inject(args)) => commands::inject::run(args),
         Some(Command::Record(args)) => commands::record::run(args),

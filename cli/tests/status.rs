@@ -20,8 +20,9 @@ fn keys(object: &Value) -> Vec<&str> {
 /// Sorted, as a parsed object is.
 const TOP: [&str; 4] = ["monitor", "schema_version", "segment", "workers"];
 const MONITOR: [&str; 3] = ["alive", "interval_s", "worst_case_detection_s"];
-const WORKER: [&str; 15] = [
+const WORKER: [&str; 17] = [
     "done",
+    "eta_s",
     "heartbeat_age_s",
     "job",
     "lane",
@@ -32,6 +33,7 @@ const WORKER: [&str; 15] = [
     "phase",
     "pid",
     "progress_age_s",
+    "rate_per_s",
     "restarts",
     "slot",
     "total",
@@ -60,6 +62,10 @@ fn keeps_the_contract(status: &Value, held: &[Held; 2], segment: &Path) {
         assert_eq!((&worker["done"], &worker["total"], &worker["percent"]), (&5.into(), &10.into(), &50.0.into()));
         assert_eq!((&worker["model"], &worker["restarts"]), (&"stable_diffusion_xl".into(), &0.into()));
         assert!(worker["job"].as_str().is_some_and(|job| job.contains(&held.pid().to_string())), "{worker}");
+        let (rate, eta) = (worker["rate_per_s"].as_f64().expect("a number"), worker["eta_s"].as_f64().expect("a number"));
+        // The stamp of the last step is a tick of the coarse clock old, 10 ms at most.
+        assert!(rate > 0.0 && rate <= 5.0 / 0.09, "five steps of 20 ms at least: {worker}");
+        assert!((eta - 5.0 / rate).abs() <= 0.1 + 0.01 * eta, "what is left of the job at its mean rate: {worker}");
         assert!(worker["heartbeat_age_s"].is_f64() && worker["progress_age_s"].is_f64(), "ages are numbers: {worker}");
         assert!(worker["lane"].is_null() && worker["lease_s"].is_null(), "what is not there is null: {worker}");
     }
@@ -99,7 +105,7 @@ fn the_table_shows_both_workers_and_that_nobody_watches() {
     let _held = two(&segment);
     let said = said(hangwatch().arg("status").arg("--segment").arg(segment.path()));
     assert_eq!(said.code, Some(0));
-    for text in ["in-c", "in-rust", "no monitor alive", "50% (5/10)", "stable_diffusion_xl"] {
+    for text in ["in-c", "in-rust", "no monitor alive", "50% (5/10)", "stable_diffusion_xl", "RATE", "ETA"] {
         assert!(said.out.contains(text), "'{text}' is missing:\n{}", said.out);
     }
 }

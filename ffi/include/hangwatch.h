@@ -167,13 +167,30 @@ const char *hangwatch_version(void);
 /* ---------------------------------------------------------------------------------------------------------- phases -- */
 
 /*
- * Enters a phase. Inside a job the phase's count starts anew, and inference gets its own count back when the job returns to
- * it. A value over 65535 is taken as HANGWATCH_PHASE_UNKNOWN.
+ * Enters a phase, in place of all sections that are open. Inside a job the phase's count starts anew, and inference gets its
+ * own count back when the job returns to it. A value over 65535 is taken as HANGWATCH_PHASE_UNKNOWN.
  */
 void hangwatch_phase(hangwatch_worker_t *w, hangwatch_phase_t phase);
 
 /* Enters a phase that counts `total` units with hangwatch_step(): a load's bytes. */
 void hangwatch_phase_total(hangwatch_worker_t *w, hangwatch_phase_t phase, uint64_t total);
+
+/*
+ * Enters a section within the phase or section that is open: a load or a compile in the middle of a job, with a budget and a
+ * count of its own (`total` as in hangwatch_job_t). When it is left, the one around it goes on with its count and with what
+ * it had left of its budget.
+ *
+ *     hangwatch_enter(w, HANGWATCH_PHASE_LOADING, HANGWATCH_TOTAL_NONE);
+ *     load_lora();
+ *     hangwatch_leave(w);
+ *
+ * Eight are open at most, the phase that they are in among them; one more changes nothing, nor does leaving it.
+ * hangwatch_phase(), hangwatch_begin_job() and hangwatch_end_job() end all of them.
+ */
+void hangwatch_enter(hangwatch_worker_t *w, hangwatch_phase_t phase, uint64_t total);
+
+/* Leaves the section entered last; without one it does nothing. */
+void hangwatch_leave(hangwatch_worker_t *w);
 
 /*
  * Registers a phase of your own (its name 1 to 48 bytes) with its budget (0: none), or finds it by name, built-in ones
@@ -261,7 +278,7 @@ typedef struct hangwatch_slot_words {
     /* written by the working thread */
     hangwatch_word_t beat;              /* 000 gen16|count48; Release, the last store of every report */
     hangwatch_word_t progress;          /* 008 units done in this count; UINT64_MAX none yet */
-    hangwatch_word_t phase;             /* 010 id16|flags16|entry32; flag 1: a job is open */
+    hangwatch_word_t phase;             /* 010 id16|section12|depth3|job_open1|entry32 */
     hangwatch_word_t stamp_ns;          /* 018 CLOCK_MONOTONIC_COARSE of the last beat; 0 none */
     hangwatch_word_t lease;             /* 020 seq16|ms48 */
     hangwatch_word_t epoch;             /* 028 job32|pass16|falls16 */

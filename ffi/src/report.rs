@@ -62,6 +62,26 @@ pub unsafe extern "C" fn hangwatch_phase_total(w: *mut Handle, phase: u32, total
     unsafe { on(w, |w| w.phase_total(phase_of(phase), Total::from_word(total))) }
 }
 
+/// `hangwatch_enter`.
+///
+/// # Safety
+/// As for [`hangwatch_phase`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hangwatch_enter(w: *mut Handle, phase: u32, total: u64) {
+    // SAFETY: the caller's contract.
+    unsafe { on(w, |w| w.enter(phase_of(phase), Total::from_word(total))) }
+}
+
+/// `hangwatch_leave`.
+///
+/// # Safety
+/// As for [`hangwatch_phase`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hangwatch_leave(w: *mut Handle) {
+    // SAFETY: the caller's contract.
+    unsafe { on(w, Worker::leave) }
+}
+
 /// `hangwatch_register_phase`.
 ///
 /// # Safety

@@ -15,6 +15,9 @@ static void everything_on(hangwatch_worker_t *w, const char *whom)
     CHECK(hangwatch_slot(w) == -1, whom);
     hangwatch_phase(w, HANGWATCH_PHASE_LOADING);
     hangwatch_phase_total(w, HANGWATCH_PHASE_LOADING, HANGWATCH_TOTAL_UNKNOWN);
+    hangwatch_enter(w, HANGWATCH_PHASE_LOADING, HANGWATCH_TOTAL_NONE);
+    hangwatch_leave(w);
+    hangwatch_leave(w);
     hangwatch_begin_job(w, "id", "model", 50);
     hangwatch_begin_job(w, NULL, NULL, HANGWATCH_TOTAL_NONE);
     hangwatch_begin_job_with(w, &job);

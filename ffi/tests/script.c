@@ -119,6 +119,10 @@ static void call(char **arg)
         hangwatch_phase(worker, (hangwatch_phase_t)number(arg[1]));
     else if (does(arg, "phase_total"))
         hangwatch_phase_total(worker, (hangwatch_phase_t)number(arg[1]), number(arg[2]));
+    else if (does(arg, "enter"))
+        hangwatch_enter(worker, (hangwatch_phase_t)number(arg[1]), number(arg[2]));
+    else if (does(arg, "leave"))
+        hangwatch_leave(worker);
     else if (does(arg, "register_phase"))
         register_phase(arg);
     else if (does(arg, "begin_job"))

@@ -4,6 +4,7 @@ use super::episode::Episode;
 use crate::judge::Judgement;
 use crate::layout::monitor::Seen;
 use crate::layout::word::Owner;
+use crate::learn::Suspicion;
 use crate::observe::{Observation, Tick};
 use crate::rate::Slow;
 
@@ -18,6 +19,8 @@ pub struct Judged {
     pub rate: Option<f64>,
     /// Why it is slow, if it is.
     pub slow: Option<Slow>,
+    /// What learnt threshold it has passed, if it has.
+    pub suspicion: Option<Suspicion>,
     /// Number of the open episode.
     pub episode: Option<u64>,
     /// An acting episode was opened at this very poll.
@@ -54,6 +57,8 @@ pub struct Change {
     pub judgement: Judgement,
     /// Why it is slow, if it is.
     pub slow: Option<Slow>,
+    /// What learnt threshold it has passed, if it has.
+    pub suspicion: Option<Suspicion>,
 }
 
 /// A slot that was reserved and not claimed for the start budget; told once.

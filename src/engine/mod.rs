@@ -26,6 +26,7 @@ pub use findings::{Change, ChangeKind, Findings, Judged, Unclaimed};
 
 use crate::layout::monitor::Seen;
 use crate::layout::word::{Owner, Tag};
+use crate::learn::Learnt;
 use crate::observe::{PollClock, Tick};
 use crate::policy::{Policy, PolicySet};
 use crate::rate::Rates;
@@ -50,6 +51,7 @@ pub struct Engine {
 struct Shared {
     last_episode: u64,
     rates: Rates,
+    learnt: Learnt,
     frozen: Frozen,
 }
 
@@ -64,7 +66,7 @@ impl Engine {
             clock: PollClock::new(policies.base().poll_interval, elapsed),
             tick: Tick::default(),
             states: (0..slots).map(|_| None).collect(),
-            shared: Shared { last_episode: 0, rates: Rates::new(), frozen: Frozen::default() },
+            shared: Shared { last_episode: 0, rates: Rates::new(), learnt: Learnt::new(), frozen: Frozen::default() },
             findings: Findings::default(),
             policies,
         }
@@ -75,6 +77,18 @@ impl Engine {
     pub fn numbered_after(mut self, last: u64) -> Self {
         self.shared.last_episode = last;
         self
+    }
+
+    /// Goes on from what was learnt before.
+    #[must_use]
+    pub fn with_learnt(mut self, learnt: Learnt) -> Self {
+        self.shared.learnt = learnt;
+        self
+    }
+
+    /// What was learnt so far.
+    pub fn learnt(&self) -> &Learnt {
+        &self.shared.learnt
     }
 
     /// The policy of what concerns the whole monitor.
@@ -97,6 +111,7 @@ impl Engine {
     pub fn begin(&mut self, host: &HostSnapshot) -> Tick {
         self.tick = self.clock.tick(host);
         self.shared.rates.begin(&self.tick);
+        self.shared.learnt.begin(&self.tick);
         let judged = Vec::with_capacity(self.findings.judged.len());
         self.findings = Findings { tick: self.tick, judged, ..Findings::default() };
         self.tick

@@ -4,13 +4,14 @@ use super::episode::{self, Episode, Told};
 use super::findings::{Change, ChangeKind, Findings, Judged};
 use super::frozen::Part;
 use super::{Shared, ns};
-use crate::judge::{self, Hints, Judgement, Severity};
+use crate::judge::{self, Hints, Judgement, Severity, Spent, Verdict};
 use crate::layout::hot::HotWords;
 use crate::layout::info::Info;
 use crate::layout::monitor::{Seen, VerdictWord};
 use crate::layout::word::Owner;
+use crate::learn::{Follower, Suspicion};
 use crate::observe::{Observation, Resume, Tick, Track};
-use crate::policy::{Policy, PolicySet};
+use crate::policy::{Adaptive, Policy, PolicySet};
 use crate::rate::{Limits, RateFollower};
 use crate::snapshot::SlotSnapshot;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ struct Live {
     written: Seen,
     part: Part,
     rate: RateFollower,
+    learner: Follower,
 }
 
 impl State {
@@ -67,8 +69,8 @@ impl State {
         }
         let (episode, last) = (live.episode?, live.last?);
         let lasted = tick.now.saturating_sub(episode.opened_at);
-        let Judged { observation, judgement, slow, .. } = last;
-        Some(Change { kind: ChangeKind::Left, episode, lasted, observation, judgement, slow })
+        let Judged { observation, judgement, slow, suspicion, .. } = last;
+        Some(Change { kind: ChangeKind::Left, episode, lasted, observation, judgement, slow, suspicion })
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a slot needs of its engine, borrowed apart")]
@@ -88,21 +90,36 @@ impl State {
         let policy = live.policy(&snapshot, policies);
         let observation = live.track.observe(&snapshot, hot, tick, &policy);
         let slow = live.rate.observe(&observation, &mut shared.rates, &limits(&policy, policies.base()));
-        let hints = Hints { slow: slow.is_some(), ..Hints::default() };
+        let suspicion = match policy.adaptive {
+            Adaptive::Off => None,
+            _ => live.learner.observe(&observation, tick, &mut shared.learnt),
+        };
+        let hints = hints(suspicion.as_ref(), slow.is_some());
         let judgement = match &live.last {
             Some(last) if tick.gap => last.judgement,
             None if tick.gap => Judgement::OK,
             _ => judge::judge(&observation, &policy, &hints),
         };
         let rate = live.rate.rate();
-        let mut judged = Judged { observation, judgement, rate, slow, episode: None, opened_acting: false, write: None };
+        let mut judged =
+            Judged { observation, judgement, rate, slow, suspicion, episode: None, opened_acting: false, write: None };
         live.follow(&mut judged, tick, &policy, shared, findings);
+        if judgement.severity == Severity::Acting {
+            match judgement.verdict {
+                Verdict::Suspect if judged.opened_acting => live.learner.acted(&mut shared.learnt),
+                // What a fixed budget found is no lesson.
+                _ => live.learner.episode(),
+            }
+        }
         let observation = &judged.observation;
         let part = part(observation, &judgement, &policy);
         shared.frozen.exchange(live.part, part);
         live.part = part;
         let mut clocks = Clocks::of(observation, &policy);
         live.rate.due().into_iter().for_each(|due| clocks.at(due));
+        if policy.adaptive != Adaptive::Off {
+            clocks.learnt(observation.now, &live.learner);
+        }
         self.half_spent = clocks.half_spent;
         let stands = judgement.severity != Severity::Well || live.episode.is_some();
         let is_held = observation.probe.process.is_held();
@@ -130,6 +147,7 @@ impl Live {
             written: former.unwrap_or_default(),
             part: Part::default(),
             rate: RateFollower::new(),
+            learner: Follower::default(),
         }
     }
 
@@ -169,8 +187,8 @@ impl Live {
                 };
                 judged.opened_acting |= kind == ChangeKind::Opened && episode.severity == Severity::Acting;
                 let lasted = tick.now.saturating_sub(episode.opened_at);
-                let (observation, judgement, slow) = (judged.observation.clone(), judged.judgement, judged.slow);
-                findings.changes.push(Change { kind, episode, lasted, observation, judgement, slow });
+                let Judged { observation, judgement, slow, suspicion, .. } = judged.clone();
+                findings.changes.push(Change { kind, episode, lasted, observation, judgement, slow, suspicion });
             }
         }
         judged.episode = self.episode.map(|episode| episode.id);
@@ -182,6 +200,11 @@ impl Live {
         let verdict = VerdictWord::new(judgement.verdict as u8, reason, owner.generation(), entry);
         Seen { beat, beat_at, mark, progress_at, epoch, verdict, episode: self.episode.map_or(0, |episode| episode.id) }
     }
+}
+
+fn hints(suspicion: Option<&Suspicion>, slow: bool) -> Hints {
+    let spent = suspicion.map(|s| Spent { clock: "learnt", age: s.age, counted: s.age, budget: s.threshold });
+    Hints { suspicion: spent, may_act: suspicion.is_some_and(Suspicion::may_act), slow }
 }
 
 fn limits(policy: &Policy, base: &Policy) -> Limits {
@@ -222,6 +245,15 @@ impl Clocks {
             clocks.at(o.now.saturating_add(frozen_in));
         }
         clocks
+    }
+
+    /// Half-way to a learnt threshold the process is worth a look.
+    fn learnt(&mut self, now: u64, learner: &Follower) {
+        self.half_spent |= learner.is_past_half();
+        if let Some(due) = learner.due() {
+            let half = now.saturating_add(due.saturating_sub(now) / 2);
+            self.at(if learner.is_past_half() { due } else { half.max(now.saturating_add(1)) });
+        }
     }
 
     /// Time is held against a worker no faster than it passes, so at no earlier instant can a clock be there.

@@ -6,6 +6,7 @@
 //! beat    [  generation  ][                      count                        ]
 //! epoch   [             job                    ][     pass     ][    falls     ]
 //! phase   [      id      ][      flags         ][            entry             ]
+//!           flags, 47 to 32: [ section 12 ][ depth 3 ][ job open 1 ]
 //! lease   [     seq      ][                 milliseconds                      ]
 //! cmd     [  generation  ][   cmd   ][                 arg                    ]
 //! ```
@@ -187,13 +188,24 @@ impl Epoch {
     }
 }
 
-/// The phase word. `entry` grows at every `phase()`, so leaving and coming back between two polls is seen.
+/// The phase word. `entry` grows whenever the word changes, so leaving and coming back between two polls is seen; id and
+/// flags are those of before where it is the same section again, so a return is told from another entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PhaseWord(pub u64);
 
 impl PhaseWord {
     /// Flag: a job is open (between `begin_job` and `end_job`).
     pub const JOB_OPEN: u16 = 1;
+
+    /// The most sections that can stand around the one shown.
+    pub const MAX_DEPTH: u16 = 7;
+    /// The highest section number; the next is 1, as 0 is the section of a fresh claim.
+    pub const MAX_SECTION: u16 = 0xfff;
+
+    /// Packs flags; what does not fit is cut.
+    pub const fn flags_of(job_open: bool, depth: u16, section: u16) -> u16 {
+        (section & Self::MAX_SECTION) << 4 | (depth & Self::MAX_DEPTH) << 1 | job_open as u16
+    }
 
     /// Packs a phase word.
     pub const fn new(id: u16, flags: u16, entry: u32) -> Self {
@@ -205,12 +217,27 @@ impl PhaseWord {
         (self.0 >> 48) as u16
     }
 
-    /// Flags; unknown ones are ignored.
+    /// Flags, as [`PhaseWord::flags_of`] packs them.
     pub const fn flags(self) -> u16 {
         (self.0 >> 32) as u16
     }
 
-    /// How often a phase was entered since the claim, modulo 2^32.
+    /// How many sections are open around this one.
+    pub const fn depth(self) -> u16 {
+        self.flags() >> 1 & Self::MAX_DEPTH
+    }
+
+    /// The section's number: unique among the last 4095 that the owner began.
+    pub const fn section(self) -> u16 {
+        self.flags() >> 4
+    }
+
+    /// Whether both words are of one section, which may have been left and come back to.
+    pub const fn is_same_section(self, other: Self) -> bool {
+        self.id() == other.id() && self.flags() == other.flags()
+    }
+
+    /// How often a phase was entered, or come back to, since the claim, modulo 2^32.
     pub const fn entry(self) -> u32 {
         self.0 as u32
     }
@@ -310,6 +337,11 @@ mod tests {
         assert_eq!(e.next_job(), Epoch::new(0x1234_5679, 0, 0));
         let p = PhaseWord::new(7, PhaseWord::JOB_OPEN, u32::MAX);
         assert_eq!((p.id(), p.flags(), p.entry(), p.job_open()), (7, 1, u32::MAX, true));
+        let p = PhaseWord::new(5, PhaseWord::flags_of(true, 6, 0xabc), 2);
+        assert_eq!((p.depth(), p.section(), p.job_open(), p.flags()), (6, 0xabc, true, 0xabcd));
+        assert!(p.is_same_section(PhaseWord::new(5, 0xabcd, 9)) && !p.is_same_section(PhaseWord::new(5, 0xabdd, 2)));
+        let p = PhaseWord::new(0, PhaseWord::flags_of(false, 8, 0x1fff), 0);
+        assert_eq!((p.depth(), p.section(), p.job_open()), (0, 0xfff, false), "what does not fit touches no other field");
         let l = Lease::new(3, u64::MAX);
         assert_eq!((l.seq(), l.ms()), (3, (1 << 48) - 1), "a lease too long for its field is clamped, not wrapped into seq");
         let c = Cmd::new(9, Command::Stop, u64::MAX);

@@ -111,6 +111,11 @@ impl Follower {
         [&self.progress, &self.alive].into_iter().flatten().filter_map(|timer| timer.due(self.now)).min()
     }
 
+    /// Whether half of a threshold has passed: then it is worth a look what the worker's process does.
+    pub fn is_past_half(&self) -> bool {
+        [&self.progress, &self.alive].into_iter().flatten().any(Timer::is_past_half)
+    }
+
     /// An acting episode opened: what is being timed is never learnt.
     pub fn episode(&mut self) {
         self.timers().for_each(Timer::spoil);

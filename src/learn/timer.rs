@@ -150,6 +150,11 @@ impl Timer {
         })
     }
 
+    /// Whether half of its threshold has passed.
+    pub(super) fn is_past_half(&self) -> bool {
+        self.age >= self.limit.at / 2
+    }
+
     /// The earliest at which `judge` can find anything new.
     pub(super) fn due(&self, now: u64) -> Option<u64> {
         let (silence, counted) = (self.silence(now), self.counted(now));

@@ -76,6 +76,10 @@ pub(super) fn change(change: &Change, segment: &str, time: SystemTime) -> Event 
     if let Some(detail) = detail {
         add_detail(&mut event, detail);
     }
+    if let Some(s) = change.suspicion.as_ref().filter(|_| change.episode.verdict == Verdict::Suspect) {
+        let (part, phase, samples) = (s.key.part.name(), escaped(&s.key.phase), s.samples);
+        add_detail(&mut event, format!("learnt from {samples} gaps of '{part}' in {phase}"));
+    }
     if let Some(slow) = change.slow.filter(|_| change.episode.verdict == Verdict::Slow && change.kind != ChangeKind::Left) {
         add_detail(&mut event, pace(&slow));
     }

@@ -10,6 +10,7 @@ use crate::judge::Verdict;
 use crate::layout::claim::Freed;
 use crate::layout::monitor::{MonitorWords, Seen};
 use crate::layout::word::{Beat, Kind, Owner, Tag};
+use crate::learn::Learnt;
 use crate::observe::Tick;
 use crate::os::lock::{Lock, NotLocked};
 use crate::os::{file, identity};
@@ -130,6 +131,18 @@ impl Scanner {
             worst_case_detection_ns: ns(policy.worst_case_detection()),
         };
         self.segment().header().publish_monitor(&words, self.me.starttime, self.me.pidfd_ino);
+    }
+
+    /// Goes on from what was learnt before.
+    #[must_use]
+    pub(super) fn with_learnt(mut self, learnt: Learnt) -> Self {
+        self.engine = self.engine.with_learnt(learnt);
+        self
+    }
+
+    /// What was learnt so far.
+    pub fn learnt(&self) -> &Learnt {
+        self.engine.learnt()
     }
 
     /// Leaves the slots of dead workers to a supervisor.

@@ -13,6 +13,7 @@ use crate::observe::{Age, Ages, Observation};
 use crate::os::lock::Lock;
 use crate::os::{file, identity};
 use crate::policy::{Policy, PolicySet};
+use crate::rate;
 use crate::reader::Reader;
 use crate::segment::{Segment, death};
 use crate::snapshot::{Probe, SlotSnapshot};
@@ -60,6 +61,8 @@ pub struct WorkerStatus {
     pub done: Option<u64>,
     pub total: Option<u64>,
     pub percent: Option<f64>,
+    pub rate_per_s: Option<f64>,
+    pub eta_s: Option<f64>,
     pub job: Option<String>,
     pub model: Option<String>,
     pub restarts: u64,
@@ -83,6 +86,7 @@ fn live_monitor(segment: &Segment) -> Option<MonitorWords> {
 struct Look {
     monitor: Option<MonitorWords>,
     now: u64,
+    boottime: u64,
     pid_namespace: u64,
     time_namespace: u64,
 }
@@ -92,6 +96,7 @@ pub fn read(segment: &Arc<Segment>, policies: &PolicySet) -> Status {
     let look = Look {
         monitor: live_monitor(segment),
         now: clock::monotonic_ns(),
+        boottime: clock::boottime_ns(),
         pid_namespace: identity::pid_namespace(),
         time_namespace: identity::time_namespace(),
     };
@@ -137,6 +142,8 @@ fn worker(segment: &Segment, s: &SlotSnapshot, look: &Look, policies: &PolicySet
     let text = |text: &str| (!text.is_empty()).then(|| escaped(text));
     let hot = s.hot.as_ref();
     let plain = plain_observation(s);
+    let rate = rate(s, look, observation.as_ref());
+    let left = |rate| rate::eta(hot.and_then(HotWords::done)?, hot.and_then(HotWords::known_total)?, rate);
     WorkerStatus {
         slot: s.index,
         name: info.and_then(|info| text(&info.name)),
@@ -149,6 +156,8 @@ fn worker(segment: &Segment, s: &SlotSnapshot, look: &Look, policies: &PolicySet
         done: hot.and_then(HotWords::done),
         total: hot.and_then(HotWords::known_total),
         percent: plain.as_ref().and_then(Observation::percent).map(|percent| (percent * 10.0).round() / 10.0),
+        rate_per_s: rate.map(|rate| (rate * 1e6).round() / 1e6),
+        eta_s: rate.and_then(left).map(|eta| (eta * 10.0).round() / 10.0),
         job: plain.as_ref().and_then(report::job_name),
         model: info.and_then(|info| text(&info.model)),
         restarts: segment.slot(s.index).map_or(0, |slot| slot.peek_restarts()),
@@ -160,6 +169,19 @@ fn worker(segment: &Segment, s: &SlotSnapshot, look: &Look, policies: &PolicySet
 fn policy_of(s: &SlotSnapshot, policies: &PolicySet) -> Arc<Policy> {
     let (model, name) = s.info.as_deref().map_or(("", ""), |info| (&info.model, &info.name));
     policies.for_slot(model, name)
+}
+
+/// The mean rate of the open job since it began, by the worker's stamps: nobody followed it on the way. `None` beside
+/// inference, and in a later pass, whose beginning is not stamped.
+fn rate(s: &SlotSnapshot, look: &Look, stamped: Option<&Observation>) -> Option<f64> {
+    let (o, hot, info) = (stamped?, s.hot.as_ref()?, s.info.as_deref()?);
+    let counts = o.job.is_some() && o.phase == Phase::Inference && hot.epoch.pass() == 0;
+    if !counts || info.job_start_boottime_ns == 0 || hot.progress_stamp_ns == 0 {
+        return None;
+    }
+    // The time namespace is the same, by the stamps.
+    let began = look.boottime.saturating_sub(info.job_start_boottime_ns);
+    rate::mean_since(o.done?, began, look.now.saturating_sub(hot.progress_stamp_ns))
 }
 
 fn tag_name(tag: Tag) -> &'static str {

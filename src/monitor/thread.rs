@@ -1,14 +1,17 @@
 //! The monitor as a thread in a host program: polls, tells, and hands what it wants done to a supervisor if there is one.
 
+use super::keeper::{self, Keeper};
 use super::scan::{Poll, Scanner};
 use super::supervise::{Fleet, FleetEnd, Running};
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::os::file;
 use crate::os::wake::{Bell, wait_readable};
 use crate::policy::{Policy, PolicySet};
 use crate::segment::Segment;
 use crate::tell::{Event, EventKind, LogSink, Sink, Teller, Told};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -18,6 +21,7 @@ use std::time::Duration;
 pub struct Builder {
     segment: Arc<Segment>,
     policies: PolicySet,
+    learnt: Option<PathBuf>,
     sinks: Vec<Box<dyn Sink>>,
     log: bool,
     fleet: Option<Fleet>,
@@ -78,7 +82,7 @@ impl Reloader {
 impl Monitor {
     /// A monitor of `segment`, with the default policy until told otherwise.
     pub fn builder(segment: Arc<Segment>) -> Builder {
-        Builder { segment, policies: Policy::default().into(), sinks: Vec::new(), log: true, fleet: None }
+        Builder { segment, policies: Policy::default().into(), learnt: None, sinks: Vec::new(), log: true, fleet: None }
     }
 
     /// Whether the segment was lost: nothing is watched any more.
@@ -134,6 +138,13 @@ impl Builder {
         self
     }
 
+    /// Keeps what it learns in this file; `<segment>.learnt` where none is named.
+    #[must_use]
+    pub fn learnt(mut self, path: impl Into<PathBuf>) -> Self {
+        self.learnt = Some(path.into());
+        self
+    }
+
     /// Calls `callback` for each event, on the telling thread. May be slow; a callback that panics is left out from then on.
     #[must_use]
     pub fn on_event(self, callback: impl FnMut(&Event) + Send + 'static) -> Self {
@@ -165,7 +176,9 @@ impl Builder {
     pub fn spawn(mut self) -> Result<Monitor> {
         let what = format!("cannot monitor segment '{}'", self.segment.path().display());
         let failed = |e: std::io::Error| Error::io(&what, &e);
-        let mut scanner = Scanner::new(Arc::clone(&self.segment), self.policies.clone())?;
+        let learnt = self.learnt.unwrap_or_else(|| file::sidecar(self.segment.path(), "learnt"));
+        let mut scanner = Scanner::new(Arc::clone(&self.segment), self.policies.clone())?.with_learnt(keeper::load(&learnt));
+        let mut keeper = Keeper::spawn(learnt).map_err(failed)?;
         if self.log {
             self.sinks.insert(0, Box::new(LogSink));
         }
@@ -193,7 +206,8 @@ impl Builder {
                     None => say_what_would_be_done(poll, &told),
                 };
                 let set_policy = |policy: &Policy| asker.as_ref().is_none_or(|asker| asker.set_policy(policy));
-                scan_until_stopped(&mut scanner, &theirs, &told, hand_over, set_policy);
+                scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, hand_over, set_policy);
+                keeper.keep(scanner.learnt(), 0, true);
             })
             .map_err(failed)?;
         Ok(Monitor { shared, scan: Some(scan), supervisor, teller })
@@ -215,6 +229,7 @@ fn scan_until_stopped(
     scanner: &mut Scanner,
     shared: &Shared,
     told: &Told,
+    keeper: &mut Keeper,
     hand_over: impl Fn(&Poll),
     set_policy: impl Fn(&Policy) -> bool,
 ) {
@@ -235,6 +250,7 @@ fn scan_until_stopped(
             told.tell(event.clone());
         }
         hand_over(&poll);
+        keeper.keep(scanner.learnt(), poll.tick.now, false);
         if poll.lost {
             shared.lost.store(true, Relaxed);
             return;

@@ -38,15 +38,14 @@ impl Policy {
         Duration::try_from_secs_f64(budget.as_secs_f64() * self.max_phase_factor).unwrap_or(MAX_DURATION)
     }
 
-    /// The progress budget of a job's unit while `done` units are done: the first ones may warm up.
-    pub fn progress_budget(&self, done: u64) -> Duration {
-        let warms_up = done < self.warmup_steps;
-        if warms_up { self.warmup_timeout.max(self.progress_timeout) } else { self.progress_timeout }
+    /// A clock's budget while `done` units of a job are done: the first ones may compile and warm up.
+    pub fn warmed(&self, usual: Duration, done: u64) -> Duration {
+        if done < self.warmup_steps { usual.max(self.warmup_timeout) } else { usual }
     }
 
-    /// The latest that a hang in inference is seen while polls are on time: the longer clock, and two polls.
+    /// The latest that a hang in inference is seen while polls are on time: the longer clock, warming up, and two polls.
     pub fn worst_case_detection(&self) -> Duration {
-        self.heartbeat_timeout.max(self.progress_budget(0)).saturating_add(self.two_polls())
+        self.warmed(self.heartbeat_timeout.max(self.progress_timeout), 0).saturating_add(self.two_polls())
     }
 
     /// The least that a budget may be: a sign of life can be a poll old when it is read, and a budget that a healthy worker
@@ -145,10 +144,11 @@ mod tests {
     #[test]
     fn the_first_units_have_the_budget_of_warming_up_and_never_less_than_the_others() {
         let policy = Policy { warmup_steps: 2, ..Policy::default() };
-        assert_eq!([0, 1, 2, 3].map(|done| policy.progress_budget(done).as_secs()), [1800, 1800, 600, 600]);
-        assert_eq!(Policy::default().progress_budget(0).as_secs(), 600, "by default nothing warms up");
-        let patient = Policy { progress_timeout: Duration::from_secs(7200), ..policy };
-        assert_eq!(patient.progress_budget(0).as_secs(), 7200);
+        let warmed = |policy: &Policy, usual, done| policy.warmed(Duration::from_secs(usual), done).as_secs();
+        assert_eq!([0, 1, 2, 3].map(|done| warmed(&policy, 600, done)), [1800, 1800, 600, 600]);
+        assert_eq!(warmed(&policy, 7200, 0), 7200);
+        assert_eq!(warmed(&Policy::default(), 600, 0), 600, "by default nothing warms up");
+        assert_eq!(policy.worst_case_detection().as_secs(), 1802, "a hang may be in the first unit");
     }
 
     #[test]

@@ -156,9 +156,9 @@ policy! {
     ending_timeout: Duration = budget(Phase::Ending), Budget, Worker;
     /// The budget of a phase that this version does not know, or whose registration cannot be read.
     other_phase_timeout: Duration = budget(Phase::Inference), Budget, Worker;
-    /// Units of a job that have `warmup_timeout` for their progress budget.
+    /// First units of a job that have `warmup_timeout` for both clocks of inference.
     warmup_steps: u64 = 0, Free, Worker;
-    /// The progress budget of each of these units, where it is longer than `progress_timeout`.
+    /// The budget of each of these units, where it is longer than the clock's own.
     warmup_timeout: Duration = secs(1800), Budget, Worker;
     /// A learnt threshold that is passed does nothing (`off`), warns (`suspect`), or counts like a budget (`act`).
     adaptive: Adaptive = Adaptive::Suspect, Free, Worker;

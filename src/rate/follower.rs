@@ -4,7 +4,7 @@ use super::key::OwnKey;
 use super::pace::Pace;
 use super::shared::{Limits, Rates};
 use crate::layout::word::Owner;
-use crate::observe::Observation;
+use crate::observe::{Age, Observation};
 
 /// Gaps before anything is said: with them three advances were seen, and the first of them is cold.
 const MIN_GAPS: u32 = 2;
@@ -13,8 +13,10 @@ const MIN_SECONDS: f64 = 5.0;
 const MIN_POLLS: f64 = 5.0;
 /// Gaps after which a count with no history is held against its own mean.
 const OWN_GAPS: u32 = 20;
-/// A share of a gap that is excused, or spent waiting for a CPU, and spoils it: a fifth cannot make a rate a third.
+/// A share of a gap that was leased or stopped, and spoils it: a fifth cannot make a rate a third.
 const SPOILT: u64 = 5;
+/// The most of a second that starvation is taken to have cost.
+const MOST_STARVED: f64 = 0.99;
 /// Slow against the floor until it is passed by so much.
 const FLOOR_LEFT: f64 = 1.25;
 /// When one that is slow, held or starved is looked at again, in ns: its ETA grows, and starvation ends with no word of its.
@@ -48,27 +50,30 @@ pub struct Slow {
 #[derive(Debug, Clone, Copy, Default)]
 struct Instant {
     now: u64,
-    real: u64,
-    judged: u64,
-    run_delay: Option<u64>,
+    age: Age,
+}
+
+/// Time between two of them, in seconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Between {
+    counted: f64,
+    /// How much of it the worker was starved for.
+    starved: f64,
 }
 
 impl Instant {
     fn of(o: &Observation) -> Self {
-        Self { now: o.now, real: o.ages.phase.real, judged: o.ages.phase.judged, run_delay: o.probe.run_delay_ns }
+        Self { now: o.now, age: o.ages.phase }
     }
 
-    /// Time from `self` to `later` that counts, in ns; `None` where too much of it does not.
-    fn counted(&self, later: &Self) -> Option<u64> {
+    /// Time from `self` to `later`; `None` where too much of it was leased or stopped.
+    fn to(&self, later: &Self) -> Option<Between> {
         // The phase was left and entered again, unseen.
-        let real = later.real.checked_sub(self.real)?;
-        let counted = later.judged.saturating_sub(self.judged).min(real);
-        let waited = match (self.run_delay, later.run_delay) {
-            (Some(before), Some(after)) => after.saturating_sub(before),
-            _ => 0,
-        };
-        let spoilt = (real - counted).max(waited) >= real.div_ceil(SPOILT).max(1);
-        (!spoilt).then_some(counted)
+        let real = later.age.real.checked_sub(self.age.real)?;
+        let counted = later.age.counted.saturating_sub(self.age.counted).min(real);
+        let judged = later.age.judged.saturating_sub(self.age.judged).min(counted);
+        let between = Between { counted: seconds(counted), starved: seconds(counted - judged) };
+        (real == 0 || real - counted < real.div_ceil(SPOILT)).then_some(between)
     }
 }
 
@@ -122,8 +127,8 @@ impl RateFollower {
         };
         let here = Instant::of(o);
         let advanced = self.take_progress(o, done, here, rates, limits);
-        let silent = self.silent(&here);
-        self.rate = (self.pace.gaps() > 0).then(|| self.pace.rate_after(silent.map_or(0.0, seconds)));
+        let silent = self.mark.and_then(|(_, since)| since.to(&here));
+        self.rate = (self.pace.gaps() > 0).then(|| self.pace.rate_after(silent.unwrap_or_default().counted));
         if o.total.is_some_and(|total| done >= total) {
             // What comes after the last unit is not counted in units.
             rates.peers.leave(o.index);
@@ -198,7 +203,7 @@ impl RateFollower {
             return false;
         };
         if done <= mark {
-            if here.real < since.real {
+            if here.age.real < since.age.real {
                 // The phase was left and entered again between two looks: time counts from here.
                 self.mark = Some((mark, here));
             }
@@ -206,8 +211,10 @@ impl RateFollower {
         }
         self.mark = Some((done, here));
         self.key = self.key.or_else(|| OwnKey::of(o, self.part));
-        match since.counted(&here).filter(|counted| *counted > 0 && !rates.gap_since(since.now)) {
-            Some(counted) => self.pace.advance((done - mark) as f64, seconds(counted), least_seconds(limits)),
+        match since.to(&here).filter(|between| between.counted > 0.0 && !rates.gap_since(since.now)) {
+            Some(Between { counted, starved }) => {
+                self.pace.advance((done - mark) as f64, counted, starved, least_seconds(limits));
+            }
             None => return true,
         }
         if let Some(key) = self.key.filter(|_| self.pace.gaps() >= MIN_GAPS) {
@@ -216,14 +223,8 @@ impl RateFollower {
         true
     }
 
-    /// Time since the last advance that counts; `None` where too much of it is excused.
-    fn silent(&self, here: &Instant) -> Option<u64> {
-        let (_, since) = self.mark?;
-        if here.real == since.real { Some(0) } else { since.counted(here) }
-    }
-
-    fn judge(&mut self, o: &Observation, silent: u64, rates: &Rates, limits: &Limits) {
-        let silent = seconds(silent);
+    fn judge(&mut self, o: &Observation, since: Between, rates: &Rates, limits: &Limits) {
+        let silent = since.counted;
         self.due = None;
         let was = self.said.take();
         if self.pace.gaps() < MIN_GAPS {
@@ -236,8 +237,10 @@ impl RateFollower {
             return;
         }
         let rate = self.pace.rate_after(silent);
+        // What it would do were it not starved: another verdict says that it is.
+        let fed = rate / (1.0 - self.pace.starved_after(silent, since.starved).min(MOST_STARVED));
         let levels = self.levels(o, rates, limits);
-        let below = |level: &&Level| rate < if was.is_some() { level.ends_at } else { level.begins_below };
+        let below = |level: &&Level| fed < if was.is_some() { level.ends_at } else { level.begins_below };
         let same = levels.iter().flatten().find(|level| was.is_some_and(|was| was.why == level.why)).filter(below);
         if let Some(level) = same.or_else(|| levels.iter().flatten().find(below)) {
             self.said = Some(Slow { why: level.why, rate, expected: level.expected, eta_s: eta(o, rate) });
@@ -245,6 +248,8 @@ impl RateFollower {
         } else {
             let next =
                 levels.iter().flatten().map(|level| self.pace.silence_to(level.begins_below)).fold(f64::INFINITY, f64::min);
+            // Past the silence at which it would be slow: starvation alone keeps it from being called so.
+            let next = if next > silent { next } else { silent + seconds(LOOK_AGAIN) };
             self.due = next.is_finite().then(|| in_s(next)).flatten();
         }
     }
@@ -279,8 +284,5 @@ fn least_seconds(limits: &Limits) -> f64 {
 }
 
 fn eta(o: &Observation, rate: f64) -> Option<f64> {
-    let left = o.total?.saturating_sub(o.done?) as f64;
-    // Nothing is left where nothing is, whatever the rate.
-    let eta = if left == 0.0 { 0.0 } else { left / rate };
-    eta.is_finite().then_some(eta)
+    super::mean::eta(o.done?, o.total?, rate)
 }

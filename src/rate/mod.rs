@@ -17,12 +17,14 @@
 //! | the floor | so many percent of the total a minute | expected | 5/4 of it |
 //!
 //! Nothing is said before two gaps between advances and some seconds (a first unit is cold), under a lease, while it is
-//! stopped or starved, at a gap, and after the last unit. A follower need be shown an observation only where something in it
+//! stopped, at a gap, and after the last unit; a starved worker is held to what it would do with the time that it was not
+//! given. A follower need be shown an observation only where something in it
 //! changed (a new reading of the process is a change) or [`RateFollower::due`] is reached; one more changes nothing.
 
 mod follower;
 mod history;
 mod key;
+mod mean;
 mod pace;
 mod peers;
 mod shared;
@@ -30,4 +32,5 @@ mod shared;
 mod tests;
 
 pub use follower::{RateFollower, Slow, Why};
+pub use mean::{eta, mean_since};
 pub use shared::{Limits, Rates};

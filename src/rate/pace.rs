@@ -12,6 +12,8 @@ pub(super) struct Pace {
     rate: f64,
     /// The window, in seconds.
     span: f64,
+    /// Of each second in it, how much the worker was starved for.
+    starved: f64,
     /// The usual time between two advances that were seen.
     gap: f64,
     /// Units of the last advance: what the next may bring at any moment.
@@ -23,9 +25,11 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// `units` more after `seconds`, none of them excused. `least_span` is the shortest window that polls can fill.
-    pub(super) fn advance(&mut self, units: f64, seconds: f64, least_span: f64) {
+    /// `units` more after `seconds`, of which it was starved for some. `least_span` is the shortest window that polls can
+    /// fill.
+    pub(super) fn advance(&mut self, units: f64, seconds: f64, starved: f64, least_span: f64) {
         self.rate = (self.rate * self.span + units) / (self.span + seconds);
+        self.starved = self.starved_after(seconds, starved);
         self.gap = if self.gaps == 0 { seconds } else { self.gap + (seconds - self.gap) / GAP_FOLLOWS };
         self.quantum = units;
         self.gaps = self.gaps.saturating_add(1);
@@ -37,6 +41,11 @@ impl Pace {
     /// The highest that the rate can still be after so many seconds without an advance.
     pub(super) fn rate_after(&self, silent: f64) -> f64 {
         self.rate.min((self.rate * self.span + self.quantum) / (self.span + silent))
+    }
+
+    /// Of each second, how much it is starved for, after so many without an advance.
+    pub(super) fn starved_after(&self, silent: f64, starved: f64) -> f64 {
+        if silent > 0.0 { (self.starved * self.span + starved) / (self.span + silent) } else { self.starved }
     }
 
     /// After how many seconds without an advance the rate falls to `level`.
@@ -71,7 +80,7 @@ mod tests {
 
     fn pace(advances: &[(f64, f64)]) -> Pace {
         let mut pace = Pace::default();
-        advances.iter().for_each(|(units, seconds)| pace.advance(*units, *seconds, 5.0));
+        advances.iter().for_each(|(units, seconds)| pace.advance(*units, *seconds, 0.0, 5.0));
         pace
     }
 
@@ -102,7 +111,7 @@ mod tests {
     #[test]
     fn the_window_forgets_and_the_mean_does_not() {
         let mut pace = pace(&[(10.0, 1.0); 100]);
-        (0..40).for_each(|_| pace.advance(1.0, 5.0, 5.0));
+        (0..40).for_each(|_| pace.advance(1.0, 5.0, 0.0, 5.0));
         assert!((pace.rate_after(0.0) - 0.2).abs() < 0.01, "forty slow steps are the rate now: {}", pace.rate_after(0.0));
         assert!((pace.mean().unwrap() - 1040.0 / 300.0).abs() < 1e-9);
     }

@@ -21,6 +21,11 @@ pub fn age(seconds: f64) -> String {
     }
 }
 
+/// Units a second, or a minute where they are few: `12.5/s`, `0.8/s`, `5.4/min`.
+pub fn rate(per_second: f64) -> String {
+    if per_second < 0.1 { format!("{:.1}/min", per_second * 60.0) } else { format!("{per_second:.1}/s") }
+}
+
 /// `at 42% (21/50)`, `at 21`, or nothing before the first step.
 pub fn progress(done: Option<u64>, total: Option<u64>) -> Option<String> {
     match (done, total) {
@@ -46,6 +51,11 @@ mod tests {
     #[test]
     fn ages_are_told_to_the_tenth_of_a_second_up_to_ten_minutes() {
         assert_eq!([age(2.34), age(65.7), age(725.0), age(11045.0)], ["2.3s", "65.7s", "12m05s", "3h04m"]);
+    }
+
+    #[test]
+    fn a_rate_is_told_a_minute_where_it_would_be_nothing_a_second() {
+        assert_eq!([rate(12.54), rate(0.8), rate(0.09), rate(0.0)], ["12.5/s", "0.8/s", "5.4/min", "0.0/min"]);
     }
 
     #[test]

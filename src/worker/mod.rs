@@ -5,6 +5,7 @@ mod attach;
 mod helper;
 mod job;
 mod report;
+mod sections;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ pub use attach::{Attach, ENV_DEVICE, ENV_NAME, ENV_SEGMENT, ENV_SLOT, attach};
 pub use helper::Helper;
 pub use job::{Job, Outcome, Total};
 pub use report::Worker;
+pub use sections::Section;
 
 /// Where C's inline functions find what they need in a [`Worker`]; the header asserts the same numbers.
 #[doc(hidden)]

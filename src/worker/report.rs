@@ -2,6 +2,7 @@
 
 use super::helper::{Helper, Shared};
 use super::job::{Job, Outcome, Total};
+use super::sections::{Outer, Sections};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::hot::{Count, Pen};
 use crate::layout::info::{Info, NO_DEVICE};
@@ -36,8 +37,7 @@ pub(super) struct Rest {
     pub(super) owner: Owner,
     pub(super) index: u32,
     pub(super) phase: PhaseWord,
-    /// Inference's count while another phase runs within the job.
-    pub(super) set_aside: Option<Count>,
+    pub(super) sections: Sections,
     pub(super) job_total: Total,
     pub(super) lease: Lease,
     pub(super) info: Info,
@@ -59,7 +59,7 @@ impl Worker {
             owner,
             index,
             phase: PhaseWord::default(),
-            set_aside: None,
+            sections: Sections::new(),
             job_total: Total::None,
             lease: Lease::default(),
             info,
@@ -111,30 +111,55 @@ impl Worker {
         Helper { handle: self.handle.clone(), shared: Arc::clone(&self.rest.shared) }
     }
 
-    /// Enters a phase; inside a job its count starts anew, and inference gets its own count back when the job returns to it.
+    /// Enters a phase, in place of all sections that are open; inside a job its count starts anew, and inference gets its own
+    /// count back when the job returns to it.
     pub fn phase(&mut self, phase: Phase) {
         self.phase_total(phase, Total::None);
     }
 
     /// Enters a phase that counts `total` units (a load's bytes).
     pub fn phase_total(&mut self, phase: Phase, total: Total) {
+        let Some(shown) = self.shown() else { return };
+        let job_open = shown.word.job_open();
+        let sections = &mut self.rest.sections;
+        sections.replace(shown);
+        let back = if job_open && phase == Phase::Inference { sections.take_inference() } else { None };
+        let (flags, count) = match back {
+            Some(inference) => (inference.word.flags(), inference.count),
+            None if job_open && phase == Phase::Inference => {
+                (sections.next_flags(job_open), Count::fresh(self.rest.job_total.word()))
+            }
+            None => (sections.next_flags(job_open), Count::fresh(total.word())),
+        };
+        self.show(Epoch(self.pen.epoch), phase.id(), flags, count, false);
+    }
+
+    /// Enters a section within the phase or section that is open: a load or a compile in the middle of a job, with a count
+    /// and a budget of its own. When it is left, the one around it goes on with its count and the budget that it had left.
+    ///
+    /// Eight are open at most, the phase that they are in among them; one more changes nothing, nor does leaving it. `phase`,
+    /// `begin_job` and `end_job` end all of them. [`Worker::section`] leaves by itself.
+    pub fn enter(&mut self, phase: Phase, total: Total) {
+        let Some(shown) = self.shown() else { return };
+        if self.rest.sections.push(shown) {
+            let flags = self.rest.sections.next_flags(shown.word.job_open());
+            self.show(Epoch(self.pen.epoch), phase.id(), flags, Count::fresh(total.word()), false);
+        }
+    }
+
+    /// Leaves the section entered last; without one it does nothing.
+    pub fn leave(&mut self) {
         if self.handle.live().is_none() {
             return;
         }
-        let job_open = self.rest.phase.job_open();
-        if job_open && Phase::from_id(self.rest.phase.id()) == Phase::Inference {
-            self.rest.set_aside = self.handle.live().map(|slot| self.pen.count(slot));
+        if let Some(outer) = self.rest.sections.pop() {
+            self.show(Epoch(self.pen.epoch), outer.word.id(), outer.word.flags(), outer.count, false);
         }
-        let count = match self.rest.set_aside {
-            Some(count) if job_open && phase == Phase::Inference => {
-                self.rest.set_aside = None;
-                count
-            }
-            _ if job_open && phase == Phase::Inference => Count::fresh(self.rest.job_total.word()),
-            _ => Count::fresh(total.word()),
-        };
-        let flags = if job_open { PhaseWord::JOB_OPEN } else { 0 };
-        self.enter(Epoch(self.pen.epoch), phase, flags, count, false);
+    }
+
+    /// What the slot shows; `None` where reports reach none.
+    fn shown(&self) -> Option<Outer> {
+        Some(Outer { word: self.rest.phase, count: self.pen.count(self.handle.live()?) })
     }
 
     /// Registers a phase of your own, with its budget (`Duration::ZERO`: none), or finds it by name.
@@ -170,7 +195,8 @@ impl Worker {
         }
         let epoch = Epoch(self.pen.epoch).next_job();
         self.rest.job_total = job.total;
-        self.rest.set_aside = None;
+        self.rest.sections.clear();
+        let flags = self.rest.sections.next_flags(true);
         let info = &mut self.rest.info;
         info.job = epoch.job();
         info.job_start_boottime_ns = time::boottime_ns();
@@ -181,7 +207,7 @@ impl Worker {
         info.job_id = job.id.into();
         info.model = job.model.into();
         info.detail.clear();
-        self.enter(epoch, Phase::Inference, PhaseWord::JOB_OPEN, Count::fresh(job.total.word()), true);
+        self.show(epoch, Phase::Inference.id(), flags, Count::fresh(job.total.word()), true);
     }
 
     /// A legitimate restart of the count within the job (a second pass at higher resolution). The phase goes on, and so
@@ -190,10 +216,7 @@ impl Worker {
         let now = self.now();
         let Some(slot) = self.handle.live() else { return };
         let total = self.pen.count(slot).total;
-        if let Some(inference) = &mut self.rest.set_aside {
-            // What was counted in the last pass is no mark of this one.
-            *inference = Count::fresh(inference.total);
-        }
+        self.rest.sections.begin_counts_again();
         self.pen.boundary(slot, Epoch(self.pen.epoch).next_pass(), self.rest.phase, Count::fresh(total));
         self.pen.beat(slot, now);
     }
@@ -212,15 +235,16 @@ impl Worker {
         let info = &mut rest.info;
         (info.job_start_boottime_ns, info.deadline_ns, info.batch, info.size) = (0, 0, 0, 0);
         info.job_id.clear();
-        rest.set_aside = None;
-        self.enter(Epoch(self.pen.epoch), Phase::Idle, 0, Count::fresh(Total::None.word()), true);
+        rest.sections.clear();
+        let flags = rest.sections.next_flags(false);
+        self.show(Epoch(self.pen.epoch), Phase::Idle.id(), flags, Count::fresh(Total::None.word()), true);
     }
 
     /// Everything that starts another count goes through here.
-    fn enter(&mut self, epoch: Epoch, phase: Phase, flags: u16, count: Count, publish_info: bool) {
+    fn show(&mut self, epoch: Epoch, phase: u16, flags: u16, count: Count, publish_info: bool) {
         let now = self.now();
         let Some(slot) = self.handle.live() else { return };
-        let next = PhaseWord::new(phase.id(), flags, self.rest.phase.entry().wrapping_add(1));
+        let next = PhaseWord::new(phase, flags, self.rest.phase.entry().wrapping_add(1));
         if self.rest.lease.ms() != 0 {
             self.rest.lease = Lease::new(self.rest.lease.seq().wrapping_add(1), 0);
             slot.publish_lease(self.rest.lease);

@@ -117,6 +117,7 @@ fn the_vocabulary(program: &Path, path: &Path) {
 
     jobs_in_a_struct(&mut c, &segment);
     phases_of_its_own(&mut c, &segment);
+    sections(&mut c, &segment);
 
     assert_eq!(c.call("lane l1"), "slot 1");
     c.call("lane_step 7");
@@ -133,6 +134,29 @@ fn the_vocabulary(program: &Path, path: &Path) {
 fn word(segment: &Segment, name: &str) -> u64 {
     let index = FIELDS.iter().position(|(field, _)| *field == name).unwrap();
     segment.slot(0).unwrap().raw_words()[index]
+}
+
+fn sections(c: &mut Script, segment: &Segment) {
+    let hot = || segment.slot(0).unwrap().read_hot().expect("nobody writes it now");
+    c.call("begin_job nested sdxl 50");
+    c.call("step 21");
+    let inference = hot();
+    c.call("enter 5 100");
+    assert_eq!((hot().phase.id(), hot().phase.depth(), hot().phase.job_open()), (5, 1, true));
+    assert_eq!((hot().progress, hot().total), (NO_PROGRESS, 100), "a section counts for itself");
+    assert_ne!(hot().phase.section(), inference.phase.section());
+    c.call("step 99");
+    c.call("leave");
+    assert!(hot().phase.is_same_section(inference.phase), "a return is told from another entry");
+    assert_eq!(hot().phase.entry(), inference.phase.entry() + 2, "and is a change all the same");
+    assert_eq!((hot().progress, hot().total, hot().epoch.falls()), (21, 50, 0), "the count of before");
+    let before = hot();
+    c.call("leave");
+    assert_eq!(hot(), before, "nothing is left to leave");
+    (0..9).for_each(|_| drop(c.call("enter 6 0")));
+    assert_eq!((hot().phase.id(), hot().phase.depth(), hot().phase.entry()), (6, 7, before.phase.entry() + 7));
+    (0..9).for_each(|_| drop(c.call("leave")));
+    assert!(hot().phase.is_same_section(inference.phase), "those that did not fit are left before those that did");
 }
 
 fn jobs_in_a_struct(c: &mut Script, segment: &Segment) {
@@ -194,6 +218,8 @@ impl Twins {
         match words[0] {
             "phase" => rust.phase(Phase::from_id(number(1) as u16)),
             "phase_total" => rust.phase_total(Phase::from_id(number(1) as u16), Total::from_word(number(2))),
+            "enter" => rust.enter(Phase::from_id(number(1) as u16), Total::from_word(number(2))),
+            "leave" => rust.leave(),
             "begin_job" => rust.begin_job(words[1], words[2], Total::from_word(number(3))),
             "begin_job_with" => rust.begin_job_with(&Job::new(words[1]).model(words[2]).batch(number(4)).size(number(5))),
             "step" => rust.step(number(1)),
@@ -248,7 +274,7 @@ fn c_and_rust_write_the_same_words_for_the_same_calls() {
         (seed >> 33) % bound
     };
     for i in 0..3000 {
-        let line = match below(24) {
+        let line = match below(30) {
             0 => format!("phase {}", below(14)),
             1 => format!("phase_total {} {}", below(12), below(3)),
             2 => format!("begin_job j{i} model {}", [0, 50, u64::MAX][below(3) as usize]),
@@ -260,6 +286,8 @@ fn c_and_rust_write_the_same_words_for_the_same_calls() {
             8 => "alive".into(),
             9 | 10 => "beat".into(),
             11 => "phase 7".into(),
+            12..=14 => format!("enter {} {}", below(14), [0, 50, u64::MAX][below(3) as usize]),
+            15 | 16 => "leave".into(),
             _ => format!("step {}", below(50)),
         };
         twins.call(&line);

@@ -1,6 +1,6 @@
 //! `hangwatch inspect`: the words themselves, for those who look for the fault in hangwatch or in a writer.
 
-use super::shared::{Found, find};
+use super::shared::{Found, find, no_default};
 use crate::exit;
 use hangwatch::layout::Slot;
 use hangwatch::layout::phase::Phase;
@@ -51,12 +51,6 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         (None, 0) => exit::print("no worker is attached\n").map(|()| exit::WELL),
         _ => exit::print(&out).map(|()| exit::WELL),
     }
-}
-
-fn no_default() -> Error {
-    let what = format!("cannot open segment '{}'", path::directory().join(path::DEFAULT_NAME).display());
-    Error::new(ErrorKind::NotFound, what, "there is no such segment")
-        .hint("'hangwatch status' lists those that exist; name one with --segment")
 }
 
 fn wanted(target: Option<&str>, index: u32, slot: &Slot) -> bool {

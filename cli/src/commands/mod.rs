@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 pub(crate) mod demo;
+pub(crate) mod explain;
 pub(crate) mod inject;
 pub(crate) mod inspect;
 pub(crate) mod record;

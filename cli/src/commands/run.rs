@@ -69,6 +69,9 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     let fleet = Fleet::new(args.command.clone()).replicas(args.replicas).restart(args.restart.into());
     let fleet = if args.mode == Mode::Observe { fleet.observe() } else { fleet };
     let mut builder = Monitor::builder(segment.clone()).policies(loaded.policies.clone()).fleet(fleet);
+    if let Some(learnt) = &args.monitor.learnt {
+        builder = builder.learnt(learnt);
+    }
     if let Some(events) = &args.monitor.events {
         builder = builder.sink(Box::new(JsonLines::open(events)?));
     }

@@ -28,16 +28,26 @@ pub(crate) struct MonitorArgs {
     #[arg(long, default_value_t = Geometry::default().slots, value_name = "N")]
     pub(crate) slots: u32,
     #[command(flatten)]
-    pub(crate) policy: PolicyArgs,
-    /// Pause between two polls.
-    #[arg(long, value_name = "DURATION", value_parser = config::duration::argument)]
-    pub(crate) poll: Option<Duration>,
-    /// From SIGTERM to SIGKILL.
-    #[arg(long, value_name = "DURATION", value_parser = config::duration::argument)]
-    pub(crate) grace: Option<Duration>,
+    pub(crate) timing: TimingArgs,
+    /// Keep what is learnt in this file, over a restart; '<segment>.learnt' where none is named.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) learnt: Option<PathBuf>,
     /// Append events to this file as JSON Lines; '-' is standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<String>,
+}
+
+/// Flags of a monitor that are policy.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct TimingArgs {
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// Pause between two polls.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration::argument)]
+    poll: Option<Duration>,
+    /// From SIGTERM to SIGKILL.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration::argument)]
+    grace: Option<Duration>,
 }
 
 /// Flags that say where the policy comes from.
@@ -65,7 +75,7 @@ impl PolicyArgs {
     }
 }
 
-impl MonitorArgs {
+impl TimingArgs {
     pub(crate) fn load(&self, more: &[Flag<'_>]) -> Result<Loaded> {
         let mut flags = Vec::new();
         if let Some(poll) = self.poll {
@@ -76,6 +86,12 @@ impl MonitorArgs {
         }
         flags.extend_from_slice(more);
         self.policy.load(&flags)
+    }
+}
+
+impl MonitorArgs {
+    pub(crate) fn load(&self, more: &[Flag<'_>]) -> Result<Loaded> {
+        self.timing.load(more)
     }
 
     pub(crate) fn open(&self) -> Result<Arc<Segment>> {
@@ -95,6 +111,13 @@ pub(crate) fn find(named: Option<&str>) -> Result<Found> {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Found::Others(path::list(&path::directory()))),
         Err(e) => Err(e),
     }
+}
+
+/// Where a worker of it was asked for.
+pub(super) fn no_default() -> Error {
+    let what = format!("cannot open segment '{}'", path::directory().join(path::DEFAULT_NAME).display());
+    Error::new(ErrorKind::NotFound, what, "there is no such segment")
+        .hint("'hangwatch status' lists those that exist; name one with --segment")
 }
 
 /// See [`find`].

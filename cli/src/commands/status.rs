@@ -71,7 +71,7 @@ fn table(status: &Status) -> String {
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["SLOT", "NAME", "PID", "VERDICT", "PHASE", "HEARTBEAT", "PROGRESS", "DONE", "JOB", "MODEL", "RESTARTS"]);
+    table.set_header("SLOT NAME PID VERDICT PHASE HEARTBEAT PROGRESS DONE RATE ETA JOB MODEL RESTARTS".split(' '));
     for w in &status.workers {
         let name = match (&w.name, &w.lane) {
             (Some(name), Some(lane)) => Some(format!("{name}/{lane}")),
@@ -90,6 +90,8 @@ fn table(status: &Status) -> String {
             or_dash(w.heartbeat_age_s.map(text::age)),
             or_dash(w.progress_age_s.map(text::age)),
             or_dash(text::progress(w.done, w.total).map(|p| p.trim_start_matches("at ").to_owned())),
+            or_dash(w.rate_per_s.map(text::rate)),
+            or_dash(w.eta_s.map(text::age)),
             or_dash(w.job.clone()),
             or_dash(w.model.clone()),
             w.restarts.to_string(),

@@ -27,6 +27,9 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     let loaded = args.monitor.load(&[])?;
     let segment = args.monitor.open()?;
     let mut builder = Monitor::builder(segment).policies(loaded.policies.clone());
+    if let Some(learnt) = &args.monitor.learnt {
+        builder = builder.learnt(learnt);
+    }
     if let Some(events) = &args.monitor.events {
         builder = builder.sink(Box::new(JsonLines::open(events)?));
     }

@@ -1,1 +1,7 @@
 //! The engine over a world of slots.
+
+mod frozen;
+mod lanes;
+mod lazy;
+mod policies;
+mod stage;

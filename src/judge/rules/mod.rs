@@ -30,8 +30,7 @@ fn if_spent(verdict: Verdict, spent: Spent) -> Option<Judgement> {
 
 /// The budget of a job's first units, which compile and warm up, or the usual one.
 fn warmed(o: &Observation, policy: &Policy, usual: Duration) -> Duration {
-    let cold = policy.warmup_steps > 0 && o.job.is_some() && o.done.unwrap_or(0) < policy.warmup_steps;
-    if cold { usual.max(policy.warmup_timeout) } else { usual }
+    if o.job.is_some() { policy.warmed(usual, o.done.unwrap_or(0)) } else { usual }
 }
 
 /// Every clock that runs for the slot now.

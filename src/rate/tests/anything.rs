@@ -31,18 +31,18 @@ proptest! {
         for ([now, real, judged, odd], done, total, some, pick, flag) in words {
             o.now = if in_order { o.now.saturating_add(now >> 24) } else { now };
             o.ages.phase.real = if in_order { o.now } else { real };
-            o.ages.phase.judged = if in_order { o.now } else { judged };
+            o.ages.phase.counted = if in_order { o.now } else { judged };
+            o.ages.phase.judged = if in_order { o.now } else { odd };
             (o.done, o.total, o.fell_back) = (done, total, flag);
             match pick {
                 0 => o.owner = Owner(odd),
                 1 => o.job = (odd & 1 == 0).then_some(odd as u32),
                 2 => o.phase = Phase::from_id(odd as u16),
                 3 => o.lease_left = Some(some),
-                4 => o.probe.run_delay_ns = Some(some),
                 5 => o.info = Some(Arc::new(Info { size: some, batch: odd, model: "m".into(), ..Info::default() })),
                 _ => {}
             }
-            rates.begin(&crate::observe::Tick { now: o.now, grew: 1, passed: 1, gap: flag && pick == 7, ..Default::default() });
+            rates.begin(&crate::observe::Tick { now: o.now, grew: 1, passed: 1, gap: flag && pick == 7, ..crate::observe::Tick::default() });
             o.index = (odd % 3) as u32;
             let follower = &mut followers[(odd % 3) as usize];
             let said = follower.observe(&o, &mut rates, &limits);

@@ -74,14 +74,19 @@ fn nothing_is_said_while_the_worker_is_stopped() {
 #[test]
 fn nothing_is_said_of_a_worker_that_waits_for_a_cpu() {
     let mut stage = slowing();
-    let mut waited = 0;
     for _ in 0..60 {
-        // Of each second it waits for nine tenths: that is why it is ten times slower.
-        waited += 9 * S / 10;
-        stage.first().o.probe.run_delay_ns = Some(waited);
+        // Of each second it waits for eight tenths: that would make it five times slower, and it is ten times.
+        stage.first().starved += 8 * S / 10;
         assert!(!stage.polls(1));
     }
     assert!(stage.polls(30), "a delay that grows no more excuses nothing");
+    let mut stage = slowing();
+    stage.first().rate = 0.1;
+    let slow = (0..60).any(|_| {
+        stage.first().starved += 8 * S / 10;
+        stage.polls(1)
+    });
+    assert!(slow, "what it was not given does not explain a hundredth");
 }
 
 #[test]

@@ -67,11 +67,10 @@ proptest! {
         let mut watched: Vec<Watched> = stage.actors.iter()
             .map(|actor| Watched { shown: actor.follower.clone(), last: None, said: None }).collect();
         let mut leases = [0u64; 5];
-        let mut delay = 0;
         let (mut shows, mut polls) = (0, 0);
         for poll in 0..400 {
             stage.tick(gaps.contains(&poll));
-            again.begin(&crate::observe::Tick { now: stage.now, grew: S, passed: S, gap: gaps.contains(&poll), ..Default::default() });
+            again.begin(&crate::observe::Tick { now: stage.now, grew: S, passed: S, gap: gaps.contains(&poll), ..crate::observe::Tick::default() });
             for (slot, watch) in watched.iter_mut().enumerate() {
                 let actor = &mut stage.actors[slot];
                 let held = actor.o.probe.process.is_held();
@@ -89,10 +88,7 @@ proptest! {
                             actor.o.fell_back = false;
                             actor.next_job();
                         }
-                        Act::Starve => {
-                            delay += 20 * S;
-                            actor.o.probe.run_delay_ns = Some(delay);
-                        }
+                        Act::Starve => actor.starved += 20 * S,
                     }
                 }
                 actor.o.lease_left = (leases[slot] > 0).then_some(leases[slot]);

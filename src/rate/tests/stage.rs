@@ -20,13 +20,10 @@ pub(super) struct Actor {
     /// Units a second.
     pub(super) rate: f64,
     units: f64,
-    /// How long it has been in its phase, and how much of that is excused.
+    /// How long it has been in its phase, and how much of that is excused, and starved.
     real: u64,
-    pub(super) excused: u64,
-}
-
-fn age(real: u64, excused: u64) -> Age {
-    Age { real, counted: real - excused, judged: real - excused }
+    excused: u64,
+    pub(super) starved: u64,
 }
 
 impl Actor {
@@ -49,7 +46,7 @@ impl Actor {
             info: Some(Arc::new(info)),
             probe: Probe { process: Process::Running, ..Probe::default() },
         };
-        Self { o, follower: RateFollower::new(), said: None, rate, units: 0.0, real: 0, excused: 0 }
+        Self { o, follower: RateFollower::new(), said: None, rate, units: 0.0, real: 0, excused: 0, starved: 0 }
     }
 
     /// Says more of the job.
@@ -65,7 +62,7 @@ impl Actor {
 
     /// A new count, with no progress yet.
     pub(super) fn begin_count(&mut self) {
-        (self.o.done, self.units, self.real, self.excused) = (None, 0.0, 0, 0);
+        (self.o.done, self.units, self.real, self.excused, self.starved) = (None, 0.0, 0, 0, 0);
     }
 
     /// Works for `ns`, so much of it excused.
@@ -83,7 +80,8 @@ impl Actor {
     /// What a monitor sees of it at `now`.
     pub(super) fn seen(&mut self, now: u64) -> &Observation {
         self.o.now = now;
-        self.o.ages.phase = age(self.real, self.excused);
+        let counted = self.real - self.excused;
+        self.o.ages.phase = Age { real: self.real, counted, judged: counted - self.starved.min(counted) };
         &self.o
     }
 

@@ -1,0 +1,70 @@
+//! All frozen together, and one alone.
+
+use super::stage::*;
+use crate::judge::{Severity, Verdict};
+use crate::layout::phase::Phase;
+
+fn workers(n: usize) -> Stage {
+    let hands = (0..n).map(|_| {
+        let mut hand = Hand::new("sdxl", "w");
+        hand.begin_job(50);
+        hand
+    });
+    Stage::new(hands.collect(), policy())
+}
+
+#[test]
+fn eight_that_freeze_together_are_one_event_and_one_that_freezes_alone_is_none() {
+    let mut stage = workers(8);
+    let found = stage.live(11, |_, _| {});
+    assert!(found.iter().all(|f| f.all_frozen.is_none()), "before process_timeout nobody suspects the host");
+    let found = stage.live(30, |_, _| {});
+    assert_eq!(found.iter().filter_map(|f| f.all_frozen).collect::<Vec<_>>(), [8], "one event about the host");
+    assert!(found.last().is_some_and(|f| f.is_frozen), "and it stands");
+    let mut stage = workers(8);
+    let found = stage.live(40, |hands, second| hands[1..].iter_mut().for_each(|hand| hand.step(second)));
+    assert!(found.iter().all(|f| f.all_frozen.is_none()));
+    assert_eq!(stage.verdict(0), Some(Verdict::Silent));
+    assert!((1..8).all(|index| stage.verdict(index) == Some(Verdict::Ok)));
+}
+
+#[test]
+fn it_never_makes_a_slot_act_before_its_own_budget() {
+    let mut stage = workers(3);
+    let found = stage.live(19, |_, _| {});
+    assert!(found.iter().any(|f| f.is_frozen));
+    let acting = |f: &crate::engine::Findings| f.judged.iter().any(|judged| judged.judgement.severity == Severity::Acting);
+    assert!(!found.iter().any(acting), "a budget is a promise to the worker");
+}
+
+#[test]
+fn workers_that_stall_together_while_a_helper_beats_are_frozen_when_the_first_budget_is_near() {
+    let mut stage = workers(4);
+    let found = stage.live(31, |hands, _| hands.iter_mut().for_each(Hand::alive));
+    let first_acting = found.iter().position(|f| f.judged.iter().any(|judged| judged.opened_acting)).expect("they stall");
+    assert!(found[first_acting].is_frozen, "a driver that stalls them all is the host's");
+}
+
+#[test]
+fn one_that_moves_is_idle_or_has_leave_to_be_silent_says_that_the_host_is_well() {
+    for spare in 0..4 {
+        let mut stage = workers(3);
+        let found = stage.live(40, |hands, second| match (spare, second) {
+            (0, _) => hands[2].step(second),
+            (1, 0) => hands[2].extend(600),
+            (2, 0) => hands[2].enter(Phase::Compiling, 0),
+            (3, 0) => hands[1..].iter_mut().for_each(Hand::end_job),
+            _ => {}
+        });
+        assert!(found.iter().all(|f| f.all_frozen.is_none()), "case {spare}");
+    }
+}
+
+#[test]
+fn a_slot_that_is_given_back_is_no_frozen_worker() {
+    let mut stage = workers(2);
+    stage.live(15, |_, _| {});
+    stage.hands[1].leave();
+    let found = stage.live(2, |_, _| {});
+    assert!(!found.last().is_some_and(|f| f.is_frozen), "one worker is not all workers");
+}

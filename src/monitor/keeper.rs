@@ -1,0 +1,131 @@
+//! Keeps what was learnt over a restart: a file beside the segment, `<segment>.learnt`, replaced as a whole.
+//!
+//! The scan hands bytes over and never waits; a thread writes them. A file that cannot be read is set aside, not lost.
+
+use crate::learn::Learnt;
+use crate::os::file;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+/// How often it is written while something is learnt, in ns of the monitor's clock: what a crash may lose.
+const EVERY: u64 = 60_000_000_000;
+
+/// The thread that writes; dropping it writes what was handed over and ends it.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    bytes: Option<SyncSender<Vec<u8>>>,
+    thread: Option<JoinHandle<()>>,
+    kept: u64,
+    at: u64,
+}
+
+/// What was learnt before; nothing where there is no such file, or it cannot be read.
+pub(super) fn load(path: &Path) -> Learnt {
+    let learnt = match read(path) {
+        Ok(None) => return Learnt::new(),
+        Ok(Some(bytes)) => Learnt::from_bytes(&bytes).map_err(|e| e.to_string()),
+        Err(e) => Err(e.to_string()),
+    };
+    learnt.unwrap_or_else(|why| {
+        let aside = beside(path, "bad");
+        let kept = match fs::rename(path, &aside) {
+            Ok(()) => format!("it is set aside as '{}'", aside.display()),
+            Err(e) => format!("it cannot be set aside either: {e}"),
+        };
+        tracing::warn!("cannot use what was learnt, '{}': {why}; {kept}; learning starts anew", path.display());
+        Learnt::new()
+    })
+}
+
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match file::open_existing(path, false) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    // One more than may be: too long a file is then no valid one.
+    file.take(Learnt::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    file::sidecar(path, suffix)
+}
+
+/// Under another name first, so that a crash leaves the old file or the new one.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = beside(path, "new");
+    let _ = fs::remove_file(&unfinished);
+    let mut file = file::new_named(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_data()?;
+    fs::rename(&unfinished, path)
+}
+
+impl Keeper {
+    pub(super) fn spawn(path: PathBuf) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel::<Vec<u8>>(1);
+        let thread = std::thread::Builder::new().name("hangwatch-keep".into()).spawn(move || {
+            let mut told = false;
+            for bytes in receiver {
+                match write(&path, &bytes) {
+                    Ok(()) => told = false,
+                    Err(e) if !told => {
+                        told = true;
+                        tracing::warn!("cannot keep what was learnt in '{}': {e}; a restart would forget it", path.display());
+                    }
+                    Err(_) => {}
+                }
+            }
+        })?;
+        Ok(Self { bytes: Some(sender), thread: Some(thread), kept: 0, at: 0 })
+    }
+
+    /// Hands over what was learnt, if it is time and there is news. A writer that is busy is asked again at the next poll.
+    pub(super) fn keep(&mut self, learnt: &Learnt, now: u64, at_once: bool) {
+        let is_time = at_once || now.saturating_sub(self.at) >= EVERY;
+        if !is_time || learnt.revision() == self.kept {
+            return;
+        }
+        let Some(bytes) = &self.bytes else { return };
+        let sent = if at_once { bytes.send(learnt.to_bytes()).is_ok() } else { bytes.try_send(learnt.to_bytes()).is_ok() };
+        if sent {
+            (self.kept, self.at) = (learnt.revision(), now);
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.bytes = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_a_file_that_is_cut_is_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segment.learnt");
+        assert_eq!(load(&path), Learnt::new(), "no file is no news");
+        let bytes = Learnt::new().to_bytes();
+        write(&path, &bytes).unwrap();
+        assert_eq!(read(&path).unwrap().as_deref(), Some(&bytes[..]));
+        write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        assert_eq!(load(&path), Learnt::new());
+        assert!(!path.exists() && dir.path().join("segment.learnt.bad").exists(), "what cannot be read is not lost");
+        assert!(!dir.path().join("segment.learnt.new").exists());
+    }
+}
