@@ -11,7 +11,7 @@ use crate::replay::ours::{ByInterval, Lens, Ours};
 use crate::replay::score::{Known, Scored, score, train};
 use crate::replay::session::Session;
 use crate::replay::{csv, raw, table, trace};
-use hangwatch::policy::{Policy, PolicySet, Value};
+use hangwatch::policy::{Adaptive, Policy, PolicySet, Value};
 use hangwatch::{Error, ErrorKind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// What the injected hangs are drawn from.
     #[arg(long, default_value_t = 1, value_name = "SEED")]
     seed: u64,
-    /// Sessions to tune on, by how their names begin.
+    /// Sessions to tune on.
     #[arg(long, value_delimiter = ',', value_name = "SESSIONS")]
     tune: Vec<String>,
     /// Sessions to score on; else all that are not tuned on.
@@ -69,30 +69,38 @@ fn policy_argument(text: &str) -> std::result::Result<(String, PathBuf), String>
 }
 
 /// The policy of a file, or the default one, at each interval that a session has.
-fn policies(file: Option<&Path>, sessions: &[&Known]) -> Result<ByInterval> {
+fn policies(file: Option<&Path>, acts: bool, sessions: &[&Known]) -> Result<ByInterval> {
     let mut sets = BTreeMap::new();
     for interval_ns in sessions.iter().map(|known| known.session.interval_ns).collect::<BTreeSet<_>>() {
         let poll_interval = Duration::from_nanos(interval_ns).clamp(LEAST_POLL, MOST_POLL);
         let set = match file {
             Some(file) => {
-                let flags = [("poll_interval", Value::Duration(poll_interval), "the trace")];
+                let mut flags = vec![("poll_interval", Value::Duration(poll_interval), "the trace")];
+                if acts {
+                    flags.push(("adaptive", Value::Choice("act"), "the replay"));
+                }
                 config::load(Some(file), std::iter::empty(), &flags)?.policies
             }
-            None => PolicySet::uniform(Policy { poll_interval, ..Policy::default() }),
+            None => {
+                let policy = Policy { poll_interval, ..Policy::default() };
+                PolicySet::uniform(if acts { Policy { adaptive: Adaptive::Act, ..policy } } else { policy })
+            }
         };
         sets.insert(interval_ns, set);
     }
     Ok(Rc::new(sets))
 }
 
-/// Our engine under each policy: what acts, and what would if a learnt threshold did.
+/// Our engine under each policy: what acts, what would if learnt thresholds may, and the same without their second thought.
 fn ours(args: &Args, sessions: &[&Known]) -> Result<Vec<Box<dyn Detector>>> {
     let mut detectors = Vec::new();
     let files = args.policies.iter().map(|(name, file)| (&**name, Some(&**file)));
     for (name, file) in std::iter::once(("default", None)).chain(files) {
-        let policies = policies(file, sessions)?;
-        detectors.extend(Ours::boxed(format!("hangwatch {name}"), Lens::Acting, &policies));
-        detectors.extend(Ours::boxed(format!("hangwatch {name}, learnt as if it acted"), Lens::Suspect, &policies));
+        let act = policies(file, true, sessions)?;
+        let policies = policies(file, false, sessions)?;
+        detectors.push(Ours::boxed(format!("hangwatch {name}"), Lens::Acting, &policies));
+        detectors.push(Ours::boxed(format!("hangwatch {name}, suspect as if it acted"), Lens::Suspect, &policies));
+        detectors.push(Ours::boxed(format!("hangwatch {name}, adaptive: act"), Lens::Acting, &act));
     }
     Ok(detectors)
 }
@@ -112,13 +120,8 @@ fn baselines(names: &mut Names) -> Vec<Box<dyn Detector>> {
     ]
 }
 
-/// Sessions by the beginning of their names.
-fn is_of(session: &str, prefixes: &[String]) -> bool {
-    prefixes.iter().any(|prefix| session == prefix || session.strip_prefix(&**prefix).is_some_and(|rest| rest.starts_with('/')))
-}
-
 fn load(args: &Args, names: &mut Names) -> Result<Vec<Session>> {
-    let wanted = |session: &str| args.score.is_empty() || is_of(session, &args.score) || is_of(session, &args.tune);
+    let wanted = |session: &str| args.score.is_empty() || args.score.iter().chain(&args.tune).any(|named| named == session);
     let mut sessions = Vec::new();
     for path in &args.traces {
         if path.is_dir() {
@@ -131,28 +134,23 @@ fn load(args: &Args, names: &mut Names) -> Result<Vec<Session>> {
             sessions.push(session);
         }
     }
-    for prefix in args.tune.iter().chain(&args.score) {
-        if !sessions.iter().any(|session| is_of(&session.name, std::slice::from_ref(prefix))) {
-            return Err(Error::new(ErrorKind::NotFound, format!("cannot replay session '{prefix}'"), "no trace has it"));
+    for named in args.tune.iter().chain(&args.score) {
+        if sessions.iter().all(|session| session.name != *named) {
+            return Err(Error::new(ErrorKind::NotFound, format!("cannot replay session '{named}'"), "no trace has it"));
         }
     }
     Ok(sessions)
 }
 
 fn named(known: &[Known]) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for name in known.iter().map(|known| known.session.name.split('/').next().unwrap_or_default()) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
+    let names: Vec<&str> = known.iter().map(|known| &*known.session.name).collect();
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
 pub(crate) fn run(args: &Args) -> Result<u8> {
     let mut names = Names::default();
     let (tune, scored): (Vec<Session>, Vec<Session>) =
-        load(args, &mut names)?.into_iter().partition(|session| is_of(&session.name, &args.tune));
+        load(args, &mut names)?.into_iter().partition(|session| args.tune.contains(&session.name));
     let known = |sessions: Vec<Session>| sessions.into_iter().map(Known::new).collect::<Vec<_>>();
     let (tune, scored) = (known(tune), known(scored));
     let cuts = |known: &[Known]| -> Vec<Cut> {
@@ -187,8 +185,10 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     }
     let mut out = String::new();
     if args.verdicts {
-        for (session, turn) in all.iter().flat_map(|scored| &scored.turns) {
-            out += &format!("{session} {:.3} {}\n", turn.at as f64 / 1e9, turn.text);
+        for scored in &all {
+            for (session, turn) in &scored.turns {
+                out += &format!("{}: {session} {:.3} {}\n", scored.detector, turn.at as f64 / 1e9, turn.text);
+            }
         }
     }
     let hours = all.first().map_or(0.0, |scored| scored.job_hours);
@@ -197,9 +197,12 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         &format!("Tuned on: {}. Scored on: {}, {hours:.2} working hours, each begun {begin}.\n\n", named(&tune), named(&scored));
     out += &format!("{}\n{}", table::quality(&all), table::rules(&all));
     if args.frontier {
+        let default = policies(None, false, &tune.iter().chain(&scored).collect::<Vec<_>>())?;
         let tune = Part { sessions: &tune, cuts: &tune_cuts };
         let scored = Part { sessions: &scored, cuts: &score_cuts };
-        out += &format!("\n{}", frontier::table(&frontier::baselines(), &tune, &scored, args.carry));
+        let mut families = frontier::baselines();
+        families.push(frontier::ours(default));
+        out += &format!("\n{}", frontier::table(&families, &tune, &scored, args.carry));
     }
     exit::print(&out)?;
     Ok(exit::WELL)

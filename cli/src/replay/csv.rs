@@ -79,9 +79,8 @@ pub(crate) fn folder(folder: &Path, is_wanted: &dyn Fn(&str) -> bool, names: &mu
             let beats: Vec<_> =
                 paths.iter().filter_map(|(name, path)| Some((name.strip_prefix(&prefix)?.to_owned(), path))).collect();
             sessions.push(read(session, &beats, monitor, paths.get(&format!("labels_{session}")), names)?);
-        } else if name.starts_with("mlperf_") && is_wanted("mlperf") {
-            sessions
-                .extend(marks::sessions(&Table::read(monitor)?, names)?.into_iter().filter(|session| is_wanted(&session.name)));
+        } else if name.starts_with("mlperf_") && is_wanted(marks::NAME) {
+            sessions.push(marks::session(&Table::read(monitor)?, names)?);
         }
     }
     if sessions.is_empty() {

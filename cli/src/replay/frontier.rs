@@ -4,6 +4,7 @@
 use super::baselines::{Akka, Baseline, Cassandra, Chen, Fixed, Longest, Per};
 use super::detector::Detector;
 use super::inject::Cut;
+use super::ours::{ByInterval, Ours};
 use super::score::{Known, Scored, percentile, score, train};
 use super::table;
 
@@ -44,6 +45,13 @@ pub(crate) fn baselines() -> Vec<Family> {
         }),
         family("k × max, per key", "k", &[1.2, 1.5, 2.0, 3.0, 5.0, 8.0], |k| Baseline::boxed("max", Per::Key, Longest::new(k))),
     ]
+}
+
+/// Our learnt thresholds, each times a factor.
+pub(crate) fn ours(policies: ByInterval) -> Family {
+    family("hangwatch, suspect", "T ×", &[0.25, 0.35, 0.5, 0.7, 1.0, 1.5, 2.0, 4.0], move |factor| {
+        Ours::scaled(factor, &policies)
+    })
 }
 
 /// Sessions and the hangs that are injected into them.

@@ -1,6 +1,7 @@
 //! Marks of long training runs: blocks, evaluations, epochs. Hours of coarse progress, and no labelled hang.
 //!
-//! The runs of one system and benchmark are one session, one after another in one slot, looked at once a second.
+//! All runs are one session, one after another by when they began, each system and benchmark in a slot of its own, looked at
+//! once a second.
 
 use super::csv::Table;
 use super::names::Names;
@@ -11,69 +12,93 @@ use hangwatch::record::Frame;
 use hangwatch::snapshot::{HostSnapshot, Probe};
 use std::collections::BTreeMap;
 
+pub(super) const NAME: &str = "mlperf";
 const INTERVAL_NS: u64 = 1_000_000_000;
 /// Between two runs, in seconds.
 const PAUSE_S: u64 = 10;
 
-/// A run's rows: milliseconds, key.
-type Run = Vec<(u64, String)>;
-
-pub(super) fn sessions(table: &Table, names: &mut Names) -> Result<Vec<Session>> {
-    let mut groups: BTreeMap<String, BTreeMap<String, Run>> = BTreeMap::new();
-    for cells in table.rows() {
-        let group = format!("mlperf/{}/{}/{}", cells.text("org")?, cells.text("system")?, cells.text("benchmark")?);
-        let run = groups.entry(group).or_default().entry(cells.text("run")?.to_owned()).or_default();
-        run.push((cells.number("t_ms")?, cells.text("key")?.to_owned()));
-    }
-    Ok(groups.into_iter().map(|(name, runs)| session(name, runs.into_values(), names)).collect())
+/// A run of a system and benchmark.
+struct Run {
+    group: String,
+    marks: Vec<(u64, String)>,
 }
 
-fn session(name: String, runs: impl Iterator<Item = Run>, names: &mut Names) -> Session {
+impl Run {
+    fn first(&self) -> u64 {
+        self.marks.first().map_or(0, |(at, _)| *at)
+    }
+
+    fn last(&self) -> u64 {
+        self.marks.last().map_or(0, |(at, _)| *at)
+    }
+}
+
+/// The session that a file of marks is.
+pub(super) fn session(table: &Table, names: &mut Names) -> Result<Session> {
+    let mut runs: BTreeMap<(String, String), Run> = BTreeMap::new();
+    for cells in table.rows() {
+        let group = format!("{}/{}/{}", cells.text("org")?, cells.text("system")?, cells.text("benchmark")?);
+        let run = runs.entry((group.clone(), cells.text("run")?.to_owned()));
+        run.or_insert(Run { group, marks: Vec::new() }).marks.push((cells.number("t_ms")?, cells.text("key")?.to_owned()));
+    }
+    let mut runs: Vec<Run> = runs.into_values().collect();
+    runs.iter_mut().for_each(|run| run.marks.sort_by_key(|(at, _)| *at));
+    runs.sort_by(|a, b| (a.first(), &a.group).cmp(&(b.first(), &b.group)));
     let mut session = Session {
-        workers: vec![name.rsplit('/').next().unwrap_or_default().to_owned()],
-        name,
+        name: NAME.into(),
         interval_ns: INTERVAL_NS,
         has_our_budgets: true,
+        workers: Vec::new(),
         polls: Vec::new(),
         signs: Vec::new(),
         labels: Vec::new(),
     };
-    let mut hand = Hand::new(0, &session.workers[0].clone());
+    let mut hands: Vec<Hand> = Vec::new();
     let mut start_s = PAUSE_S;
-    for (number, mut run) in runs.enumerate() {
-        run.sort_by_key(|(at, _)| *at);
-        let (Some((first, _)), Some((last, _))) = (run.first(), run.last()) else { continue };
-        let (first, last_s) = (*first, start_s + (*last - *first).div_ceil(1000));
-        let rows = rows(&run, first, start_s, &format!("#{number}"), &session.name);
-        let mut rows = rows.iter().peekable();
-        for second in start_s - 1..=last_s + 1 {
-            let now = second * INTERVAL_NS;
-            let mut changed = false;
-            while let Some(row) = rows.next_if(|row| row.at <= now) {
-                // Every key that a row can get here is a known phase.
-                if let Ok(Some(then)) = hand.take(row, names) {
-                    let words = Some(Box::new(hand.snapshot(Probe::default())));
-                    session.signs.push(Sign { at: row.at, slot: 0, then, words });
-                }
-                changed = true;
-            }
-            if second == last_s + 1 {
-                session.signs.push(Sign { at: now, slot: 0, then: hand.leave(), words: None });
-                changed = true;
-            }
-            let host = HostSnapshot { monotonic_ns: now, boottime_ns: now, cpu_pressure_us: None };
-            let slots = if changed { vec![hand.snapshot(Probe::default())] } else { Vec::new() };
-            session.polls.push(Frame { host, slots });
-        }
-        start_s = last_s + PAUSE_S;
+    for (number, run) in runs.iter().enumerate() {
+        let slot = session.workers.iter().position(|worker| *worker == run.group).unwrap_or_else(|| {
+            session.workers.push(run.group.clone());
+            hands.push(Hand::new(hands.len() as u32, &run.group));
+            hands.len() - 1
+        });
+        start_s = add(&mut session, &mut hands[slot], run, &format!("#{number}"), start_s, names) + PAUSE_S;
     }
-    session
+    Ok(session)
+}
+
+/// Adds a run that starts at `start_s`. Returns when it ended.
+fn add(session: &mut Session, hand: &mut Hand, run: &Run, life: &str, start_s: u64, names: &mut Names) -> u64 {
+    let slot = hand.snapshot(Probe::default()).index;
+    let last_s = start_s + (run.last() - run.first()).div_ceil(1000);
+    let rows = rows(run, start_s, life);
+    let mut rows = rows.iter().peekable();
+    for second in start_s - 1..=last_s + 1 {
+        let now = second * INTERVAL_NS;
+        let mut changed = false;
+        while let Some(row) = rows.next_if(|row| row.at <= now) {
+            // Every key that a row can get here is a known phase.
+            if let Ok(Some(then)) = hand.take(row, names) {
+                let words = Some(Box::new(hand.snapshot(Probe::default())));
+                session.signs.push(Sign { at: row.at, slot, then, words });
+            }
+            changed = true;
+        }
+        if second == last_s + 1 {
+            session.signs.push(Sign { at: now, slot, then: hand.leave(), words: None });
+            changed = true;
+        }
+        let host = HostSnapshot { monotonic_ns: now, boottime_ns: now, cpu_pressure_us: None };
+        let slots = if changed { vec![hand.snapshot(Probe::default())] } else { Vec::new() };
+        session.polls.push(Frame { host, slots });
+    }
+    last_s + 1
 }
 
 /// Marks as rows: a block or an epoch is training, an evaluation another phase; every other mark is a step of the phase.
-fn rows(run: &Run, first_ms: u64, start_s: u64, life: &str, model: &str) -> Vec<Row> {
+fn rows(run: &Run, start_s: u64, life: &str) -> Vec<Row> {
     let (mut phase, mut step) = ("starting", 0);
-    run.iter()
+    run.marks
+        .iter()
         .enumerate()
         .map(|(i, (at, key))| {
             let next = match key.as_str() {
@@ -86,11 +111,11 @@ fn rows(run: &Run, first_ms: u64, start_s: u64, life: &str, model: &str) -> Vec<
             step = if enters { 0 } else { step + 1 };
             phase = next;
             Row {
-                at: start_s * INTERVAL_NS + (at - first_ms) * 1_000_000,
+                at: start_s * INTERVAL_NS + (at - run.first()) * 1_000_000,
                 life: life.to_owned(),
                 phase: phase.to_owned(),
                 job: (phase != "starting").then_some(0),
-                model: model.to_owned(),
+                model: run.group.clone(),
                 step,
                 total: 0,
                 event: if enters { Event::State } else { Event::Step },

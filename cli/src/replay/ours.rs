@@ -5,7 +5,8 @@ use super::score::STATEMENT;
 use super::session::Session;
 use hangwatch::engine::{Engine, Judged};
 use hangwatch::judge::{Judgement, Severity, Verdict};
-use hangwatch::policy::PolicySet;
+use hangwatch::learn::Learnt;
+use hangwatch::policy::{Policy, PolicySet};
 use hangwatch::snapshot::SlotSnapshot;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -48,10 +49,19 @@ fn ns(duration: Duration) -> u64 {
 }
 
 impl Ours {
-    /// `policies` is not empty.
-    pub(crate) fn boxed(name: impl Into<String>, lens: Lens, policies: &ByInterval) -> Option<Box<dyn Detector>> {
-        let engine = Engine::new(0, policies.values().next()?.clone(), 0);
-        Some(Box::new(Self {
+    pub(crate) fn boxed(name: impl Into<String>, lens: Lens, policies: &ByInterval) -> Box<dyn Detector> {
+        Box::new(Self::new(name, lens, policies, Learnt::new()))
+    }
+
+    /// The same with every learnt threshold times a factor.
+    pub(crate) fn scaled(factor: f64, policies: &ByInterval) -> Box<dyn Detector> {
+        Box::new(Self::new("scaled", Lens::Suspect, policies, Learnt::new().scaled(factor)))
+    }
+
+    fn new(name: impl Into<String>, lens: Lens, policies: &ByInterval, learnt: Learnt) -> Self {
+        // Of no slots: each session gets its own.
+        let engine = Engine::new(0, PolicySet::uniform(Policy::default()), 0).with_learnt(learnt);
+        Self {
             name: name.into(),
             lens,
             policies: Rc::clone(policies),
@@ -59,7 +69,7 @@ impl Ours {
             user_budget_ns: None,
             slots: Vec::new(),
             turns: Vec::new(),
-        }))
+        }
     }
 
     /// Shows the engine a slot as it stands.
@@ -109,7 +119,8 @@ impl Detector for Ours {
     fn begin(&mut self, session: &Session) {
         if let Some(policies) = self.policies.get(&session.interval_ns) {
             self.user_budget_ns = session.has_our_budgets.then(|| ns(policies.base().progress_timeout));
-            self.engine = Engine::new(session.workers.len(), policies.clone(), 0);
+            let learnt = self.engine.learnt().clone();
+            self.engine = Engine::new(session.workers.len(), policies.clone(), 0).with_learnt(learnt);
         }
         self.slots = session.workers.iter().map(|worker| Slot { worker: worker.clone(), ..Slot::default() }).collect();
     }

@@ -162,7 +162,7 @@ fn turns(bytes: &[u8]) -> Vec<String> {
     let (poll_interval, budget) = (Duration::from_millis(200), Duration::from_millis(600));
     let policy = Policy { poll_interval, starting_timeout: budget, loading_timeout: budget, ..Policy::default() };
     let policies = Rc::new(BTreeMap::from([(session.interval_ns, PolicySet::uniform(policy))]));
-    let detector = Ours::boxed("ours", Lens::Acting, &policies).expect("a policy");
+    let detector = Ours::boxed("ours", Lens::Acting, &policies);
     let scored = score(&*detector, &[Known::new(session)], &[]);
     scored.turns.into_iter().map(|(_, turn)| format!("{} {}", turn.at, turn.text)).collect()
 }
