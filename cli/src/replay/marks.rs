@@ -1,4 +1,4 @@
-//! Marks of long training runs: blocks, evaluations, epochs. Hours of coarse progress, and no labelled hang.
+//! Marks of long training runs: blocks, evaluations, epochs. Hours of coarse progress, no jobs, and no labelled hang.
 //!
 //! All runs are one session, one after another by when they began, each system and benchmark in a slot of its own, looked at
 //! once a second.
@@ -114,7 +114,7 @@ fn rows(run: &Run, start_s: u64, life: &str) -> Vec<Row> {
                 at: start_s * INTERVAL_NS + (at - run.first()) * 1_000_000,
                 life: life.to_owned(),
                 phase: phase.to_owned(),
-                job: (phase != "starting").then_some(0),
+                job: None,
                 model: run.group.clone(),
                 step,
                 total: 0,
