@@ -10,16 +10,15 @@ void bench_beat(hangwatch_worker_t *w, uint64_t from, uint64_t n);
 void bench_step_linked(hangwatch_worker_t *w, uint64_t from, uint64_t n);
 void bench_beat_linked(hangwatch_worker_t *w, uint64_t from, uint64_t n);
 
-/* A worker; detached where `segment` is NULL; NULL where attaching fails or stamps are wanted and there are none. */
+/* A worker; detached where `segment` is NULL; NULL where attaching fails. */
 hangwatch_worker_t *bench_attach(const char *segment, const char *name, int stamped)
 {
     hangwatch_error_t err;
     hangwatch_worker_t *w = segment == NULL ? hangwatch_lane(NULL, name, &err) : hangwatch_attach(segment, name, &err);
     if (w == NULL || segment == NULL)
         return w;
-    if (w->stamped == 0 && stamped)
-        return NULL;
-    w->stamped = stamped ? 1 : 0;
+    if (!stamped)
+        w->clock = NULL;
     hangwatch_begin_job(w, "bench", "model", HANGWATCH_TOTAL_UNKNOWN);
     return w;
 }

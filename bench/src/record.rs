@@ -17,30 +17,49 @@ struct Figure {
 
 type Figures = BTreeMap<String, Figure>;
 
-/// A promise: what is measured, against what, times what, plus what, in ns.
+/// A promise: what is measured, against what, and how far from it it may be.
 struct Promise {
     what: &'static str,
     of: &'static str,
     floor: &'static str,
-    times: f64,
-    plus: f64,
+    limit: Limit,
+}
+
+enum Limit {
+    /// The floor times this.
+    Times(f64),
+    /// The floor and this many ns.
+    Plus(f64),
+    /// This many ns, whatever the floor.
+    Ns(f64),
+    /// The floor times as much as the first of these is of the second.
+    TimesAs(&'static str, &'static str),
+}
+
+const fn promise(what: &'static str, of: &'static str, limit: Limit, floor: &'static str) -> Promise {
+    Promise { what, of, floor, limit }
 }
 
 const fn times(what: &'static str, of: &'static str, times: f64, floor: &'static str) -> Promise {
-    Promise { what, of, floor, times, plus: 0.0 }
+    promise(what, of, Limit::Times(times), floor)
 }
 
 const fn linked(what: &'static str, of: &'static str, inline: &'static str) -> Promise {
-    Promise { what, of, floor: inline, times: 1.0, plus: 2.0 }
+    promise(what, of, Limit::Plus(2.0), inline)
 }
 
-const PROMISES: [Promise; 6] = [
+/// A slot of many against a slot of 10 000: it may grow as reading alone does where the slots outgrow the caches.
+const FLAT: Limit = Limit::TimesAs("scan_floor_line_warm/100000", "scan_floor_line_warm/10000");
+
+const PROMISES: [Promise; 8] = [
     times("step, unstamped, Rust", "rust_step/unstamped", 1.5, "floor/stores_and_branch"),
     times("step, unstamped, inline C", "c_inline_step/unstamped", 1.5, "floor/stores_and_branch"),
     times("step, stamped, Rust", "rust_step/stamped", 1.2, "floor/stores_and_coarse_clock"),
     times("step, stamped, inline C", "c_inline_step/stamped", 1.2, "floor/stores_and_coarse_clock"),
     linked("step, unstamped, shared library", "c_linked_step/unstamped", "c_inline_step/unstamped"),
     linked("step, stamped, shared library", "c_linked_step/stamped", "c_inline_step/stamped"),
+    promise("a quiet slot of 10 000", "scan_quiet_warm/10000", Limit::Ns(25.0), "scan_floor_line_warm/10000"),
+    promise("a quiet slot of 100 000", "scan_quiet_warm/100000", FLAT, "scan_quiet_warm/10000"),
 ];
 
 fn main() -> ExitCode {
@@ -114,27 +133,56 @@ fn readme(figures: &Figures) -> io::Result<String> {
     };
     let mut text = String::from("# A run of the bench\n\n");
     let _ = writeln!(text, "{}\n", machine()?);
-    text.push_str("Medians, in nanoseconds for one call. Every sample is in `raw.csv`, medians with their 95 % intervals in\n");
     text.push_str(
-        "`estimates.csv`. Floors, peers and reports were measured in this order, in one process, on one machine that\n",
+        "Medians, in nanoseconds for one call or, of a scan, one slot. Every sample is in `raw.csv`, medians with their 95 %\n",
     );
-    text.push_str("also did other things; figures move by some percent from run to run.\n\n");
+    text.push_str(
+        "intervals in `estimates.csv`. Floors, peers and reports were measured in this order, in one process, and so were the\n",
+    );
+    text.push_str(
+        "scans and their floors, on one machine that also did other things; figures move by some percent from run to run.\n\n",
+    );
     text.push_str("## Promises\n\n| promise | ns | against | ns | limit | measured | |\n|---|---|---|---|---|---|---|\n");
     for promise in &PROMISES {
         let (of, floor) = (ns(promise.of)?, ns(promise.floor)?);
-        let kept = if of <= promise.times * floor + promise.plus { "kept" } else { "missed" };
-        let (limit, measured) = if promise.plus > 0.0 {
-            (format!("+ {} ns", promise.plus), format!("+ {:.2} ns", of - floor))
-        } else {
-            (format!("× {}", promise.times), format!("× {:.2}", of / floor))
+        let (most, limit, measured) = match promise.limit {
+            Limit::Times(times) => (times * floor, format!("× {times}"), format!("× {:.2}", of / floor)),
+            Limit::Plus(plus) => (floor + plus, format!("+ {plus} ns"), format!("+ {:.2} ns", of - floor)),
+            Limit::Ns(most) => (most, format!("{most} ns"), format!("× {:.2}", of / floor)),
+            Limit::TimesAs(this, of_that) => {
+                let times = ns(this)? / ns(of_that)?;
+                (times * floor, format!("× {times:.2}, as `{this}`"), format!("× {:.2}", of / floor))
+            }
         };
+        let kept = if of <= most { "kept" } else { "missed" };
         let (what, against) = (promise.what, promise.floor);
         let _ = writeln!(text, "| {what} | {of:.2} | `{against}` | {floor:.2} | {limit} | {measured} | {kept} |");
     }
     text.push_str("\n## All figures\n\n| benchmark | ns | × `rust_step/stamped` |\n|---|---|---|\n");
     let stamped = ns("rust_step/stamped")?;
-    for (name, figure) in figures {
+    for (name, figure) in figures.iter().filter(|(name, _)| !name.starts_with("scan_")) {
         let _ = writeln!(text, "| `{name}` | {:.2} | {:.2} |", figure.median[0], figure.median[0] / stamped);
+    }
+    text.push_str(&scans(ns)?);
+    Ok(text)
+}
+
+/// The scans, a row for each and a column for each number of slots.
+fn scans(ns: impl Fn(&str) -> io::Result<f64>) -> io::Result<String> {
+    let sizes = [64, 1_000, 10_000, 100_000];
+    let mut text = String::from("\n## A slot of one poll, by the number of slots\n\n| ns a slot |");
+    sizes.iter().for_each(|size| {
+        let _ = write!(text, " {size} |");
+    });
+    text.push_str("\n|---|---|---|---|---|\n");
+    for caches in ["warm", "cold"] {
+        for what in ["floor_word", "floor_line", "quiet", "active"] {
+            let _ = write!(text, "| `scan_{what}_{caches}` |");
+            for size in sizes {
+                let _ = write!(text, " {:.1} |", ns(&format!("scan_{what}_{caches}/{size}"))?);
+            }
+            text.push('\n');
+        }
     }
     Ok(text)
 }
@@ -149,7 +197,11 @@ fn machine() -> io::Result<String> {
     let kernel = kernel.trim().split('-').next().unwrap_or_default();
     let virtual_machine = if cpuinfo.contains(" hypervisor") { ", a virtual machine" } else { "" };
     let (rustc, gcc) = (version("rustc")?, version("gcc")?);
-    Ok(format!("{model}, {cores} cores{virtual_machine}; Linux {kernel}; {rustc}; {gcc}; gcc -O2, cargo's bench profile."))
+    let cache = fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index3/size").unwrap_or_else(|_| "unknown".into());
+    let cache = cache.trim();
+    Ok(format!(
+        "{model}, {cores} cores{virtual_machine}, last-level cache {cache}; Linux {kernel}; {rustc}; {gcc}; gcc -O2, cargo's bench profile."
+    ))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a compiler that is asked its version ends by itself")]

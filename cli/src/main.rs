@@ -97,8 +97,8 @@ mod tests {
 
     #[test]
     fn the_readme_says_what_each_verdict_that_is_given_means() {
-        use Verdict::{Dead, Idle, Looping, NeverStarted, Ok, Overdue, Silent, Stalled, Stopped, Unknown, Zombie};
-        for verdict in [Dead, Idle, Looping, NeverStarted, Ok, Overdue, Silent, Stalled, Stopped, Unknown, Zombie] {
+        // One that no rule gives yet has no row.
+        for verdict in Verdict::ALL.into_iter().filter(|verdict| *verdict != Verdict::Unkillable) {
             let row = readme().lines().any(|line| line.starts_with('|') && line.contains(&format!("`{verdict}`")));
             assert!(row, "the README's table of verdicts lacks {verdict}");
         }

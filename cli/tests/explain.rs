@@ -99,7 +99,7 @@ fn the_json_keeps_its_contract() {
     assert_eq!((&explained["schema_version"], &explained["monitor"]["alive"]), (&1.into(), &false.into()));
     assert_eq!(explained["segment"], segment.path().display().to_string());
     let worker = &explained["workers"][0];
-    assert_eq!(keys(worker), ["lane", "lease", "model", "name", "policy", "slot"]);
+    assert_eq!(keys(worker), ["lane", "learnt", "lease", "model", "name", "policy", "slot"]);
     assert!(worker["lane"].is_null() && worker["lease"].is_null(), "what is not there is null: {worker}");
     assert_eq!(keys(&worker["policy"][0]), ["key", "kind", "layer", "source", "text", "value"]);
 }
@@ -225,4 +225,32 @@ fn a_hostile_name_is_shown_and_never_sent_to_a_terminal() {
         assert!(!said.out.contains('\u{1b}') && !said.out.lines().any(|line| line.starts_with("forged")), "{:?}", said.out);
         assert!(said.out.contains("evil") && said.out.contains("model"), "it is shown all the same: {}", said.out);
     }
+}
+
+#[test]
+fn what_was_learnt_is_a_value_with_its_source_and_outlives_the_monitor() {
+    let scratch = Scratch::new();
+    let segment = Arc::new(scratch.made());
+    let mut command = hangwatch();
+    command.env("HANGWATCH_ADAPTIVE", "suspect").env("HANGWATCH_POLL_INTERVAL", "20ms");
+    let mut watch = Monitor::start(command.args(["watch", "--events", "-", "--segment"]).arg(segment.path()));
+    let mut worker = attached(&segment, "learns", "stable_diffusion_xl");
+    let polls = || segment.header().peek_monitor().beat.count();
+    for done in 1..=40 {
+        worker.step(done);
+        let seen = polls();
+        until(|| polls() > seen + 1);
+    }
+    assert_eq!(watch.stop(), Some(0));
+    let said = explain(&scratch, &["learns", "--json", "--segment", &segment.path().display().to_string()]);
+    let explained: Value = serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {}", said.err));
+    let learnt = explained["workers"][0]["learnt"].as_array().expect("a list");
+    let rest = learnt.iter().find(|row| row["part"] == "rest" && row["model"] == "stable_diffusion_xl");
+    let rest = rest.unwrap_or_else(|| panic!("gaps between steps: {learnt:#?}"));
+    assert!(rest["gaps"].as_u64().is_some_and(|gaps| gaps >= 20), "{rest}");
+    assert!(rest["source"].as_str().is_some_and(|source| source.ends_with(".learnt")), "{rest}");
+    let kept = std::fs::read(hangwatch::monitor::learnt_path(&segment)).expect("kept");
+    let mut again = Monitor::watch(&segment, "");
+    assert_eq!(again.stop(), Some(0));
+    assert_eq!(std::fs::read(hangwatch::monitor::learnt_path(&segment)).ok(), Some(kept), "a restart loses nothing");
 }

@@ -312,6 +312,12 @@ typedef struct hangwatch_slot_words {
 
 /* ------------------------------------------------------------------------------- below here nothing is for programs -- */
 
+/* struct timespec; the library checks that it is. */
+struct hangwatch_time_ {
+    long s;
+    long ns;
+};
+
 /* The part of a worker that the inline functions use. The rest follows it, so a worker is never made, copied or measured
  * in C. */
 struct hangwatch_worker {
@@ -322,16 +328,19 @@ struct hangwatch_worker {
     uint64_t last;      /* `done` of the last step of this count */
     uint64_t next_mark; /* the least `done` that advances */
     uint64_t epoch;     /* the epoch word last stored */
-    uint64_t stamped;   /* 1 where reports carry the coarse clock */
+    int (*clock)(int, struct hangwatch_time_ *); /* clock_gettime where reports carry the coarse clock, else NULL */
 };
 
-/* CLOCK_MONOTONIC_COARSE in ns. In the library, because <time.h> shows it only where a feature macro asks for it. */
-uint64_t hangwatch_now_coarse_(void);
-
-static inline void hangwatch_beat_at_(hangwatch_worker_t *w, uint64_t now)
+/* CLOCK_MONOTONIC_COARSE in ns. The C library's own function, held in the worker: <time.h> shows it only where a feature
+ * macro asks for it, and a function of this library around it would cost a call more. */
+static inline uint64_t hangwatch_now_coarse_(const hangwatch_worker_t *w)
 {
-    if (w->stamped != 0)
-        __atomic_store_n(&w->slot->stamp_ns, now, __ATOMIC_RELAXED);
+    struct hangwatch_time_ now;
+    return w->clock(6, &now) == 0 ? (uint64_t)now.s * UINT64_C(1000000000) + (uint64_t)now.ns : 0;
+}
+
+static inline void hangwatch_publish_beat_(hangwatch_worker_t *w)
+{
     w->local++;
     /* Release: pairs with the reader's Acquire after the beat; a beat that is seen implies its progress and stamps. */
     __atomic_store_n(&w->slot->beat, w->local, __ATOMIC_RELEASE);
@@ -342,15 +351,25 @@ static inline void hangwatch_beat(hangwatch_worker_t *w)
     /* Relaxed: set once before the worker was made; the kernel zeroes it in a forked child. */
     if (w == NULL || __atomic_load_n(w->canary, __ATOMIC_RELAXED) == 0)
         return;
-    hangwatch_beat_at_(w, w->stamped != 0 ? hangwatch_now_coarse_() : 0);
+    /* Relaxed, here and in a step but for the beat: the beat carries them all. */
+    if (w->clock != NULL)
+        __atomic_store_n(&w->slot->stamp_ns, hangwatch_now_coarse_(w), __ATOMIC_RELAXED);
+    hangwatch_publish_beat_(w);
 }
 
 static inline void hangwatch_step(hangwatch_worker_t *w, uint64_t done)
 {
-    uint64_t now;
     if (w == NULL || __atomic_load_n(w->canary, __ATOMIC_RELAXED) == 0)
         return;
-    now = w->stamped != 0 ? hangwatch_now_coarse_() : 0;
+    /* All that stamps need in one place: a step without them asks once whether there are any, and not three times. */
+    if (w->clock != NULL) {
+        uint64_t now = hangwatch_now_coarse_(w);
+        if (done >= w->next_mark) {
+            w->next_mark = done + 1;
+            __atomic_store_n(&w->slot->progress_stamp_ns, now, __ATOMIC_RELAXED);
+        }
+        __atomic_store_n(&w->slot->stamp_ns, now, __ATOMIC_RELAXED);
+    }
     if (done < w->last) {
         /* The low 16 bits count falls, and wrap without touching the pass above them. */
         w->epoch = (w->epoch & ~UINT64_C(0xffff)) | ((w->epoch + 1) & UINT64_C(0xffff));
@@ -358,13 +377,8 @@ static inline void hangwatch_step(hangwatch_worker_t *w, uint64_t done)
         __atomic_store_n(&w->slot->epoch, w->epoch, __ATOMIC_RELAXED);
     }
     w->last = done;
-    /* Relaxed, here and for the stamps: the beat carries them. */
     __atomic_store_n(&w->slot->progress, done, __ATOMIC_RELAXED);
-    if (w->stamped != 0 && done >= w->next_mark) {
-        w->next_mark = done + 1;
-        __atomic_store_n(&w->slot->progress_stamp_ns, now, __ATOMIC_RELAXED);
-    }
-    hangwatch_beat_at_(w, now);
+    hangwatch_publish_beat_(w);
 }
 
 /* The drawing above is the contract between languages; a compiler that lays it out otherwise must not get past here. */
@@ -419,7 +433,7 @@ HANGWATCH_HELD_AT_(local, 24);
 HANGWATCH_HELD_AT_(last, 32);
 HANGWATCH_HELD_AT_(next_mark, 40);
 HANGWATCH_HELD_AT_(epoch, 48);
-HANGWATCH_HELD_AT_(stamped, 56);
+HANGWATCH_HELD_AT_(clock, 56);
 HANGWATCH_ASSERT_(job_is_64_bytes, sizeof(void *) != 8 || sizeof(hangwatch_job_t) == 64);
 /* Fails under -fshort-enums, which changes how enumerators are passed. */
 HANGWATCH_ASSERT_(enums_are_ints, sizeof(hangwatch_code_e) == 4 && sizeof(hangwatch_outcome_e) == 4 &&

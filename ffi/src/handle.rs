@@ -3,6 +3,7 @@
 use hangwatch_core::Worker;
 use hangwatch_core::worker::Helper;
 use std::cell::UnsafeCell;
+use std::ffi::{c_int, c_long};
 
 /// `hangwatch_worker_t`. The worker belongs to one thread at a time; the helper beside it may be used from any.
 #[repr(C)]
@@ -53,6 +54,9 @@ pub(crate) unsafe fn free(w: *mut Handle) {
     }
 }
 
+/// `clock_gettime`; the header writes `struct timespec` out as two longs.
+type Clock = unsafe extern "C" fn(c_int, *mut [c_long; 2]) -> c_int;
+
 /// `struct hangwatch_worker` as the header writes it out.
 #[repr(C)]
 struct Prefix {
@@ -63,7 +67,7 @@ struct Prefix {
     last: u64,
     next_mark: u64,
     epoch: u64,
-    stamped: u64,
+    clock: Option<Clock>,
 }
 
 const _: () = {
@@ -74,8 +78,9 @@ const _: () = {
     assert!(offset_of!(Prefix, segment) == 2 * size_of::<*const u8>());
     assert!(offset_of!(Prefix, local) == abi::LOCAL && offset_of!(Prefix, last) == abi::LAST);
     assert!(offset_of!(Prefix, next_mark) == abi::NEXT_MARK && offset_of!(Prefix, epoch) == abi::EPOCH);
-    assert!(offset_of!(Prefix, stamped) == abi::STAMPED);
+    assert!(offset_of!(Prefix, clock) == abi::CLOCK);
+    assert!(abi::TIME == size_of::<[c_long; 2]>() && abi::TIME_NS == size_of::<c_long>() && abi::COARSE == 6);
     // The numbers that the header asserts on 64-bit machines.
     assert!(size_of::<usize>() != 8 || (abi::CANARY == 0 && abi::SLOT == 8 && abi::LOCAL == 24 && abi::LAST == 32));
-    assert!(size_of::<usize>() != 8 || (abi::NEXT_MARK == 40 && abi::EPOCH == 48 && abi::STAMPED == 56));
+    assert!(size_of::<usize>() != 8 || (abi::NEXT_MARK == 40 && abi::EPOCH == 48 && abi::CLOCK == 56));
 };

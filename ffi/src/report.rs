@@ -4,7 +4,7 @@ use crate::error::{CError, defect, told};
 use crate::handle::{Handle, helper, worker};
 use crate::{guard, text};
 use hangwatch_core::layout::phase::Class;
-use hangwatch_core::{Job, Outcome, Phase, Total, Worker, clock};
+use hangwatch_core::{Job, Outcome, Phase, Total, Worker};
 use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
@@ -263,10 +263,4 @@ pub unsafe extern "C" fn hangwatch_should_stop(w: *const Handle) -> c_int {
         // SAFETY: the caller's contract.
         unsafe { worker(w) }.is_some_and(|w| w.should_stop()).into()
     })
-}
-
-/// `hangwatch_now_coarse_`, for the header's inline functions.
-#[unsafe(no_mangle)]
-pub extern "C" fn hangwatch_now_coarse_() -> u64 {
-    guard::or(0, clock::coarse_ns)
 }

@@ -68,6 +68,5 @@ int main(void)
 
     CHECK(hangwatch_attach("/nonexistent/folder/segment", NULL, NULL) == NULL, "a failed attach is NULL, err or not");
     CHECK(strcmp(hangwatch_version(), HANGWATCH_VERSION) == 0, "header and library are of one version");
-    CHECK(hangwatch_now_coarse_() != 0, "the clock of the inline functions runs");
     return 0;
 }

@@ -114,7 +114,7 @@ static void call(char **arg)
     if (does(arg, "attach") || does(arg, "lane"))
         attach_or_lane(arg);
     else if (does(arg, "unstamp"))
-        worker->stamped = 0;
+        worker->clock = NULL;
     else if (does(arg, "phase"))
         hangwatch_phase(worker, (hangwatch_phase_t)number(arg[1]));
     else if (does(arg, "phase_total"))

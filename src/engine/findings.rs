@@ -25,6 +25,8 @@ pub struct Judged {
     pub episode: Option<u64>,
     /// An acting episode was opened at this very poll.
     pub opened_acting: bool,
+    /// An acting verdict stands, and it froze when all working workers did and has not moved since.
+    pub frozen_with_all: bool,
     /// What is to be written into the slot, where it is not what was written last.
     pub write: Option<Seen>,
 }

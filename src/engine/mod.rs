@@ -24,6 +24,7 @@ mod slot;
 pub use episode::Episode;
 pub use findings::{Change, ChangeKind, Findings, Judged, Unclaimed};
 
+use crate::judge::Severity;
 use crate::layout::monitor::Seen;
 use crate::layout::word::{Owner, Tag};
 use crate::learn::Learnt;
@@ -180,9 +181,13 @@ impl Engine {
     /// The poll ends: what it found.
     pub fn finish(&mut self) -> Findings {
         if !self.tick.gap {
-            self.findings.all_frozen = self.shared.frozen.edge();
+            self.findings.all_frozen = self.shared.frozen.edge(self.tick.now);
         }
         self.findings.is_frozen = self.shared.frozen.stands();
+        for judged in self.findings.judged.iter_mut().filter(|judged| judged.judgement.severity == Severity::Acting) {
+            let state = self.states.get(judged.observation.index as usize).and_then(Option::as_ref);
+            judged.frozen_with_all = state.is_some_and(|state| self.shared.frozen.holds(state.part()));
+        }
         let judged = self.findings.judged.len();
         let next = Findings { judged: Vec::with_capacity(judged), ..Findings::default() };
         std::mem::replace(&mut self.findings, next)

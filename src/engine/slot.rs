@@ -57,7 +57,12 @@ impl State {
 
     /// The last judgement, which stands.
     pub(super) fn last(&self) -> Option<Judged> {
-        self.live.as_ref()?.last.clone().map(|last| Judged { opened_acting: false, write: None, ..last })
+        self.live.as_ref()?.last.clone().map(|last| Judged { opened_acting: false, frozen_with_all: false, write: None, ..last })
+    }
+
+    /// Its part in a freeze of all.
+    pub(super) fn part(&self) -> Part {
+        self.live.as_ref().map_or(Part::default(), |live| live.part)
     }
 
     /// The slot has another owner than at the last poll, or none: what was open about the last one ends.
@@ -101,8 +106,17 @@ impl State {
             _ => judge::judge(&observation, &policy, &hints),
         };
         let rate = live.rate.rate();
-        let mut judged =
-            Judged { observation, judgement, rate, slow, suspicion, episode: None, opened_acting: false, write: None };
+        let mut judged = Judged {
+            observation,
+            judgement,
+            rate,
+            slow,
+            suspicion,
+            episode: None,
+            opened_acting: false,
+            frozen_with_all: false,
+            write: None,
+        };
         live.follow(&mut judged, tick, &policy, shared, findings);
         if judgement.severity == Severity::Acting {
             match judgement.verdict {
@@ -112,7 +126,7 @@ impl State {
             }
         }
         let observation = &judged.observation;
-        let part = part(observation, &judgement, &policy);
+        let part = part(observation, &judgement, &policy, live.part);
         shared.frozen.exchange(live.part, part);
         live.part = part;
         let mut clocks = Clocks::of(observation, &policy);
@@ -214,7 +228,7 @@ fn limits(policy: &Policy, base: &Policy) -> Limits {
 /// Whether a worker works, and whether it counts as frozen: silent for `process_timeout`, under no lease and in no phase that
 /// may be silent for longer; or hung by a budget of its own, or within two polls of it, for those that froze together are
 /// not seen to at one poll.
-fn part(o: &Observation, judgement: &Judgement, policy: &Policy) -> Part {
+fn part(o: &Observation, judgement: &Judgement, policy: &Policy, before: Part) -> Part {
     let working = o.ever_beat && !judge::is_idle(o, policy) && !judgement.verdict.is_death();
     let timeout = ns(policy.process_timeout);
     let two_polls = ns(policy.poll_interval).saturating_mul(2);
@@ -223,7 +237,8 @@ fn part(o: &Observation, judgement: &Judgement, policy: &Policy) -> Part {
     let silent = o.ages.heartbeat.judged >= timeout && !patient;
     let near = |clock: judge::Spent| clock.age.saturating_add(two_polls) >= clock.budget && clock.age >= clock.budget / 2;
     let hung = judgement.severity == Severity::Acting || judge::running_clocks(o, policy).any(near);
-    Part { working, frozen: working && (silent || hung) }
+    let is_frozen = working && (silent || hung);
+    Part { working, frozen: is_frozen.then(|| before.frozen.unwrap_or(o.now)) }
 }
 
 /// When a clock of the slot can next matter.
@@ -237,8 +252,9 @@ impl Clocks {
         let mut clocks = Self { due: u64::MAX, half_spent: false };
         for spent in judge::running_clocks(o, policy) {
             let half = spent.budget / 2;
-            clocks.half_spent |= spent.age >= half;
-            clocks.at(o.now.saturating_add(half.saturating_sub(spent.age)));
+            // Before what the machine excuses: whether the worker waits for a CPU itself is what the look is to find out.
+            clocks.half_spent |= spent.counted >= half;
+            clocks.at(o.now.saturating_add(half.saturating_sub(spent.counted)));
         }
         let frozen_in = ns(policy.process_timeout).saturating_sub(o.ages.heartbeat.judged);
         if frozen_in > 0 && !judge::is_idle(o, policy) {

@@ -13,7 +13,7 @@
 //! was stopped, traced or under a lease; one in which a poll was more than a second late.
 
 use super::key::{Key, Part, bucket, is_timed, phase_name, waits};
-use super::shapes::{Shape, Shapes};
+use super::shapes::{self, Shape, Shapes};
 use super::store::Learnt;
 use super::timer::{RunDelay, Timer};
 use crate::layout::info::Info;
@@ -281,8 +281,8 @@ fn work(o: &Observation) -> (&str, u64, u64) {
 }
 
 fn shape(o: &Observation) -> Shape {
-    let (_, size, batch) = work(o);
-    (o.phase.id(), size, batch)
+    let (model, size, batch) = work(o);
+    shapes::shape(o.phase.id(), model, size, batch)
 }
 
 fn key(part: Part, o: &Observation) -> Key {

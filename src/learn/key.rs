@@ -104,7 +104,7 @@ impl Key {
 }
 
 /// A text as words, with its length, so that two texts in a row cannot be cut elsewhere.
-fn words(text: &str) -> impl Iterator<Item = u64> + '_ {
+pub(super) fn words(text: &str) -> impl Iterator<Item = u64> + '_ {
     let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
     std::iter::once(text.len() as u64).chain(text.as_bytes().chunks(8).map(word))
 }

@@ -1,7 +1,14 @@
 //! Which input shapes a worker has met since it loaded.
 
-/// A phase's id, and the job's size and batch there.
-pub(super) type Shape = (u16, u64, u64);
+use super::key::words;
+use crate::layout::fnv1a64;
+
+/// A phase, and the model, size and batch of the job in it, as a number: two that share one are a shape met once too few.
+pub(super) type Shape = u64;
+
+pub(super) fn shape(phase: u16, model: &str, size: u64, batch: u64) -> Shape {
+    fnv1a64(words(model).chain([u64::from(phase), size, batch]))
+}
 
 /// So many are remembered, the latest: one that is forgotten is met as if for the first time, and is given more patience.
 const REMEMBERED: usize = 64;

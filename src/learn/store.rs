@@ -54,10 +54,11 @@ impl Learnt {
     }
 
     /// A poll begins. Every poll is told, whether or not a slot is observed at it: a gap in which one was more than a second
-    /// late has no known length, and is not learnt.
+    /// late, or before which the machine was suspended, has no known length, and is not learnt.
     pub fn begin(&mut self, tick: &Tick) {
         // The clock grows by twice the interval at most: where it grew by less than passed, half its growth is the interval.
-        if tick.passed > tick.grew && tick.passed > tick.grew / 2 + TOO_LATE {
+        let late = tick.passed > tick.grew && tick.passed > tick.grew / 2 + TOO_LATE;
+        if late || tick.suspended > 0 {
             self.late_at = tick.now;
         }
     }
@@ -72,10 +73,14 @@ impl Learnt {
         self.revision
     }
 
-    /// All keys, by phase, part and model: the summary of all models, which has none, comes first.
+    /// All keys, by phase, model, part and size: summaries come first.
     pub fn rows(&self) -> Vec<Row> {
         let mut entries: Vec<&Entry> = self.of_any_model.values().chain(self.keys.values()).collect();
-        entries.sort_by(|a, b| (&a.key.phase, a.key.part, &a.key.model).cmp(&(&b.key.phase, b.key.part, &b.key.model)));
+        // `ANY_SIZE` wraps to the front.
+        entries.sort_by(|a, b| {
+            let place = |key: &Key| (key.part, key.bucket.wrapping_add(1));
+            (&a.key.phase, &a.key.model, place(&a.key)).cmp(&(&b.key.phase, &b.key.model, place(&b.key)))
+        });
         entries
             .into_iter()
             .map(|entry| Row {

@@ -2,8 +2,10 @@
 //!
 //! The scan hands bytes over and never waits; a thread writes them. A file that cannot be read is set aside, not lost.
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::learn::Learnt;
 use crate::os::file;
+use crate::segment::Segment;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -20,6 +22,19 @@ pub(super) struct Keeper {
     thread: Option<JoinHandle<()>>,
     kept: u64,
     at: u64,
+}
+
+/// Where what is learnt of a segment's workers is kept, if no other place is named.
+pub fn learnt_path(segment: &Segment) -> PathBuf {
+    file::sidecar(segment.path(), "learnt")
+}
+
+/// What a monitor has learnt and kept; `None` where there is no such file. It is left as it is.
+pub fn read_learnt(path: &Path) -> Result<Option<Learnt>> {
+    let what = || format!("cannot read what was learnt, '{}'", path.display());
+    let Some(bytes) = read(path).map_err(|e| Error::io(what(), &e))? else { return Ok(None) };
+    let learnt = Learnt::from_bytes(&bytes).map_err(|e| Error::new(ErrorKind::System, what(), e.to_string()));
+    learnt.map(Some).map_err(|e| e.hint("a monitor that starts sets such a file aside and learns anew"))
 }
 
 /// What was learnt before; nothing where there is no such file, or it cannot be read.

@@ -21,6 +21,7 @@ pub mod status;
 mod supervise;
 mod thread;
 
+pub use keeper::{learnt_path, read_learnt};
 pub use sampler::Sampler;
 pub use scan::{Judged, Poll, Scanner};
 pub use supervise::{Fleet, FleetEnd, ReplicaEnd, Restart, Stopper};

@@ -175,7 +175,7 @@ fn policy_of(s: &SlotSnapshot, policies: &PolicySet) -> Arc<Policy> {
 /// inference, and in a later pass, whose beginning is not stamped.
 fn rate(s: &SlotSnapshot, look: &Look, stamped: Option<&Observation>) -> Option<f64> {
     let (o, hot, info) = (stamped?, s.hot.as_ref()?, s.info.as_deref()?);
-    let counts = o.job.is_some() && o.phase == Phase::Inference && hot.epoch.pass() == 0;
+    let counts = o.job.is_some() && o.phase == Phase::Inference && hot.phase.depth() == 0 && o.pass == 0;
     if !counts || info.job_start_boottime_ns == 0 || hot.progress_stamp_ns == 0 {
         return None;
     }
@@ -203,7 +203,9 @@ fn plain_observation(s: &SlotSnapshot) -> Option<Observation> {
         owner: s.owner,
         phase: Phase::from_id(hot.phase.id()),
         user_phase: s.user_phase.clone(),
+        section: hot.phase.section(),
         job: hot.phase.job_open().then_some(hot.epoch.job()),
+        pass: hot.epoch.pass(),
         done: hot.done(),
         total: hot.known_total(),
         ever_beat: hot.own_beat().is_some_and(|beat| beat.count() > 0),

@@ -5,7 +5,6 @@ use super::scan::{Poll, Scanner};
 use super::supervise::{Fleet, FleetEnd, Running};
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::os::file;
 use crate::os::wake::{Bell, wait_readable};
 use crate::policy::{Policy, PolicySet};
 use crate::segment::Segment;
@@ -176,7 +175,7 @@ impl Builder {
     pub fn spawn(mut self) -> Result<Monitor> {
         let what = format!("cannot monitor segment '{}'", self.segment.path().display());
         let failed = |e: std::io::Error| Error::io(&what, &e);
-        let learnt = self.learnt.unwrap_or_else(|| file::sidecar(self.segment.path(), "learnt"));
+        let learnt = self.learnt.unwrap_or_else(|| keeper::learnt_path(&self.segment));
         let mut scanner = Scanner::new(Arc::clone(&self.segment), self.policies.clone())?.with_learnt(keeper::load(&learnt));
         let mut keeper = Keeper::spawn(learnt).map_err(failed)?;
         if self.log {

@@ -58,8 +58,12 @@ pub struct Observation {
     pub phase: Phase,
     /// The user phase's row, where it is one.
     pub user_phase: Option<Arc<UserPhase>>,
+    /// The section's number: another one is another entry of its phase.
+    pub section: u16,
     /// Whether a job is open, and its number.
     pub job: Option<u32>,
+    /// The pass of the job that progress belongs to.
+    pub pass: u16,
     /// Units done; `None` before the first step.
     pub done: Option<u64>,
     /// Units in all: `None` unknown or not reported.

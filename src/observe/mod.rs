@@ -4,6 +4,7 @@
 //! only, so nothing rests on the monitor having been awake.
 
 mod ages;
+mod aside;
 mod clock;
 mod since;
 mod track;

@@ -5,12 +5,13 @@
 //! | another generation | all anew: it has no history |
 //! | another job | both clocks and the mark anew, the lease's sum too |
 //! | another pass of the job | progress clock and mark anew, for the first `max_passes`; a later one is a fall |
-//! | another phase | its own count; inference's mark and spent age are set aside, and come back with it |
+//! | another section | its own count; what those around it and the job's inference had spent comes back with them |
 //! | beat changed | heartbeat clock anew |
 //! | progress past its mark | progress clock anew, lease over |
 //! | a beat of another generation | nothing: the words beside it may be its writer's, so the owner's last own ones stand |
 
-use super::ages::{Age, Ages, Observation};
+use super::ages::{Ages, Observation};
+use super::aside::{Aside, Asides};
 use super::clock::Tick;
 use super::since::Since;
 use crate::layout::hot::HotWords;
@@ -20,16 +21,6 @@ use crate::layout::word::{Beat, Epoch, Owner, PhaseWord};
 use crate::policy::Policy;
 use crate::snapshot::{Probe, SlotSnapshot};
 use std::time::Duration;
-
-/// Inference's clock while another phase of the job runs.
-#[derive(Debug, Clone, Copy)]
-struct SetAside {
-    job: u32,
-    spent: Age,
-    mark: Option<u64>,
-    /// Whether progress had fallen back since the mark rose; falls of the other phase are not inference's.
-    fell: bool,
-}
 
 /// Where a former monitor's words let an age go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +57,7 @@ pub struct Track {
     mark: Option<u64>,
     falls_at_mark: u16,
     progress_since: Since,
-    set_aside: Option<SetAside>,
+    asides: Asides,
     lease_seq: u16,
     lease_left: u64,
     lease_sum: u64,
@@ -114,7 +105,7 @@ impl Track {
             mark: hot.done(),
             falls_at_mark: hot.epoch.falls(),
             progress_since: since,
-            set_aside: None,
+            asides: Asides::default(),
             lease_seq: 0,
             lease_left: 0,
             lease_sum: 0,
@@ -237,10 +228,13 @@ impl Track {
             if new_job {
                 self.job_since = self.start(tick);
                 self.beat_since = self.start(tick);
+                self.phase_since = self.start(tick);
+                self.phase = hot.phase;
+                self.end_lease();
                 self.lease_sum = 0;
             }
             if new_job || u64::from(hot.epoch.pass()) <= policy.max_passes {
-                self.set_aside = None;
+                self.asides.clear();
                 self.restart_count(hot, tick);
             } else {
                 self.note_fall(hot.epoch);
@@ -264,36 +258,39 @@ impl Track {
         if hot.phase == self.phase {
             return;
         }
-        let was = Phase::from_id(self.phase.id());
-        let is = Phase::from_id(hot.phase.id());
-        let same_job = hot.phase.job_open() && self.phase.job_open();
-        if same_job && was == Phase::Inference && is != Phase::Inference {
-            self.set_aside = Some(SetAside {
-                job: hot.epoch.job(),
-                spent: self.progress_since.age(tick, self.run_delay, policy.max_stretch),
+        // There and back between two polls: it was never left as far as anybody can tell.
+        if !hot.phase.is_same_section(self.phase) {
+            let age = |since: &Since| since.age(tick, self.run_delay, policy.max_stretch);
+            let was = Aside {
+                word: self.phase,
+                progress: age(&self.progress_since),
+                phase: age(&self.phase_since),
                 mark: self.mark,
                 fell: self.fell(hot.epoch),
-            });
-        }
-        match self.set_aside.filter(|aside| aside.job == hot.epoch.job()) {
-            // There and back between two polls: the count was never left as far as anybody can tell.
-            _ if same_job && was == Phase::Inference && is == Phase::Inference => {}
-            Some(aside) if hot.phase.job_open() && is == Phase::Inference => {
-                self.mark = aside.mark;
-                self.falls_at_mark = hot.epoch.falls();
-                // It may have fallen again before this poll saw it back: then it stands below its mark.
-                let below = hot.progress != NO_PROGRESS && aside.mark.is_some_and(|mark| hot.progress < mark);
-                if aside.fell || below {
-                    self.note_fall(hot.epoch);
+            };
+            match self.asides.exchange(was, hot.phase) {
+                Some(back) => self.come_back(&back, hot, tick),
+                None => {
+                    self.restart_count(hot, tick);
+                    self.phase_since = self.start(tick);
                 }
-                self.progress_since = Since::aged(aside.spent, tick, self.run_delay);
-                self.set_aside = None;
             }
-            _ => self.restart_count(hot, tick),
         }
         self.phase = hot.phase;
-        self.phase_since = self.start(tick);
         self.end_lease();
+    }
+
+    /// A section is shown again: with its mark, and with what it had spent.
+    fn come_back(&mut self, back: &Aside, hot: &HotWords, tick: &Tick) {
+        self.mark = back.mark;
+        self.falls_at_mark = hot.epoch.falls();
+        // It may have fallen again before this poll saw it back: then it stands below its mark.
+        let below = hot.progress != NO_PROGRESS && back.mark.is_some_and(|mark| hot.progress < mark);
+        if back.fell || below {
+            self.note_fall(hot.epoch);
+        }
+        self.progress_since = Since::aged(back.progress, tick, self.run_delay);
+        self.phase_since = Since::aged(back.phase, tick, self.run_delay);
     }
 
     /// What of a lease was not used does not count towards the sum.
@@ -355,7 +352,9 @@ impl Track {
             owner: self.owner,
             phase: Phase::from_id(hot.phase.id()),
             user_phase: snapshot.user_phase.clone(),
+            section: hot.phase.section(),
             job: job_open.then_some(hot.epoch.job()),
+            pass: hot.epoch.pass(),
             done: hot.done(),
             total: hot.known_total(),
             ever_beat: self.beat.count() > 0,

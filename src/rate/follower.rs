@@ -68,7 +68,6 @@ impl Instant {
 
     /// Time from `self` to `later`; `None` where too much of it was leased or stopped.
     fn to(&self, later: &Self) -> Option<Between> {
-        // The phase was left and entered again, unseen.
         let real = later.age.real.checked_sub(self.age.real)?;
         let counted = later.age.counted.saturating_sub(self.age.counted).min(real);
         let judged = later.age.judged.saturating_sub(self.age.judged).min(counted);
@@ -82,7 +81,9 @@ impl Instant {
 struct Count {
     owner: Owner,
     job: Option<u32>,
+    pass: u16,
     phase: u16,
+    section: u16,
 }
 
 /// A level and why it is one.
@@ -98,7 +99,6 @@ struct Level {
 #[derive(Debug, Clone, Default)]
 pub struct RateFollower {
     count: Option<Count>,
-    part: u8,
     key: Option<OwnKey>,
     pace: Pace,
     /// The highest that was seen, and when.
@@ -170,17 +170,11 @@ impl RateFollower {
         self.due
     }
 
-    /// Another owner, job or phase, and a count that began again within them: the last one has ended.
+    /// Another owner, job, pass or section: the last count has ended. A fall is no new count: it stands below its mark until
+    /// it passes it.
     fn follow_count(&mut self, o: &Observation, rates: &mut Rates) {
-        let count = Count { owner: o.owner, job: o.job, phase: o.phase.id() };
-        let same = self.count == Some(count);
-        // A fall is no new count: it stands below its mark until it passes it.
-        let again = match (self.mark, o.done) {
-            (Some((mark, _)), Some(done)) => done < mark && !o.fell_back,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        if same && !again {
+        let count = Count { owner: o.owner, job: o.job, pass: o.pass, phase: o.phase.id(), section: o.section };
+        if self.count == Some(count) {
             return;
         }
         // Another owner has no history: the count that it found was cut short.
@@ -191,8 +185,7 @@ impl RateFollower {
             rates.learn(key, &self.pace);
         }
         rates.peers.leave(o.index);
-        let part = if same { self.part.saturating_add(1) } else { 0 };
-        *self = Self { count: Some(count), part, ..Self::default() };
+        *self = Self { count: Some(count), ..Self::default() };
     }
 
     /// Whether it has advanced. Only a gap of which all counts is evidence.
@@ -204,13 +197,13 @@ impl RateFollower {
         };
         if done <= mark {
             if here.age.real < since.age.real {
-                // The phase was left and entered again between two looks: time counts from here.
+                // A former age came back with the section, or the clock is garbage: time counts from here.
                 self.mark = Some((mark, here));
             }
             return false;
         }
         self.mark = Some((done, here));
-        self.key = self.key.or_else(|| OwnKey::of(o, self.part));
+        self.key = self.key.or_else(|| OwnKey::of(o));
         match since.to(&here).filter(|between| between.counted > 0.0 && !rates.gap_since(since.now)) {
             Some(Between { counted, starved }) => {
                 self.pace.advance((done - mark) as f64, counted, starved, least_seconds(limits));

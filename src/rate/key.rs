@@ -5,7 +5,7 @@ use crate::layout::phase::Phase;
 use crate::observe::Observation;
 
 /// Passes of a job that are told apart; the later ones are one.
-const PARTS: u8 = 3;
+const PASSES: u16 = 3;
 
 /// Counts whose units and work are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,7 +15,7 @@ pub(super) struct Key {
     phase: u16,
     /// Floor of the binary logarithm of size × batch.
     bucket: u8,
-    part: u8,
+    pass: u8,
     total_known: bool,
 }
 
@@ -28,13 +28,13 @@ pub(super) struct OwnKey {
 
 impl OwnKey {
     /// `None` where no model is known: nothing to compare with.
-    pub(super) fn of(o: &Observation, part: u8) -> Option<Self> {
+    pub(super) fn of(o: &Observation) -> Option<Self> {
         let info = o.info.as_deref().filter(|info| !info.model.is_empty())?;
         let key = Key {
             model: hash(&info.model),
             phase: o.phase.id(),
             bucket: bucket(info, o.phase),
-            part: part.min(PARTS),
+            pass: o.pass.min(PASSES) as u8,
             total_known: o.total.is_some(),
         };
         Some(Self { key, device: info.device })

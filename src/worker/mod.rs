@@ -22,6 +22,7 @@ pub mod abi {
     use crate::layout::hot::Pen;
     use crate::segment;
     use core::mem::offset_of;
+    use libc::timespec;
 
     /// `const uint8_t *canary`.
     pub const CANARY: usize = offset_of!(Worker, handle) + segment::CANARY_OFFSET;
@@ -35,6 +36,12 @@ pub mod abi {
     pub const NEXT_MARK: usize = offset_of!(Worker, pen) + offset_of!(Pen, next_mark);
     /// `uint64_t epoch`.
     pub const EPOCH: usize = offset_of!(Worker, pen) + offset_of!(Pen, epoch);
-    /// `uint64_t stamped`.
-    pub const STAMPED: usize = offset_of!(Worker, stamped);
+    /// `int (*clock)(int, struct hangwatch_time_ *)`.
+    pub const CLOCK: usize = offset_of!(Worker, clock);
+    /// Size of `struct hangwatch_time_`.
+    pub const TIME: usize = size_of::<timespec>();
+    /// Where its nanoseconds are.
+    pub const TIME_NS: usize = offset_of!(timespec, tv_nsec);
+    /// The clock that the inline functions ask for.
+    pub const COARSE: i32 = libc::CLOCK_MONOTONIC_COARSE;
 }

@@ -25,8 +25,8 @@ use std::time::Duration;
 pub struct Worker {
     pub(super) handle: SlotHandle,
     pub(super) pen: Pen,
-    /// 1 where each report carries a coarse clock, else 0.
-    pub(super) stamped: u64,
+    /// Present where each report carries a coarse clock. C's inline functions call it; here a direct call is as quick.
+    pub(super) clock: Option<time::Clock>,
     pub(super) rest: Box<Rest>,
     pub(super) not_sync: PhantomData<Cell<()>>,
 }
@@ -68,13 +68,13 @@ impl Worker {
             jobs_ok: 0,
             shared,
         };
-        Self { handle, pen, stamped: stamped.into(), rest: Box::new(rest), not_sync: PhantomData }
+        Self { handle, pen, clock: stamped.then_some(time::CLOCK), rest: Box::new(rest), not_sync: PhantomData }
     }
 
     /// The stamp, where stamps are on.
     #[inline(always)]
     fn now(&self) -> Option<u64> {
-        (self.stamped != 0).then(time::coarse_ns)
+        self.is_stamped().then(time::coarse_ns)
     }
 
     /// `done` units of this count are done. Two stores and a private branch; with stamps one coarse clock more.
@@ -83,7 +83,7 @@ impl Worker {
     pub fn step(&mut self, done: u64) {
         let Some(slot) = self.handle.live() else { return };
         // Two calls, each with a constant: stamps are asked for once, not at every store.
-        if self.stamped != 0 {
+        if self.is_stamped() {
             self.pen.step(slot, done, Some(time::coarse_ns()));
         } else {
             self.pen.step(slot, done, None);
@@ -94,7 +94,7 @@ impl Worker {
     #[inline(always)]
     pub fn beat(&mut self) {
         let Some(slot) = self.handle.live() else { return };
-        if self.stamped != 0 {
+        if self.is_stamped() {
             self.pen.beat(slot, Some(time::coarse_ns()));
         } else {
             self.pen.beat(slot, None);
@@ -314,8 +314,9 @@ impl Worker {
     }
 
     /// Whether each report carries a coarse clock.
+    #[inline(always)]
     pub fn is_stamped(&self) -> bool {
-        self.stamped != 0
+        self.clock.is_some()
     }
 
     /// The device that was named at attach or by the job.

@@ -1,8 +1,9 @@
 //! What the machine asks for the parts of a report, and for what others use in its place.
 #![allow(unsafe_code)]
 
-use crate::{between, measure};
+use crate::measure;
 use criterion::Criterion;
+use hangwatch_bench::between;
 use std::hint::black_box;
 use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicU8, AtomicU64};

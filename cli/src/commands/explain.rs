@@ -3,7 +3,9 @@
 use super::shared::{Found, TimingArgs, find, no_default};
 use crate::exit;
 use comfy_table::{Table, presets};
+use hangwatch::learn;
 use hangwatch::monitor::status::{self, MonitorStatus};
+use hangwatch::monitor::{learnt_path, read_learnt};
 use hangwatch::policy::{Key, Origin, PolicySet, Value};
 use hangwatch::reader::Reader;
 use hangwatch::segment::Segment;
@@ -12,6 +14,7 @@ use hangwatch::tell::SCHEMA_VERSION;
 use hangwatch::tell::text::{age, escaped};
 use hangwatch::{Error, ErrorKind, Result};
 use serde::Serialize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +32,9 @@ pub(crate) struct Args {
     /// Explain for this model instead of the one that the worker runs; no segment is looked at.
     #[arg(long, conflicts_with = "segment")]
     model: Option<String>,
+    /// What a monitor has learnt; '<segment>.learnt' where none is named.
+    #[arg(long, value_name = "FILE")]
+    learnt: Option<PathBuf>,
     #[command(flatten)]
     timing: TimingArgs,
     /// Print JSON.
@@ -55,6 +61,23 @@ struct Worker {
     model: Option<String>,
     lease: Option<Lease>,
     policy: Vec<Row>,
+    /// What was learnt of its model, and of all models for what is not known of it.
+    learnt: Vec<LearntRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct LearntRow {
+    phase: String,
+    /// `cold`, `first`, `rest`, `tail` or `alive`.
+    part: &'static str,
+    /// `None` of all models.
+    model: Option<String>,
+    /// Size × batch as a power of two; `None` of all sizes.
+    size_log2: Option<u8>,
+    /// `None` while there are too few gaps for one.
+    threshold_s: Option<f64>,
+    gaps: u64,
+    source: String,
 }
 
 /// The worker's own word, above every layer while it lasts.
@@ -103,6 +126,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
             Explanation { schema_version: SCHEMA_VERSION, segment: None, monitor: None, workers: vec![worker] }
         }
     };
+    let explanation = with_learnt(args, explanation)?;
     let json = |explanation| serde_json::to_string_pretty(explanation).unwrap_or_default() + "\n";
     exit::print(&if args.json { json(&explanation) } else { text(&explanation, policies.base().poll_interval) })?;
     Ok(exit::WELL)
@@ -120,6 +144,38 @@ fn of_segment(args: &Args, worker: &str, policies: &PolicySet) -> Result<Explana
     }
     let path = escaped(&segment.path().display().to_string());
     Ok(Explanation { schema_version: SCHEMA_VERSION, segment: Some(path), monitor: Some(status.monitor), workers })
+}
+
+/// With what was learnt, where a file of it is known.
+fn with_learnt(args: &Args, mut explanation: Explanation) -> Result<Explanation> {
+    let path = match (&args.learnt, &explanation.segment) {
+        (Some(path), _) => Some(path.clone()),
+        (None, Some(_)) => match find(args.segment.as_deref())? {
+            Found::Segment(segment) => Some(learnt_path(&segment)),
+            Found::Others(_) => None,
+        },
+        (None, None) => None,
+    };
+    let Some(path) = path else { return Ok(explanation) };
+    let Some(learnt) = read_learnt(&path)? else { return Ok(explanation) };
+    for worker in &mut explanation.workers {
+        let model = worker.model.clone().unwrap_or_default();
+        let rows = learnt.rows().into_iter().filter(|row| row.key.model.is_empty() || escaped(&row.key.model) == model);
+        worker.learnt = rows.map(|row| learnt_row(&row, &path)).collect();
+    }
+    Ok(explanation)
+}
+
+fn learnt_row(row: &learn::Row, path: &Path) -> LearntRow {
+    LearntRow {
+        phase: escaped(&row.key.phase),
+        part: row.key.part.name(),
+        model: named(&row.key.model),
+        size_log2: (row.key.bucket != learn::Key::ANY_SIZE).then_some(row.key.bucket),
+        threshold_s: row.threshold.map(|ns| Duration::from_nanos(ns).as_secs_f64()),
+        gaps: row.samples,
+        source: escaped(&path.display().to_string()),
+    }
 }
 
 fn is_meant(worker: &str, snapshot: &SlotSnapshot) -> bool {
@@ -176,8 +232,25 @@ fn text(explanation: &Explanation, poll: Duration) -> String {
             table.add_row([row.key, &row.text, &row.source]);
         }
         out += &format!("{table}\n");
+        if !worker.learnt.is_empty() {
+            out += &learnt_table(worker);
+        }
     }
     out
+}
+
+fn learnt_table(worker: &Worker) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["LEARNT", "THRESHOLD", "SOURCE"]);
+    for row in &worker.learnt {
+        let of = row.model.as_ref().map_or_else(|| "any model".into(), |model| format!("model {model}"));
+        let size = row.size_log2.map_or_else(String::new, |size| format!(", size 2^{size}"));
+        let threshold = row.threshold_s.map_or_else(|| "-".into(), age);
+        let source = format!("{} gaps of {of}{size}, {}", row.gaps, row.source);
+        table.add_row([format!("{} {}", row.phase, row.part), threshold, source]);
+    }
+    format!("{table}\n")
 }
 
 /// Who it is, and the lease that stands above the table.

@@ -2,9 +2,11 @@
 #![allow(dead_code, reason = "each test file is a program of its own and uses its part")]
 #![allow(unsafe_code, reason = "signals to children of the test, by their own handles")]
 
+pub(crate) mod part;
+
 use hangwatch::segment::{Geometry, Segment};
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -139,6 +141,12 @@ impl Held {
         self.child.id()
     }
 
+    /// To its standard input, which was piped.
+    pub(crate) fn tell(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("piped");
+        input.write_all(format!("{line}\n").as_bytes()).and_then(|()| input.flush()).expect("it reads");
+    }
+
     /// Not reaped yet, so the number is still this child's.
     pub(crate) fn signal(&self, signal: i32) {
         let pid = i32::try_from(self.pid()).expect("a pid");
@@ -198,7 +206,7 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         // Budgets of its flags alone: what it would learn on the way is no part of what is shown.
         if !command.get_envs().any(|(name, _)| name == "HANGWATCH_ADAPTIVE") {
             command.env("HANGWATCH_ADAPTIVE", "off");
@@ -266,6 +274,17 @@ impl Monitor {
         self.events.iter().filter(|event| event["event"] == kind).collect()
     }
 
+    /// What was done to workers so far, and not just said of them.
+    pub(crate) fn acts(&self) -> Vec<&Value> {
+        let kinds = ["action", "would_act", "replaced", "lost_job", "gave_up", "quarantined"];
+        self.events.iter().filter(|event| kinds.iter().any(|kind| event["event"] == *kind)).collect()
+    }
+
+    /// The verdicts of episodes that were opened so far.
+    pub(crate) fn verdicts(&self) -> Vec<&str> {
+        self.of_kind("opened").into_iter().filter_map(|event| event["verdict"].as_str()).collect()
+    }
+
     /// Their kinds, but for gaps of the monitor, which a busy machine may bring.
     pub(crate) fn kinds(&self) -> Vec<&str> {
         self.events.iter().filter_map(|event| event["event"].as_str()).filter(|kind| *kind != "monitor_gap").collect()
@@ -282,6 +301,11 @@ impl Monitor {
         self.held.signal(libc::SIGTERM);
         self.end()
     }
+}
+
+/// Says aloud that a test had nothing to test here.
+pub(crate) fn skip(why: &str) {
+    let _ = std::io::stderr().lock().write_all(format!("skipped {why}\n").as_bytes());
 }
 
 /// `status --json` of a segment.

@@ -21,8 +21,9 @@ fn epoch() -> impl Strategy<Value = u64> {
 }
 
 fn phase() -> impl Strategy<Value = u64> {
-    let known = (0..TABLE.len() + 1, 0..2u16, 0..3u32).prop_map(|(id, open, entry)| PhaseWord::new(id as u16, open, entry).0);
-    let inference = (0..2u16, 0..3u32).prop_map(|(open, entry)| PhaseWord::new(Phase::Inference.id(), open, entry).0);
+    let flags = || (any::<bool>(), 0..3u16, 0..4u16).prop_map(|(open, depth, section)| PhaseWord::flags_of(open, depth, section));
+    let known = (0..TABLE.len() + 1, flags(), 0..3u32).prop_map(|(id, flags, entry)| PhaseWord::new(id as u16, flags, entry).0);
+    let inference = (flags(), 0..3u32).prop_map(|(flags, entry)| PhaseWord::new(Phase::Inference.id(), flags, entry).0);
     prop_oneof![2 => known, 2 => inference, 1 => any::<u64>()]
 }
 

@@ -8,5 +8,6 @@ mod leases;
 mod machine;
 mod origin;
 mod restart;
+mod sections;
 mod verdicts;
 mod world;

@@ -42,7 +42,10 @@ pub(super) struct World {
     pub(super) now: Duration,
     phase: PhaseWord,
     lease: Lease,
-    aside: Option<Count>,
+    /// Sections around the one that is shown, and the job's inference while another phase has its place.
+    around: Vec<(PhaseWord, Count)>,
+    aside: Option<(PhaseWord, Count)>,
+    section: u16,
     job_total: u64,
     alive: u64,
 }
@@ -76,7 +79,9 @@ impl World {
             now: s(1000),
             phase: PhaseWord::default(),
             lease: Lease::default(),
+            around: Vec::new(),
             aside: None,
+            section: 0,
             job_total: TOTAL_NONE,
             alive: 0,
         };
@@ -108,7 +113,9 @@ impl World {
         let freed = self.slot.peek_owner();
         let owner = self.slot.claim(freed, Kind::Worker, 4821, &Identity::default(), |_, _| {}).expect("a free slot");
         self.pen = Pen::new(owner.generation());
-        (self.phase, self.lease, self.aside, self.alive) = (PhaseWord::default(), Lease::default(), None, 0);
+        (self.phase, self.lease, self.alive) = (PhaseWord::default(), Lease::default(), 0);
+        (self.aside, self.section) = (None, 0);
+        self.around.clear();
     }
 
     pub(super) fn owner(&self) -> Owner {
@@ -131,12 +138,16 @@ impl World {
     pub(super) fn begin_job(&mut self, total: u64) {
         let epoch = Epoch(self.pen.epoch).next_job();
         (self.job_total, self.aside, self.info.job) = (total, None, epoch.job());
-        self.enter(epoch, Phase::Inference, PhaseWord::JOB_OPEN, Count::fresh(total));
+        self.around.clear();
+        let flags = self.next_flags(true);
+        self.show(epoch, Phase::Inference.id(), flags, Count::fresh(total));
     }
 
     pub(super) fn end_job(&mut self) {
         self.aside = None;
-        self.enter(Epoch(self.pen.epoch), Phase::Idle, 0, Count::fresh(TOTAL_NONE));
+        self.around.clear();
+        let flags = self.next_flags(false);
+        self.show(Epoch(self.pen.epoch), Phase::Idle.id(), flags, Count::fresh(TOTAL_NONE));
     }
 
     pub(super) fn begin_pass(&mut self) {
@@ -147,31 +158,50 @@ impl World {
     /// `begin_pass` without the beat at its end: where a writer may be met, or killed.
     pub(super) fn cross_to_next_pass(&mut self) {
         let total = self.pen.count(&self.slot).total;
-        if let Some(aside) = &mut self.aside {
-            *aside = Count::fresh(aside.total);
+        for (_, count) in self.around.iter_mut().chain(&mut self.aside) {
+            *count = Count::fresh(count.total);
         }
         self.pen.boundary(&self.slot, Epoch(self.pen.epoch).next_pass(), self.phase, Count::fresh(total));
     }
 
     pub(super) fn phase(&mut self, phase: Phase, total: u64) {
         let job_open = self.phase.job_open();
-        if job_open && Phase::from_id(self.phase.id()) == Phase::Inference {
-            self.aside = Some(self.pen.count(&self.slot));
+        self.around.push((self.phase, self.pen.count(&self.slot)));
+        let outermost = self.around[0];
+        self.around.clear();
+        if job_open && Phase::from_id(outermost.0.id()) == Phase::Inference {
+            self.aside = Some(outermost);
         }
         let back = job_open && phase == Phase::Inference;
-        let count = match self.aside.filter(|_| back) {
-            Some(count) => count,
-            None => Count::fresh(if back { self.job_total } else { total }),
+        let (flags, count) = match self.aside.filter(|_| back) {
+            Some((word, count)) => (word.flags(), count),
+            None => (self.next_flags(job_open), Count::fresh(if back { self.job_total } else { total })),
         };
-        let flags = if job_open { PhaseWord::JOB_OPEN } else { 0 };
-        self.enter(Epoch(self.pen.epoch), phase, flags, count);
+        self.show(Epoch(self.pen.epoch), phase.id(), flags, count);
     }
 
-    fn enter(&mut self, epoch: Epoch, phase: Phase, flags: u16, count: Count) {
+    /// A section within the one that is shown.
+    pub(super) fn enter(&mut self, phase: Phase, total: u64) {
+        self.around.push((self.phase, self.pen.count(&self.slot)));
+        let flags = self.next_flags(self.phase.job_open());
+        self.show(Epoch(self.pen.epoch), phase.id(), flags, Count::fresh(total));
+    }
+
+    pub(super) fn leave(&mut self) {
+        let (word, count) = self.around.pop().expect("a section is open");
+        self.show(Epoch(self.pen.epoch), word.id(), word.flags(), count);
+    }
+
+    fn next_flags(&mut self, job_open: bool) -> u16 {
+        self.section += 1;
+        PhaseWord::flags_of(job_open, self.around.len() as u16, self.section)
+    }
+
+    fn show(&mut self, epoch: Epoch, phase: u16, flags: u16, count: Count) {
         if self.lease.ms() != 0 {
             self.publish_lease(0);
         }
-        self.phase = PhaseWord::new(phase.id(), flags, self.phase.entry().wrapping_add(1));
+        self.phase = PhaseWord::new(phase, flags, self.phase.entry().wrapping_add(1));
         self.pen.boundary(&self.slot, epoch, self.phase, count);
         self.beat();
     }

@@ -105,6 +105,20 @@ fn slots_of_one_process_share_its_descriptor_until_the_last_is_given_back() {
 }
 
 #[test]
+fn all_slots_of_a_process_that_exited_are_named_and_no_others() {
+    let (child, other) = (Subject::sleeping(), Subject::sleeping());
+    let mut probes = Probes::new(4).expect("probes");
+    probes.begin(0);
+    for (index, child) in [(0, &child), (1, &other), (3, &child)] {
+        asked(&mut probes, index, child, false);
+    }
+    assert!(probes.exited().is_empty());
+    child.kill();
+    probes.begin(0);
+    assert_eq!(probes.exited(), [0, 3]);
+}
+
+#[test]
 fn sixty_four_look_at_a_poll_and_all_of_them_in_turn() {
     let mut turns = Turns::default();
     let mut had = vec![0; 200];

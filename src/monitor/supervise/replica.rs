@@ -341,7 +341,9 @@ impl Replica {
                 }
                 (None, None) => format!("its worker ended with {exit}"),
             });
-            lost.extend(event.job.clone());
+            // The hung one first: it is the one that a replacement names.
+            let at = if of_hung.is_some() { 0 } else { lost.len() };
+            event.job.clone().into_iter().for_each(|job| lost.insert(at, job));
             world.told.tell(event);
         }
         lost

@@ -25,8 +25,8 @@ const QUEUE: usize = 4096;
 
 #[derive(Debug)]
 enum Ask {
-    /// An acting verdict stands; and whether all workers are frozen together.
-    Hung(Box<Judged>, bool),
+    /// An acting verdict stands.
+    Hung(Box<Judged>),
     /// A reserved slot was not claimed for its start budget.
     Unclaimed(u32),
     /// A worker advanced.
@@ -69,7 +69,7 @@ impl Asker {
         let hung = poll.judged.iter().filter(|judged| !poll.tick.gap && judged.judgement.severity == Severity::Acting);
         let advanced = poll.judged.iter().map(|judged| &judged.observation);
         let advanced = advanced.filter(|o| o.done.is_some() && o.ages.progress.is_some_and(|age| age.real == 0));
-        let asks = hung.map(|judged| Ask::Hung(Box::new(judged.clone()), poll.all_frozen));
+        let asks = hung.map(|judged| Ask::Hung(Box::new(judged.clone())));
         let asks = asks.chain(poll.unclaimed.iter().map(|slot| Ask::Unclaimed(*slot)));
         let mut rang = false;
         for ask in asks.chain(advanced.map(|o| Ask::Advanced(o.index))) {
@@ -211,7 +211,7 @@ impl Supervisor {
         for ask in asks {
             match ask {
                 Ask::Policy(_) => {}
-                Ask::Hung(judged, all_frozen) => {
+                Ask::Hung(judged) => {
                     let (index, owner) = (judged.observation.index, judged.observation.owner);
                     match replicas.iter_mut().find(|replica| replica.owns(index, owner, slots)) {
                         // A judgement of a former owner is about nobody who is here now.
@@ -220,7 +220,7 @@ impl Supervisor {
                                 // Its exit is ours to see, through its pidfd.
                             } else if *acts {
                                 // It is asked again at the next poll, while it stands.
-                                if (!all_frozen || cap.allows(now, policy)) && replica.hung(&judged, now, &world) {
+                                if (!judged.frozen_with_all || cap.allows(now, policy)) && replica.hung(&judged, now, &world) {
                                     cap.begun(now);
                                 }
                             } else {

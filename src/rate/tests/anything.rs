@@ -37,7 +37,7 @@ proptest! {
             match pick {
                 0 => o.owner = Owner(odd),
                 1 => o.job = (odd & 1 == 0).then_some(odd as u32),
-                2 => o.phase = Phase::from_id(odd as u16),
+                2 => (o.phase, o.section, o.pass) = (Phase::from_id(odd as u16), (odd >> 16) as u16, (odd >> 32) as u16),
                 3 => o.lease_left = Some(some),
                 5 => o.info = Some(Arc::new(Info { size: some, batch: odd, model: "m".into(), ..Info::default() })),
                 _ => {}

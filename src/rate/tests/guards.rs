@@ -136,6 +136,7 @@ fn a_job_that_has_done_its_last_unit_is_not_slow_however_long_its_tail() {
     stage.polls(29);
     assert_eq!(stage.first().why(), Some(Why::Own));
     assert!(!stage.polls(1), "30 of 30");
+    assert_eq!(stage.rates.held().1, 0, "nor is it a measure of others");
     assert!(!stage.polls(1000));
     let first = stage.first();
     assert_eq!((first.follower.eta(&first.o), first.follower.due()), (Some(0.0), None));

@@ -83,7 +83,7 @@ proptest! {
                         Act::Lease(seconds) => leases[slot] = seconds * S,
                         Act::Hold(held) => actor.o.probe.process = if held { Process::Stopped } else { Process::Running },
                         Act::Fall => (actor.o.done, actor.o.fell_back) = (Some(0), true),
-                        Act::Pass => actor.begin_count(),
+                        Act::Pass => actor.next_pass(),
                         Act::NextJob => {
                             actor.o.fell_back = false;
                             actor.next_job();

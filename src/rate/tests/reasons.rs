@@ -168,7 +168,7 @@ fn a_later_pass_has_a_past_of_its_own() {
         for rate in [10.0, 2.0] {
             stage.first().rate = rate;
             assert!(!stage.polls(60), "a second pass at higher resolution is slower, and every job has one");
-            stage.first().begin_count();
+            stage.first().next_pass();
         }
         stage.first().next_job();
     }

@@ -35,7 +35,9 @@ impl Actor {
             owner: Owner::new(1, Tag::Live, Kind::Worker, 4821),
             phase: Phase::Inference,
             user_phase: None,
+            section: 1,
             job: Some(1),
+            pass: 0,
             done: None,
             total: Some(1_000_000),
             ever_beat: true,
@@ -57,11 +59,18 @@ impl Actor {
 
     pub(super) fn next_job(&mut self) {
         self.o.job = self.o.job.map(|job| job + 1);
+        self.o.pass = 0;
+        self.begin_count();
+    }
+
+    pub(super) fn next_pass(&mut self) {
+        self.o.pass += 1;
         self.begin_count();
     }
 
     /// A new count, with no progress yet.
-    pub(super) fn begin_count(&mut self) {
+    fn begin_count(&mut self) {
+        self.o.section += 1;
         (self.o.done, self.units, self.real, self.excused, self.starved) = (None, 0.0, 0, 0, 0);
     }
 

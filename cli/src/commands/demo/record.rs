@@ -83,7 +83,9 @@ impl Record {
             self.skipped = true;
             return;
         }
-        if self.opening.is_none() && judged.judgement.verdict.severity() != Severity::Well {
+        // A starved worker is the machine's affair: while its budget is stretched nothing is said of the worker.
+        let told = judged.judgement.severity != Severity::Well && judged.judgement.verdict != Verdict::Starved;
+        if self.opening.is_none() && told {
             self.opening = Some(Opening {
                 judgement: judged.judgement,
                 at: tick.now,
