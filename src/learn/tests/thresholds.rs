@@ -3,7 +3,7 @@
 use super::world::*;
 use crate::layout::phase::Phase;
 use crate::layout::slot::TOTAL_NONE;
-use crate::learn::Part;
+use crate::learn::{Learnt, Part};
 
 #[test]
 fn of_what_nothing_is_known_a_silence_may_last_as_long_as_the_ceiling() {
@@ -130,4 +130,15 @@ fn few_gaps_of_its_own_allow_a_key_what_its_phase_allows() {
     world.step(10);
     world.poll();
     assert!(world.polls_until_suspect() > 8, "five quick steps are not enough to expect a sixth within 2 s");
+}
+
+#[test]
+fn a_scale_stretches_every_threshold() {
+    for (factor, polls) in [(0.5, 30), (2.0, 120)] {
+        let mut world = World::new();
+        world.learnt = Learnt::new().scaled(factor);
+        world.enter(Phase::Safety, TOTAL_NONE);
+        world.poll();
+        assert_eq!(world.polls_until_suspect(), polls, "a ceiling of 60 s, times {factor}");
+    }
 }
