@@ -33,15 +33,20 @@ fn open(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Where the older half of a trace is.
+pub(crate) fn older(path: &Path) -> PathBuf {
+    let mut older = path.as_os_str().to_owned();
+    older.push(".1");
+    older.into()
+}
+
 impl TraceFile {
     /// Opens a new trace, or goes on in one after its last whole poll.
     pub(crate) fn open(path: &Path, header: Header, max_size: u64) -> Result<Self> {
         let what = || format!("cannot record to '{}'", path.display());
         let io = |e: std::io::Error| Error::io(what(), &e);
         let half = max_size / 2;
-        let mut older = path.as_os_str().to_owned();
-        older.push(".1");
-        let older = PathBuf::from(older);
+        let older = older(path);
         let mut file = open(path)?;
         let len = file.metadata().map_err(io)?.len();
         let older_len = std::fs::metadata(&older).map_or(0, |meta| meta.len());

@@ -3,7 +3,7 @@
 use super::crc::crc32;
 use super::slot::{put_slot, take_slot};
 use super::wire::{Cursor, Malformed, put, put_difference};
-use crate::snapshot::{HostSnapshot, SlotSnapshot};
+use crate::snapshot::{HostSnapshot, Probe, SlotSnapshot};
 use std::collections::BTreeMap;
 
 /// Bytes that a payload may have: a keyframe of 100 000 slots has a third of it.
@@ -67,6 +67,12 @@ fn payload(key: bool, host: &HostSnapshot, slots: &[&SlotSnapshot], known: &Know
     out
 }
 
+/// A keyframe says all: a slot that it does not name is nobody's by now.
+fn left_alone(slot: &SlotSnapshot) -> SlotSnapshot {
+    let (owner, probe) = (slot.owner.freed(), Probe::default());
+    SlotSnapshot { index: slot.index, owner, hot: None, info: None, user_phase: None, probe }
+}
+
 /// A payload back, with `known` moved on to it.
 pub(super) fn decode(payload: &[u8], slots: u32, known: &mut Known) -> Result<Frame, Malformed> {
     let mut from = Cursor(payload);
@@ -74,9 +80,7 @@ pub(super) fn decode(payload: &[u8], slots: u32, known: &mut Known) -> Result<Fr
     if flags & !(KEY | BOOTTIME | CPU_PRESSURE) != 0 {
         return Err(format!("flags {flags:#x} hold what version 1 does not know"));
     }
-    if flags & KEY != 0 {
-        *known = Known::default();
-    }
+    let forgotten = if flags & KEY != 0 { std::mem::take(known).slots } else { BTreeMap::new() };
     let was = known.host;
     let monotonic_ns = from.difference(was.monotonic_ns)?;
     let apart = was.boottime_ns.wrapping_sub(was.monotonic_ns);
@@ -98,5 +102,8 @@ pub(super) fn decode(payload: &[u8], slots: u32, known: &mut Known) -> Result<Fr
     if !from.0.is_empty() {
         return Err(format!("{} bytes follow the last slot", from.0.len()));
     }
+    let left = forgotten.into_values().filter(|slot| !known.slots.contains_key(&slot.index));
+    changed.extend(left.map(|slot| left_alone(&slot)));
+    changed.sort_by_key(|slot| slot.index);
     Ok(Frame { host: known.host, slots: changed })
 }

@@ -83,6 +83,17 @@ impl<R: Read> Reader<R> {
         self.cut
     }
 
+    /// Goes on in the trace that follows this one: at its end, and only there. It must be of the same header.
+    pub fn go_on(&mut self, from: R) -> Result<(), TraceError> {
+        let next = Self::new(from)?;
+        if next.header != self.header {
+            return Err(TraceError { offset: 0, why: "it is of another segment or interval than the trace before it".into() });
+        }
+        let known = std::mem::take(&mut self.known);
+        *self = Self { known, ..next };
+        Ok(())
+    }
+
     fn cut_after(&mut self, bytes: usize) -> Option<Frame> {
         self.cut = (bytes > 0).then_some(Cut { offset: self.offset, bytes: bytes as u64 });
         None

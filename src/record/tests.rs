@@ -162,7 +162,31 @@ fn recording_goes_on_where_a_trace_was_cut() {
     writer.frame(&host(9), &[live(5)]).expect("memory");
     let (frames, damage, cut) = read(&kept);
     assert_eq!((frames.len(), damage, cut), (3, None, None));
-    assert_eq!(frames[2].slots, vec![live(5)]);
+    assert_eq!(frames[2].slots.last(), Some(&live(5)));
+}
+
+#[test]
+fn a_slot_that_a_keyframe_does_not_name_is_nobodys() {
+    let mut bytes = written(&[(host(5), vec![live(2), live(3)])]);
+    let whole = bytes.len() as u64;
+    let mut writer = Writer::go_on(&mut bytes, HEADER, NO_BOUND, whole);
+    writer.frame(&host(9), &[live(3)]).expect("memory");
+    let (frames, ..) = read(&bytes);
+    let [gone, stays] = &frames[1].slots[..] else { panic!("both slots are told of: {:?}", frames[1]) };
+    assert_eq!((gone.owner, gone.hot), (live(2).owner.freed(), None), "its owner left while nobody recorded");
+    assert_eq!(stays, &live(3));
+}
+
+#[test]
+fn a_reader_goes_on_in_the_trace_that_follows_and_in_no_other() {
+    let mut reader = Reader::new(std::io::Cursor::new(example())).expect("a trace");
+    assert_eq!(reader.by_ref().count(), 3);
+    reader.go_on(std::io::Cursor::new(written(&[(host(9), vec![live(5)])]))).expect("the same header");
+    let next = reader.next().expect("a frame").expect("whole");
+    assert_eq!(next.slots.iter().map(|slot| (slot.index, slot.hot.is_some())).collect::<Vec<_>>(), [(2, false), (5, true)]);
+    let mut other = Vec::new();
+    Writer::new(&mut other, Header { slots: 63, ..HEADER }, NO_BOUND).expect("memory");
+    assert!(reader.go_on(std::io::Cursor::new(other)).is_err_and(|e| e.why.contains("another segment")));
 }
 
 #[test]

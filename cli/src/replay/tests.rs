@@ -178,3 +178,20 @@ proptest! {
         prop_assert_eq!(&part[..], &whole[..part.len()]);
     }
 }
+
+#[test]
+fn a_trace_in_two_files_is_one_session() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("t");
+    let header = Header { slots: 4, slot_size: 1024, poll_interval_ns: S };
+    let mut trace = crate::trace_file::TraceFile::open(&path, header, 400).expect("a trace");
+    for second in 0..20 {
+        let host = HostSnapshot { monotonic_ns: second * S, ..HostSnapshot::default() };
+        trace.write(&host, &[]).expect("room");
+    }
+    assert!(crate::trace_file::older(&path).exists(), "it is past its bound");
+    let (session, cut) = trace::file(&path, &mut Names::default()).expect("a trace");
+    let seconds: Vec<u64> = session.polls.iter().map(|frame| frame.host.monotonic_ns / S).collect();
+    assert_eq!((seconds.last(), cut), (Some(&19), None));
+    assert!(seconds.windows(2).all(|pair| pair[1] == pair[0] + 1), "the older half comes first: {seconds:?}");
+}

@@ -2,22 +2,32 @@
 
 use super::names::Names;
 use super::session::{Key, Session, Sign, Then};
-use hangwatch::record::{Cut, Frame, Reader};
+use crate::trace_file;
+use hangwatch::record::{Cut, Frame, Reader, TraceError};
 use hangwatch::snapshot::SlotSnapshot;
 use hangwatch::{Error, Phase, Result};
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 
-/// The session, and what was cut off its end.
+/// The session, its older half first where there is one, and what was cut off its end.
 pub(crate) fn file(path: &Path, names: &mut Names) -> Result<(Session, Option<Cut>)> {
-    let name = path.display();
-    let file = File::open(path).map_err(|e| Error::io(format!("cannot read trace '{name}'"), &e))?;
-    let mut reader = Reader::new(file).map_err(|e| e.of(name.to_string()))?;
-    let header = reader.header();
-    let polls = reader.by_ref().collect::<std::result::Result<Vec<Frame>, _>>().map_err(|e| e.of(name.to_string()))?;
-    let cut = reader.cut();
-    let name = path.file_name().map_or_else(|| name.to_string(), |name| name.to_string_lossy().into_owned());
+    let open = |path: &Path| File::open(path).map_err(|e| Error::io(format!("cannot read trace '{}'", path.display()), &e));
+    let older = trace_file::older(path);
+    let (mut reader, mut polls) = if older.exists() {
+        let of = |e: TraceError| e.of(older.display());
+        let mut reader = Reader::new(open(&older)?).map_err(of)?;
+        let polls = reader.by_ref().collect::<std::result::Result<Vec<Frame>, _>>().map_err(of)?;
+        reader.go_on(open(path)?).map_err(|e| e.of(path.display()))?;
+        (reader, polls)
+    } else {
+        (Reader::new(open(path)?).map_err(|e| e.of(path.display()))?, Vec::new())
+    };
+    for frame in reader.by_ref() {
+        polls.push(frame.map_err(|e| e.of(path.display()))?);
+    }
+    let (header, cut) = (reader.header(), reader.cut());
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     Ok((of_frames(name, header.poll_interval_ns, polls, names), cut))
 }
 
