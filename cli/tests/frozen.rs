@@ -107,8 +107,8 @@ fn with_the_process_of_a_frozen_lane_the_jobs_of_all_its_lanes_are_lost_and_of_n
     assert_eq!(replaced["job"], "job 1.2");
     let lost: BTreeSet<&str> = run.of_kind("lost_job").iter().filter_map(|event| event["job"].as_str()).collect();
     assert_eq!(lost, BTreeSet::from(["job 1.0", "job 1.1", "job 1.2", "job 1.3"]));
-    let of_the_hung = |event: &&&Value| event["detail"].as_str().is_some_and(|detail| detail.contains("silent"));
-    let hung: Vec<&Value> = run.of_kind("lost_job").iter().filter(of_the_hung).map(|event| &event["job"]).collect();
+    let hung = run.of_kind("lost_job").into_iter().filter(|event| event["verdict"] == "silent");
+    let hung: Vec<&Value> = hung.map(|event| &event["job"]).collect();
     assert_eq!(hung, ["job 1.2"], "the one that hung is marked");
     run.stop();
 }

@@ -126,10 +126,11 @@ impl State {
             }
         }
         let observation = &judged.observation;
-        let part = part(observation, &judgement, &policy, live.part);
+        let running = Running::of(observation, &policy);
+        let part = part(observation, &judgement, &running, &policy, live.part);
         shared.frozen.exchange(live.part, part);
         live.part = part;
-        let mut clocks = Clocks::of(observation, &policy);
+        let mut clocks = Clocks::of(observation, &running, &policy);
         live.rate.due().into_iter().for_each(|due| clocks.at(due));
         if policy.adaptive != Adaptive::Off {
             clocks.learnt(observation.now, &live.learner);
@@ -228,17 +229,37 @@ fn limits(policy: &Policy, base: &Policy) -> Limits {
 /// Whether a worker works, and whether it counts as frozen: silent for `process_timeout`, under no lease and in no phase that
 /// may be silent for longer; or hung by a budget of its own, or within two polls of it, for those that froze together are
 /// not seen to at one poll.
-fn part(o: &Observation, judgement: &Judgement, policy: &Policy, before: Part) -> Part {
-    let working = o.ever_beat && !judge::is_idle(o, policy) && !judgement.verdict.is_death();
+fn part(o: &Observation, judgement: &Judgement, running: &Running, policy: &Policy, before: Part) -> Part {
+    let working = o.ever_beat && !running.is_idle && !judgement.verdict.is_death();
     let timeout = ns(policy.process_timeout);
     let two_polls = ns(policy.poll_interval).saturating_mul(2);
-    let patient =
-        o.lease_left.is_some() || judge::running_clocks(o, policy).any(|clock| clock.clock == "phase" && clock.budget > timeout);
+    let patient = o.lease_left.is_some() || running.clocks().any(|clock| clock.clock == "phase" && clock.budget > timeout);
     let silent = o.ages.heartbeat.judged >= timeout && !patient;
     let near = |clock: judge::Spent| clock.age.saturating_add(two_polls) >= clock.budget && clock.age >= clock.budget / 2;
-    let hung = judgement.severity == Severity::Acting || judge::running_clocks(o, policy).any(near);
+    let hung = judgement.severity == Severity::Acting || running.clocks().any(near);
     let is_frozen = working && (silent || hung);
     Part { working, frozen: is_frozen.then(|| before.frozen.unwrap_or(o.now)) }
+}
+
+/// What runs for a slot at one poll, gone through once.
+struct Running {
+    clocks: [Option<Spent>; MOST_CLOCKS],
+    is_idle: bool,
+}
+
+/// Start or heartbeat, progress, a phase's two, a deadline.
+const MOST_CLOCKS: usize = 6;
+
+impl Running {
+    fn of(o: &Observation, policy: &Policy) -> Self {
+        let mut clocks = [None; MOST_CLOCKS];
+        clocks.iter_mut().zip(judge::running_clocks(o, policy)).for_each(|(place, clock)| *place = Some(clock));
+        Self { clocks, is_idle: judge::is_idle(o, policy) }
+    }
+
+    fn clocks(&self) -> impl Iterator<Item = Spent> {
+        self.clocks.iter().map_while(|clock| *clock)
+    }
 }
 
 /// When a clock of the slot can next matter.
@@ -248,16 +269,16 @@ struct Clocks {
 }
 
 impl Clocks {
-    fn of(o: &Observation, policy: &Policy) -> Self {
+    fn of(o: &Observation, running: &Running, policy: &Policy) -> Self {
         let mut clocks = Self { due: u64::MAX, half_spent: false };
-        for spent in judge::running_clocks(o, policy) {
+        for spent in running.clocks() {
             let half = spent.budget / 2;
             // Before what the machine excuses: whether the worker waits for a CPU itself is what the look is to find out.
             clocks.half_spent |= spent.counted >= half;
             clocks.at(o.now.saturating_add(half.saturating_sub(spent.counted)));
         }
         let frozen_in = ns(policy.process_timeout).saturating_sub(o.ages.heartbeat.judged);
-        if frozen_in > 0 && !judge::is_idle(o, policy) {
+        if frozen_in > 0 && !running.is_idle {
             clocks.at(o.now.saturating_add(frozen_in));
         }
         clocks

@@ -232,9 +232,11 @@ impl PhaseWord {
         self.flags() >> 4
     }
 
-    /// Whether both words are of one section, which may have been left and come back to.
+    /// Whether both words are of one section, which may have been left and come back to. Who numbers none comes back to none,
+    /// but to that of a fresh claim: an old age brought back by mistake would accuse, a new one only forgives.
     pub const fn is_same_section(self, other: Self) -> bool {
-        self.id() == other.id() && self.flags() == other.flags()
+        let is_known = self.section() != 0 || self.id() == 0 && self.flags() == 0;
+        is_known && self.id() == other.id() && self.flags() == other.flags()
     }
 
     /// How often a phase was entered, or come back to, since the claim, modulo 2^32.
@@ -340,6 +342,8 @@ mod tests {
         let p = PhaseWord::new(5, PhaseWord::flags_of(true, 6, 0xabc), 2);
         assert_eq!((p.depth(), p.section(), p.job_open(), p.flags()), (6, 0xabc, true, 0xabcd));
         assert!(p.is_same_section(PhaseWord::new(5, 0xabcd, 9)) && !p.is_same_section(PhaseWord::new(5, 0xabdd, 2)));
+        assert!(!PhaseWord::new(5, 1, 2).is_same_section(PhaseWord::new(5, 1, 2)), "no number is nobody's");
+        assert!(PhaseWord::default().is_same_section(PhaseWord::new(0, 0, 2)), "but for the section of a fresh claim");
         let p = PhaseWord::new(0, PhaseWord::flags_of(false, 8, 0x1fff), 0);
         assert_eq!((p.depth(), p.section(), p.job_open()), (0, 0xfff, false), "what does not fit touches no other field");
         let l = Lease::new(3, u64::MAX);

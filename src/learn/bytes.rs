@@ -138,8 +138,7 @@ fn read(rest: &mut Bytes<'_>) -> Result<Entry, Unreadable> {
         *counts.get_mut(usize::from(bin)).ok_or(Unreadable::Invalid("bin"))? = count;
     }
     entry.histogram = Histogram::of(counts);
-    entry.check()?;
-    Ok(entry)
+    entry.resume()
 }
 
 /// What is left to read.

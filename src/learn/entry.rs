@@ -14,7 +14,7 @@
 use super::bytes::Unreadable;
 use super::histogram::Histogram;
 use super::key::Key;
-use super::scheme::{FEWEST, Limit, MOST_MOVED, WARMED_UP, rank, terms};
+use super::scheme::{FEWEST, Limit, MOST_MOVED, Terms, WARMED_UP, rank, terms};
 
 /// After so many acts in a row, with no gap of the key completed, its threshold doubles no further.
 const MOST_DOUBLED: u8 = 6;
@@ -53,6 +53,9 @@ pub(super) struct Entry {
     pub(super) watched: u64,
     /// In force; 0 below three gaps.
     pub(super) threshold: u64,
+    /// No threshold of it exceeds this.
+    most: u64,
+    terms: Terms,
     /// The longest outlier, which is left out; 0 for none.
     pub(super) outlier: u64,
     /// What the latest outliers have proved; 0 for nothing.
@@ -67,8 +70,20 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(key: Key) -> Self {
-        let (histogram, watched, threshold) = (Histogram::default(), 0, 0);
-        Self { key, histogram, watched, threshold, outlier: 0, proved: 0, latest: [Outlier::default(); 2], doubled: 0, used: 0 }
+        let terms = terms(&key);
+        Self {
+            key,
+            histogram: Histogram::default(),
+            watched: 0,
+            threshold: 0,
+            most: terms.ceiling,
+            terms,
+            outlier: 0,
+            proved: 0,
+            latest: [Outlier::default(); 2],
+            doubled: 0,
+            used: 0,
+        }
     }
 
     /// How many gaps its threshold rests on.
@@ -127,23 +142,26 @@ impl Entry {
         if n < FEWEST {
             return;
         }
-        let target = terms(&self.key).threshold(self.high_gap(), n, self.watched, self.key.is_summary());
+        let high = self.high_gap();
+        self.most = self.terms.most(high);
+        let target = self.terms.threshold(high, n, self.watched, self.key.is_summary());
         let step = (self.threshold as f64 * MOST_MOVED) as u64;
         let bounded = n >= WARMED_UP && !at_once && self.threshold > 0;
         self.threshold = if bounded { target.clamp(self.threshold - step, self.threshold.saturating_add(step)) } else { target };
     }
 
-    /// Whether a monitor can have come to it: no more than that can be asked of a file.
-    pub(super) fn check(&self) -> Result<(), Unreadable> {
+    /// Takes over what was read: whether a monitor can have come to it is all that can be asked of a file.
+    pub(super) fn resume(mut self) -> Result<Self, Unreadable> {
+        self.most = self.terms.most(self.high_gap());
         let n = self.samples();
         let known = n >= FEWEST;
         if n > Histogram::MOST || known != (self.threshold > 0) {
             return Err(Unreadable::Invalid("counts"));
         }
-        if known && self.threshold < terms(&self.key).floor || self.doubled > MOST_DOUBLED {
+        if known && self.threshold < self.terms.floor || self.doubled > MOST_DOUBLED {
             return Err(Unreadable::Invalid("threshold"));
         }
-        Ok(())
+        Ok(self)
     }
 
     /// It was acted on: until one of its gaps completes the threshold is twice what it was, for a gap that ends in a kill never
@@ -154,9 +172,8 @@ impl Entry {
 
     /// How long its next gap may last; `None` where too little is known.
     pub(super) fn limit(&self) -> Option<Limit> {
-        let terms = terms(&self.key);
-        let most = terms.most(self.high_gap()).max(self.threshold);
-        (self.threshold > 0).then(|| Limit { at: self.threshold, most, floor: terms.floor, samples: self.samples() })
+        let most = self.most.max(self.threshold);
+        (self.threshold > 0).then(|| Limit { at: self.threshold, most, floor: self.terms.floor, samples: self.samples() })
     }
 
     /// The limit, doubled as often as it was acted on.

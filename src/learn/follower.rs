@@ -4,15 +4,16 @@
 //! no count) to its end. **Alive**: between the beats of a helper thread, where one speaks; a step is a sign of life there too.
 //!
 //! Slots are looked at when something in them changed or when [`Follower::due`] says so, and never else, so nothing here counts
-//! calls: a gap is a difference of the monitor's clock, and its threshold is fixed when it opens. What has become of a gap is
-//! seen up to a poll late, and several steps may lie between two looks; of `k` steps the first is taken to have come first in
-//! the poll's `k` equal parts. One observation is one gap, however many steps it shows: a load that counts bytes would outweigh
-//! all else by its number.
+//! calls: a gap is a difference of the monitor's clock, and its threshold is fixed when it opens. What ended it is seen up to a
+//! poll late, and several steps may have been made in that poll: of `k` they are taken to lie at even distances in it. Up to 16
+//! of them count, for a load that counts bytes would outweigh all else by their number.
 //!
 //! Not learnt: a gap whose beginning or whose end was not seen; one in which an acting episode opened; one in which the worker
-//! was stopped, traced or under a lease; one in which a poll was more than a second late.
+//! was stopped, traced or under a lease; one in which a poll was more than a second late, or the machine was suspended. A gap
+//! that was suspected and ended by itself is learnt: it is what shows that a threshold is too small.
 
 use super::key::{Key, Part, bucket, is_timed, phase_name, waits};
+use super::scheme::LONE;
 use super::shapes::{self, Shape, Shapes};
 use super::store::Learnt;
 use super::timer::{RunDelay, Timer};
@@ -43,9 +44,6 @@ impl Suspicion {
         self.age >= self.acts_at
     }
 }
-
-/// A cold gap as long as this is a compiler's: twice the floor, in ns.
-const COMPILING: u64 = 4_000_000_000;
 
 /// Which phase of which job, and since when.
 type Place = (Option<u32>, Phase, u64);
@@ -213,7 +211,7 @@ impl Follower {
         if matches!(part, Part::Cold | Part::First) {
             self.shapes.meet(self.shape);
         }
-        self.compiles |= part == Part::Cold && gap > COMPILING;
+        self.compiles |= part == Part::Cold && gap > LONE;
     }
 
     fn open(&mut self, part: Part, o: &Observation, learnt: &Learnt) -> Timer {

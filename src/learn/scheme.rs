@@ -4,6 +4,15 @@
 //! T = min(max(F × M, floor), most)        most = max(ceiling, 2 M)
 //! F = clamp(max((1000 h / H)^ξ, 2 + 12 / n), 2, 40)
 //! ```
+//! | part | floor | ceiling |
+//! |---|---|---|
+//! | rest | 2 s | 60 s |
+//! | first, tail | 4 s | 60 s |
+//! | cold | 4 s | 300 s |
+//! | of starting, loading, downloading, downloading_aux | 10 s, ξ 0.2 instead of 0.1 | 180 s, 300 s, 60 s, 60 s |
+//! | of compiling | as above | 1800 s |
+//! | alive | 3 s, F ≥ 4 | 60 s, never more |
+//!
 //! `H` is how long gaps of this kind have been watched in all, `n` how many there were. `F` falls as the evidence grows: with
 //! few samples the longest yet to come is far beyond the longest yet seen.
 
@@ -11,6 +20,8 @@ use super::key::{Key, Part, waits};
 use crate::layout::phase::Phase;
 
 const S: u64 = 1_000_000_000;
+/// The floor where a gap is one long piece of work, not one of many alike. A cold gap beyond it is a compiler's.
+pub(super) const LONE: u64 = 4 * S;
 const HOUR: f64 = 3600e9;
 
 /// Fewer gaps than this are no evidence of their own.
@@ -75,7 +86,11 @@ pub(super) fn terms(key: &Key) -> Terms {
     };
     // A compiler that meets a shape for the first time may take a thousand times as long as the steps that follow.
     let ceiling = if key.part == Part::Cold { of_phase.max(300 * S) } else { of_phase };
-    let (floor, xi) = if waits(&key.phase) { (10 * S, 0.2) } else { (2 * S, 0.1) };
+    let (floor, xi) = match key.part {
+        _ if waits(&key.phase) => (10 * S, 0.2),
+        Part::Rest => (2 * S, 0.1),
+        _ => (LONE, 0.1),
+    };
     Terms { floor, ceiling, xi, least_factor: 2.0, cap: u64::MAX }
 }
 

@@ -164,18 +164,17 @@ impl Learnt {
     }
 
     /// How long a gap of that key may last: by its own gaps, else by its model's of any size, else by any model's in that phase,
-    /// else the ceiling. While its own are few, it may last as long as what stands for it allows: three short gaps say little of
-    /// the fourth. A cold gap is its model's own: what one compiler took says nothing of another.
+    /// else the ceiling. While its own are few, it may last as long as the phase allows: three short gaps say little of the
+    /// fourth. A cold gap is its model's own: what one compiler took says nothing of another.
     pub(super) fn limit(&self, key: &Key) -> Limit {
-        let of_model = self.keys.get(&key.id_of_any_size()).and_then(Entry::limit);
-        let of_phase = self.of_any_model.get(&key.id_of_any_model()).and_then(Entry::limit);
-        let of_others = if key.part == Part::Cold { of_model } else { of_phase };
+        let of_model = || self.keys.get(&key.id_of_any_size()).and_then(Entry::limit);
+        let of_phase = || self.of_any_model.get(&key.id_of_any_model()).and_then(Entry::limit);
+        let of_others = || if key.part == Part::Cold { of_model() } else { of_phase() };
         let own = self.keys.get(&key.id());
-        let limit = match (own.and_then(Entry::limit), of_others) {
-            (Some(own), Some(others)) if own.samples < ENOUGH => own.or_longer(others),
-            (Some(own), _) => own,
-            (None, Some(others)) => others,
-            (None, None) => terms(key).unknown(),
+        let limit = match own.and_then(Entry::limit) {
+            Some(own) if own.samples >= ENOUGH => own,
+            Some(own) => of_others().map_or(own, |others| own.or_longer(others)),
+            None => of_model().or_else(of_others).unwrap_or_else(|| terms(key).unknown()),
         };
         let limit = own.map_or(limit, |own| own.doubled(limit));
         self.scale.map_or(limit, |factor| limit.scaled(factor))

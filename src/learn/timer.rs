@@ -98,21 +98,22 @@ impl Timer {
         without_delay(self.silence(now), self.delay)
     }
 
-    /// It ended by itself, in the poll of `tick`, with the first of `steps` that the poll saw. How long it was.
+    /// It ended by itself, in the poll of `tick`, with the first of `steps` that the poll saw. How long it was: what of it was run
+    /// delay is the worker's usual lot, and counts.
     pub(super) fn end(self, tick: &Tick, steps: u64, learnt: &mut Learnt) -> u64 {
         let whole = tick.now.saturating_sub(self.from);
         let seen_in = tick.grew.min(whole);
-        let gap = whole - seen_in + seen_in / (steps.max(1) + 1);
-        let length = without_delay(gap, self.delay);
+        let further = seen_in / (steps.max(1) + 1);
+        let length = whole - seen_in + further;
         let further_steps = (steps.max(1) - 1).min(MOST_FURTHER);
-        self.learn(length, further_steps as u32, seen_in / (steps.max(1) + 1), learnt);
+        self.learn(length, further_steps as u32, further, learnt);
         length
     }
 
-    /// It ended at `at`. What the worker waited for a CPU is another thread's affair, and counts.
+    /// It ended at `at`.
     pub(super) fn end_at(self, at: u64, learnt: &mut Learnt) {
-        let gap = at.saturating_sub(self.from);
-        self.learn(gap, 0, 0, learnt);
+        let length = at.saturating_sub(self.from);
+        self.learn(length, 0, 0, learnt);
     }
 
     fn learn(self, length: u64, further_steps: u32, further: u64, learnt: &mut Learnt) {

@@ -3,11 +3,11 @@
 //! ```text
 //!  observation ──► follower (a slot's) ──► pace: units a second over the last few steps
 //!                     │        ▲
-//!            learns at│        │expects: the faster of what holds
+//!            learns at│        │expects
 //!     a count's end   ▼        │
 //!                  rates (shared): past jobs of the key │ who works now │ the last gap
 //! ```
-//! A count is what a slot counts without a break: one phase, and one pass, of one job. A rate is compared with rates of the
+//! A count is what a slot counts without a break: one section, and one pass, of one job. A rate is compared with rates of the
 //! same key only (model, phase, pass, size, whether the total is known), as the units of another may be bytes or tokens.
 //!
 //! | slow because of | expected | begins below | ends at |
@@ -18,8 +18,8 @@
 //!
 //! Nothing is said before two gaps between advances and some seconds (a first unit is cold), under a lease, while it is
 //! stopped, at a gap, and after the last unit; a starved worker is held to what it would do with the time that it was not
-//! given. A follower need be shown an observation only where something in it
-//! changed (a new reading of the process is a change) or [`RateFollower::due`] is reached; one more changes nothing.
+//! given. A follower need be shown an observation only where something in it changed (a new reading of the process is a
+//! change) or [`RateFollower::due`] is reached; one more changes nothing.
 
 mod follower;
 mod history;

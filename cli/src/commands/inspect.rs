@@ -70,7 +70,9 @@ fn meaning(name: &str, word: u64) -> String {
         "phase" => {
             let phase = PhaseWord(word);
             let named = Phase::from_id(phase.id()).row().map_or_else(|| format!("phase {}", phase.id()), |row| row.name.into());
-            format!("{named}, entry {}{}", phase.entry(), if phase.job_open() { ", a job is open" } else { "" })
+            let around = if phase.depth() > 0 { format!(", {} around it", phase.depth()) } else { String::new() };
+            let job = if phase.job_open() { ", a job is open" } else { "" };
+            format!("{named}, entry {}, section {}{around}{job}", phase.entry(), phase.section())
         }
         "lease" => format!("seq {}, {} ms", Lease(word).seq(), Lease(word).ms()),
         "epoch" | "epoch_seen" => {

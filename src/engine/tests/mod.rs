@@ -4,4 +4,5 @@ mod frozen;
 mod lanes;
 mod lazy;
 mod policies;
+mod slow;
 mod stage;
