@@ -60,16 +60,43 @@ pub(crate) struct Part<'a> {
     pub(crate) cuts: &'a [Cut],
 }
 
-/// Median delay of all injected hangs, then of those in steady steps.
-fn medians(scored: &Scored) -> [Option<f64>; 2] {
-    let all = Scored::delays(scored.injected.iter().map(|row| &row.delay_s));
-    let steady = Scored::delays(scored.injected.iter().filter(|row| row.steady).map(|row| &row.delay_s));
-    [percentile(&all, 0.5), percentile(&steady, 0.5)]
+/// Median delay of all injected hangs.
+fn median(scored: &Scored) -> Option<f64> {
+    percentile(&Scored::delays(scored.injected.iter().map(|row| &row.delay_s)), 0.5)
 }
 
-/// The table. `carry`: what was learnt from the sessions for tuning is known at the start of each scored one.
+/// What a detector at one parameter costs.
+struct Point {
+    family: &'static str,
+    parameter: String,
+    false_alarms: usize,
+    p50: f64,
+    p99: f64,
+}
+
+impl Point {
+    fn new(family: &Family, value: f64, scored: &Scored) -> Self {
+        let all = Scored::delays(scored.injected.iter().map(|row| &row.delay_s));
+        let delay = |share| percentile(&all, share).unwrap_or(f64::INFINITY);
+        let parameter = format!("{} {value}", family.parameter);
+        Self { family: family.name, parameter, false_alarms: scored.false_alarms(), p50: delay(0.5), p99: delay(0.99) }
+    }
+}
+
+/// The points of other families that no point of the last one equals or beats in both, false alarms and delay.
+fn undominated(points: &[Point], delay: fn(&Point) -> f64) -> String {
+    let Some(last) = points.last().map(|point| point.family) else { return "none".into() };
+    let (ours, others): (Vec<&Point>, Vec<&Point>) = points.iter().partition(|point| point.family == last);
+    let beaten = |other: &Point| ours.iter().any(|own| own.false_alarms <= other.false_alarms && delay(own) <= delay(other));
+    let left = others.iter().filter(|other| !beaten(other));
+    let left: Vec<String> = left.map(|point| format!("{} at {}", point.family, point.parameter)).collect();
+    if left.is_empty() { "none".into() } else { left.join("; ") }
+}
+
+/// The table, and what of the others the last family does not dominate. `carry`: what was learnt from the sessions for tuning
+/// is known at the start of each scored one.
 pub(crate) fn table(families: &[Family], tune: &Part<'_>, scored_on: &Part<'_>, carry: bool) -> String {
-    let mut rows = Vec::new();
+    let (mut rows, mut points) = (Vec::new(), Vec::new());
     for family in families {
         let run = |value: f64, part: &Part<'_>, trained: bool| {
             let mut detector = (family.make)(value);
@@ -79,44 +106,76 @@ pub(crate) fn table(families: &[Family], tune: &Part<'_>, scored_on: &Part<'_>, 
             score(&*detector, part.sessions, part.cuts)
         };
         let tuned: Vec<Scored> = family.values.iter().map(|value| run(*value, tune, false)).collect();
-        // Fewest false alarms, then the least delay.
-        let worth = |scored: &Scored| (scored.false_alarms(), medians(scored)[0].unwrap_or(f64::INFINITY));
-        let best = (0..tuned.len()).min_by(|a, b| {
-            let (a, b) = (worth(&tuned[*a]), worth(&tuned[*b]));
-            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
-        });
+        let best = chosen(&tuned).filter(|_| !tune.sessions.is_empty());
         for (i, (value, tuned)) in family.values.iter().zip(&tuned).enumerate() {
             let scored = run(*value, scored_on, carry);
-            let found = |scored: &Scored| scored.hangs.iter().filter(|row| row.delay_s.is_some()).count();
-            let all = Scored::delays(scored.injected.iter().map(|row| &row.delay_s));
-            let [p50, steady] = medians(&scored);
+            let point = Point::new(family, *value, &scored);
+            let found = scored.hangs.iter().filter(|row| row.delay_s.is_some()).count();
+            let steady = Scored::delays(scored.injected.iter().filter(|row| row.steady).map(|row| &row.delay_s));
+            let of_tuning = |text: String| if tune.sessions.is_empty() { "-".into() } else { text };
             rows.push(vec![
                 family.name.to_owned(),
-                format!("{} {value}", family.parameter),
-                if tune.sessions.is_empty() { "-".into() } else { format!("{:.0}", tuned.per_1000_hours()) },
-                if tune.sessions.is_empty() { "-".into() } else { table::delay(medians(tuned)[0]) },
-                if Some(i) == best && !tune.sessions.is_empty() { "chosen".into() } else { String::new() },
+                point.parameter.clone(),
+                of_tuning(format!("{:.0}", tuned.per_1000_hours())),
+                of_tuning(table::delay(median(tuned))),
+                if Some(i) == best { "chosen".into() } else { String::new() },
                 format!("{:.0}", scored.per_1000_hours()),
-                table::delay(p50),
-                table::delay(percentile(&all, 0.99)),
-                table::delay(steady),
-                format!("{} of {}", found(&scored), scored.hangs.len()),
+                table::delay(Some(point.p50)),
+                table::delay(Some(point.p99)),
+                table::delay(percentile(&steady, 0.5)),
+                format!("{found} of {}", scored.hangs.len()),
             ]);
+            points.push(point);
         }
     }
-    table::markdown(
-        &[
-            "detector",
-            "parameter",
-            "tuning: per 1000 h",
-            "p50",
-            "",
-            "scored: per 1000 h",
-            "p50",
-            "p99",
-            "p50 in steady steps",
-            "hangs found",
-        ],
-        &rows,
+    let ours = families.last().map_or("", |family| family.name);
+    let table = table::markdown(&HEAD, &rows);
+    format!(
+        "{table}\nOf the others, what no factor of '{ours}' equals or beats in both:\n\n\
+         - false alarms and median delay of injected hangs: {}\n- false alarms and p99: {}\n",
+        undominated(&points, |point| point.p50),
+        undominated(&points, |point| point.p99),
     )
+}
+
+const HEAD: [&str; 10] = [
+    "detector",
+    "parameter",
+    "tuning: per 1000 h",
+    "p50",
+    "",
+    "scored: per 1000 h",
+    "p50",
+    "p99",
+    "p50 in steady steps",
+    "hangs found",
+];
+
+/// Fewest false alarms, then the least delay.
+fn chosen(tuned: &[Scored]) -> Option<usize> {
+    let worth = |scored: &Scored| (scored.false_alarms(), median(scored).unwrap_or(f64::INFINITY));
+    let worths: Vec<_> = tuned.iter().map(worth).collect();
+    (0..worths.len()).min_by(|a, b| worths[*a].0.cmp(&worths[*b].0).then(worths[*a].1.total_cmp(&worths[*b].1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(family: &'static str, false_alarms: usize, p50: f64) -> Point {
+        Point { family, parameter: format!("{false_alarms}"), false_alarms, p50, p99: f64::INFINITY }
+    }
+
+    #[test]
+    fn a_point_is_dominated_by_one_that_is_no_worse_in_both() {
+        let points = [point("other", 3, 2.0), point("other", 1, 9.0), point("other", 0, 1.0), point("ours", 1, 2.0)];
+        assert_eq!(
+            undominated(&points, |point| point.p50),
+            "other at 0",
+            "3 alarms at 2 s and 1 at 9 s are no better than 1 at 2 s"
+        );
+        assert_eq!(undominated(&points, |point| point.p99), "other at 0", "never is no better than never");
+        assert_eq!(undominated(&points[2..], |_| 0.0), "other at 0");
+        assert_eq!(undominated(&[point("other", 1, 2.0), point("ours", 1, 2.0)], |point| point.p50), "none");
+    }
 }
