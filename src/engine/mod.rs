@@ -37,7 +37,7 @@ use slot::State;
 use std::time::Duration;
 
 /// Judges slots at polls.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     policies: PolicySet,
     clock: PollClock,
@@ -48,7 +48,7 @@ pub struct Engine {
 }
 
 /// What slots have in common.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Shared {
     last_episode: u64,
     rates: Rates,

@@ -16,7 +16,7 @@ use crate::rate::{Limits, RateFollower};
 use crate::snapshot::SlotSnapshot;
 use std::sync::Arc;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct State {
     pub(super) owner: Owner,
     pub(super) since: u64,
@@ -28,7 +28,7 @@ pub(super) struct State {
 }
 
 /// Of a LIVE slot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Live {
     track: Track,
     policy: Option<Arc<Policy>>,
