@@ -80,3 +80,31 @@ fn a_segment_that_is_not_there_is_an_error_and_makes_no_trace() {
     assert_eq!(said.code, Some(3), "{}", said.err);
     assert!(!trace.exists());
 }
+
+#[test]
+fn a_stall_that_was_recorded_is_one_alarm_of_nobody_knows_yet_however_often_the_worker_beats() {
+    let scratch = Scratch::new();
+    let segment = scratch.made();
+    let mut command = hangwatch();
+    command.args(["inject", "stall", "--at", "20", "--step-time", "10ms", "--name", "stalls", "--segment"]).arg(segment.path());
+    let _worker = Held::start(&mut command);
+    let trace = scratch.path().join("t.trace");
+    let mut recorder = record(segment.path(), &trace, "");
+    // Thirty polls at which it beats and stands still.
+    until(|| {
+        let done = steps(&frames(&trace));
+        done.iter().rev().take_while(|step| Some(*step) == done.last() && **step > 1).count() > 30
+    });
+    recorder.signal(libc::SIGTERM);
+    assert_eq!(recorder.wait().code(), Some(0));
+    let policy = scratch.file("p.yaml", "hangwatch: 1\npoll_interval: 100ms\ninference_step_timeout: 1s\n");
+    let mut replay = hangwatch();
+    replay.args(["replay", "--no-baselines", "--json", "--policy", &format!("one={}", policy.display())]).arg(&trace);
+    let said = said(&mut replay);
+    let replayed: serde_json::Value = serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {}", said.err));
+    let detectors = replayed["detectors"].as_array().expect("a list");
+    let one = detectors.iter().find(|detector| detector["detector"] == "hangwatch one").expect("the policy by its name");
+    let alarms: Vec<_> =
+        one["alarms"].as_array().expect("a list").iter().map(|alarm| (&alarm["rule"], &alarm["truth"])).collect();
+    assert_eq!(alarms, [(&"stalled".into(), &"open".into())], "the silence of a count does not end with a beat");
+}

@@ -35,13 +35,17 @@ pub(crate) fn file(path: &Path, names: &mut Names) -> Result<(Session, Option<Cu
 pub(super) fn of_frames(name: String, interval_ns: u64, polls: Vec<Frame>, names: &mut Names) -> Session {
     let mut session =
         Session { name, interval_ns, has_our_budgets: false, workers: Vec::new(), polls, signs: Vec::new(), labels: Vec::new() };
-    let mut last: HashMap<u32, SlotSnapshot> = HashMap::new();
+    let mut last: HashMap<u32, (SlotSnapshot, Option<u64>)> = HashMap::new();
     let most = session.polls.iter().flat_map(|frame| &frame.slots).map(|slot| slot.index + 1).max().unwrap_or(0);
     session.workers = (0..most).map(|slot| format!("slot {slot}")).collect();
     for frame in &session.polls {
         for slot in &frame.slots {
-            let before = last.insert(slot.index, slot.clone());
-            if let Some(then) = sign(before.as_ref(), slot, names) {
+            let before = last.get(&slot.index);
+            let then = sign(before.map(|(before, mark)| (before, *mark)), slot, names);
+            let mark = before.filter(|(before, _)| is_same_count(before, slot)).and_then(|(_, mark)| *mark);
+            let done = slot.hot.and_then(|hot| hot.done());
+            last.insert(slot.index, (slot.clone(), mark.max(done)));
+            if let Some(then) = then {
                 session.signs.push(Sign { at: frame.host.monotonic_ns, slot: slot.index, then, words: None });
             }
             if let Some(name) = slot.info.as_ref().map(|info| &info.name).filter(|name| !name.is_empty()) {
@@ -52,9 +56,16 @@ pub(super) fn of_frames(name: String, interval_ns: u64, polls: Vec<Frame>, names
     session
 }
 
-/// What a change of words is a sign of, if it is one.
-fn sign(before: Option<&SlotSnapshot>, now: &SlotSnapshot, names: &mut Names) -> Option<Then> {
-    let was = before.and_then(|before| before.hot);
+/// Whether both are of one count: one phase, and one pass, of one owner's job.
+fn is_same_count(before: &SlotSnapshot, now: &SlotSnapshot) -> bool {
+    let count = |slot: &SlotSnapshot| slot.hot.map(|hot| (hot.owner, hot.epoch.job(), hot.epoch.pass(), hot.phase));
+    count(before) == count(now)
+}
+
+/// What a change of words is a sign of, if it is one. Where a count reports progress, only what passes its mark is: a worker
+/// that beats, or falls back and climbs again, has not ended its silence.
+fn sign(before: Option<(&SlotSnapshot, Option<u64>)>, now: &SlotSnapshot, names: &mut Names) -> Option<Then> {
+    let was = before.and_then(|(before, _)| before.hot);
     let Some(hot) = now.hot else {
         let left = Then { working: false, left: true, key: Key::default(), steady: false };
         return was.filter(|was| was.owner != now.owner).map(|_| left);
@@ -62,6 +73,12 @@ fn sign(before: Option<&SlotSnapshot>, now: &SlotSnapshot, names: &mut Names) ->
     let same_owner = was.is_some_and(|was| was.owner == hot.owner);
     let words = |hot: &hangwatch::layout::HotWords| (hot.beat, hot.epoch, hot.phase, hot.progress);
     if same_owner && was.as_ref().map(words) == Some(words(&hot)) {
+        return None;
+    }
+    if let Some((before, Some(mark))) = before
+        && is_same_count(before, now)
+        && hot.done().is_none_or(|done| done <= mark)
+    {
         return None;
     }
     let phase = Phase::from_id(hot.phase.id());
