@@ -3,7 +3,7 @@
 use super::world::*;
 use crate::layout::phase::Phase;
 use crate::layout::slot::TOTAL_NONE;
-use crate::learn::Part;
+use crate::learn::{Learnt, Part};
 
 #[test]
 fn of_what_nothing_is_known_a_silence_may_last_as_long_as_the_ceiling() {
@@ -156,4 +156,15 @@ fn what_was_long_ago_is_forgotten() {
     }
     assert!(world.samples(Part::Rest) <= 1 << 14);
     assert_eq!(world.threshold(Part::Rest), 2 * S, "400 gaps of half a minute, and 80 000 quick ones since");
+}
+
+#[test]
+fn a_scale_stretches_every_threshold() {
+    for (factor, polls) in [(0.5, 30), (2.0, 120)] {
+        let mut world = World::new();
+        world.learnt = Learnt::new().scaled(factor);
+        world.enter(Phase::Safety, TOTAL_NONE);
+        world.poll();
+        assert_eq!(world.polls_until_suspect(), polls, "a ceiling of 60 s, times {factor}");
+    }
 }
