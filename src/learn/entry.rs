@@ -173,7 +173,7 @@ impl Entry {
     /// How long its next gap may last; `None` where too little is known.
     pub(super) fn limit(&self) -> Option<Limit> {
         let most = self.most.max(self.threshold);
-        (self.threshold > 0).then(|| Limit { at: self.threshold, most, floor: self.terms.grace, samples: self.samples() })
+        (self.threshold > 0).then(|| Limit { at: self.threshold, most, grace: self.terms.grace, samples: self.samples() })
     }
 
     /// The limit, doubled as often as it was acted on.

@@ -13,7 +13,9 @@
 //! | of compiling | as above | 1800 s |
 //! | alive | 3 s, F ≥ 4 | 60 s, never more |
 //!
-//! `H` is how long gaps of this kind have been watched in all, `n` how many there were. `F` falls as the evidence grows: with
+//! A threshold that acts does so at T + max(T, floor); of cold and alive at T + max(T, ceiling).
+//!
+//! `M` is the largest gap of fewer than 30, the 2nd of fewer than 100, then the n/100-th, at least the 3rd. `H` is how long gaps of this kind have been watched in all, `n` how many there were. `F` falls as the evidence grows: with
 //! few samples the longest yet to come is far beyond the longest yet seen.
 
 use super::key::{Key, Part, waits};
@@ -58,7 +60,7 @@ pub(super) struct Limit {
     /// Silence is from here on, whatever of it is excused by run delay.
     pub(super) most: u64,
     /// The least that is added before anybody may act.
-    pub(super) floor: u64,
+    pub(super) grace: u64,
     /// How many gaps it rests on.
     pub(super) samples: u64,
 }
@@ -67,7 +69,7 @@ impl Limit {
     pub(super) fn scaled(self, factor: f64) -> Self {
         // Saturates: a float beyond 64 bits becomes the largest of them.
         let times = |ns: u64| (ns as f64 * factor) as u64;
-        Self { at: times(self.at), most: times(self.most), floor: times(self.floor), samples: self.samples }
+        Self { at: times(self.at), most: times(self.most), grace: times(self.grace), samples: self.samples }
     }
 
     /// The longer of two, resting on the gaps of this one.
@@ -111,7 +113,7 @@ pub(super) fn rank(part: Part, n: u64) -> u64 {
 impl Terms {
     /// The limit while nothing is known.
     pub(super) fn unknown(&self) -> Limit {
-        Limit { at: self.ceiling, most: self.ceiling, floor: self.grace, samples: 0 }
+        Limit { at: self.ceiling, most: self.ceiling, grace: self.grace, samples: 0 }
     }
 
     /// No threshold of a key whose high gap is `m` exceeds this.

@@ -137,7 +137,7 @@ impl Timer {
     }
 
     fn acts_at(&self) -> u64 {
-        self.limit.at.saturating_add(self.limit.at.max(self.limit.floor))
+        self.limit.at.saturating_add(self.limit.at.max(self.limit.grace))
     }
 
     pub(super) fn suspicion(&self) -> Option<Suspicion> {
