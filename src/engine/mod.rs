@@ -29,12 +29,11 @@ use crate::layout::monitor::Seen;
 use crate::layout::word::{Owner, Tag};
 use crate::learn::Learnt;
 use crate::observe::{PollClock, Tick};
-use crate::policy::{Policy, PolicySet};
+use crate::policy::{Policy, PolicySet, ns};
 use crate::rate::Rates;
 use crate::snapshot::{HostSnapshot, SlotSnapshot};
 use frozen::Frozen;
 use slot::State;
-use std::time::Duration;
 
 /// Judges slots at polls.
 #[derive(Debug, Clone)]
@@ -54,10 +53,6 @@ struct Shared {
     rates: Rates,
     learnt: Learnt,
     frozen: Frozen,
-}
-
-fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Engine {

@@ -1,9 +1,9 @@
 //! What is remembered of one slot, and when it is due.
 
+use super::Shared;
 use super::episode::{self, Episode, Told};
 use super::findings::{Change, ChangeKind, Findings, Judged};
 use super::frozen::Part;
-use super::{Shared, ns};
 use crate::judge::{self, Hints, Judgement, Severity, Spent, Verdict};
 use crate::layout::hot::HotWords;
 use crate::layout::info::Info;
@@ -11,7 +11,7 @@ use crate::layout::monitor::{Seen, VerdictWord};
 use crate::layout::word::Owner;
 use crate::learn::{Follower, Suspicion};
 use crate::observe::{Observation, Resume, Tick, Track};
-use crate::policy::{Adaptive, Policy, PolicySet};
+use crate::policy::{Adaptive, Policy, PolicySet, ns};
 use crate::rate::{Limits, RateFollower};
 use crate::snapshot::SlotSnapshot;
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use crate::config::{self, size};
 use crate::exit;
 use crate::trace_file::TraceFile;
 use hangwatch::monitor::Sampler;
+use hangwatch::policy::ns;
 use hangwatch::record::Header;
 use hangwatch::{Error, ErrorKind, Result, clock};
 use std::path::PathBuf;
@@ -30,10 +31,6 @@ pub(crate) struct Args {
     duration: Option<Duration>,
     #[command(flatten)]
     policy: PolicyArgs,
-}
-
-fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn run(args: &Args) -> Result<u8> {

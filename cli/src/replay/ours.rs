@@ -6,12 +6,11 @@ use super::session::Session;
 use hangwatch::engine::{Engine, Judged};
 use hangwatch::judge::{Judgement, Severity, Verdict};
 use hangwatch::learn::Learnt;
-use hangwatch::policy::{Policy, PolicySet};
+use hangwatch::policy::{Policy, PolicySet, ns};
 use hangwatch::snapshot::SlotSnapshot;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Which verdicts are alarms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +41,6 @@ struct Slot {
     worker: String,
     shown: Option<SlotSnapshot>,
     stands: Option<Judgement>,
-}
-
-fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Ours {
