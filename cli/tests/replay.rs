@@ -4,6 +4,7 @@ mod common;
 
 use common::{Scratch, hangwatch, said};
 use serde_json::Value;
+use std::sync::OnceLock;
 
 const TRACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/traces");
 /// Every session in which somebody was watched step by step.
@@ -38,10 +39,25 @@ fn the_same_replay_twice_is_the_same_to_the_byte() {
     }
 }
 
+/// The default policy's detectors over every such session.
+fn by_default(name: &str) -> &'static Value {
+    static DETECTORS: OnceLock<Vec<Value>> = OnceLock::new();
+    let detectors = DETECTORS.get_or_init(|| json(&["--score", STEPS, "--no-baselines"]));
+    detectors.iter().find(|detector| detector["detector"] == name).unwrap_or_else(|| panic!("no {name}"))
+}
+
+#[test]
+fn what_is_learnt_accuses_no_healthy_worker_and_finds_every_hang() {
+    let suspects = by_default("hangwatch default, suspect as if it acted");
+    let wrong: Vec<_> = of(suspects, "alarms").iter().filter(|alarm| alarm["truth"] == "false").collect();
+    assert!(wrong.is_empty(), "a healthy worker was suspected: {wrong:?}");
+    let missed: Vec<_> = of(suspects, "hangs").iter().filter(|hang| hang["delay_s"].is_null()).collect();
+    assert!(of(suspects, "hangs").len() > 30 && missed.is_empty(), "a hang was missed: {missed:?}");
+}
+
 #[test]
 fn what_acts_by_default_has_no_false_alarm_in_any_session() {
-    let detectors = json(&["--score", STEPS, "--no-baselines"]);
-    let ours = detectors.iter().find(|detector| detector["detector"] == "hangwatch default").expect("the default policy");
+    let ours = by_default("hangwatch default");
     assert!(ours["job_hours"].as_f64().is_some_and(|hours| hours > 1.0), "there are hours of work: {}", ours["job_hours"]);
     let wrong: Vec<_> = of(ours, "alarms").iter().filter(|alarm| alarm["truth"] == "false").collect();
     assert!(wrong.is_empty(), "a healthy worker was accused: {wrong:?}");

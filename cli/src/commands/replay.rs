@@ -197,11 +197,15 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         &format!("Tuned on: {}. Scored on: {}, {hours:.2} working hours, each begun {begin}.\n\n", named(&tune), named(&scored));
     out += &format!("{}\n{}", table::quality(&all), table::rules(&all));
     if args.frontier {
-        let default = policies(None, false, &tune.iter().chain(&scored).collect::<Vec<_>>())?;
+        let sessions: Vec<&Known> = tune.iter().chain(&scored).collect();
+        let default = policies(None, false, &sessions)?;
         let tune = Part { sessions: &tune, cuts: &tune_cuts };
         let scored = Part { sessions: &scored, cuts: &score_cuts };
         let mut families = frontier::baselines();
-        families.push(frontier::ours(default));
+        families.push(frontier::ours("hangwatch default, suspect", default));
+        for (name, file) in &args.policies {
+            families.push(frontier::ours(&format!("hangwatch {name}, suspect"), policies(Some(file), false, &sessions)?));
+        }
         out += &format!("\n{}", frontier::table(&families, &tune, &scored, args.carry));
     }
     exit::print(&out)?;

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+/// How the names of workers begin that run their models through a compiler.
+const COMPILES: char = 'C';
 /// What the monitors of these sessions aimed at.
 const INTERVAL_NS: u64 = 200_000_000;
 
@@ -98,6 +100,11 @@ fn attribute(attrs: &str, name: &str) -> Option<u64> {
     attrs.split(';').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
 
+/// The model with its runtime profile, as a worker that compiles has to name it: what it takes differs by orders of magnitude.
+fn model(life: &str, model: &str) -> String {
+    if life.starts_with(COMPILES) && model != "-" { format!("{model}, compiled") } else { model.to_owned() }
+}
+
 fn beats(path: &Path) -> Result<Vec<Row>> {
     let table = Table::read(path)?;
     table
@@ -110,7 +117,7 @@ fn beats(path: &Path) -> Result<Vec<Row>> {
                 life: cells.text("worker")?.to_owned(),
                 phase: cells.text("phase")?.to_owned(),
                 job: u64::try_from(cells.number::<i64>("job")?).ok(),
-                model: cells.text("model")?.to_owned(),
+                model: model(cells.text("worker")?, cells.text("model")?),
                 step: cells.number("step")?,
                 total: cells.number("total_steps")?,
                 event: match cells.text("event")? {

@@ -10,19 +10,14 @@ use super::table;
 
 /// A detector family.
 pub(crate) struct Family {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) parameter: &'static str,
     pub(crate) values: Vec<f64>,
     pub(crate) make: Box<dyn Fn(f64) -> Box<dyn Detector>>,
 }
 
-fn family(
-    name: &'static str,
-    parameter: &'static str,
-    values: &[f64],
-    make: impl Fn(f64) -> Box<dyn Detector> + 'static,
-) -> Family {
-    Family { name, parameter, values: values.to_vec(), make: Box::new(make) }
+fn family(name: &str, parameter: &'static str, values: &[f64], make: impl Fn(f64) -> Box<dyn Detector> + 'static) -> Family {
+    Family { name: name.into(), parameter, values: values.to_vec(), make: Box::new(make) }
 }
 
 /// The families of the field.
@@ -48,10 +43,8 @@ pub(crate) fn baselines() -> Vec<Family> {
 }
 
 /// Our learnt thresholds, each times a factor.
-pub(crate) fn ours(policies: ByInterval) -> Family {
-    family("hangwatch, suspect", "T ×", &[0.25, 0.35, 0.5, 0.7, 1.0, 1.5, 2.0, 4.0], move |factor| {
-        Ours::scaled(factor, &policies)
-    })
+pub(crate) fn ours(name: &str, policies: ByInterval) -> Family {
+    family(name, "T ×", &[0.25, 0.35, 0.5, 0.7, 1.0, 1.5, 2.0, 4.0], move |factor| Ours::scaled(factor, &policies))
 }
 
 /// Sessions and the hangs that are injected into them.
@@ -67,7 +60,7 @@ fn median(scored: &Scored) -> Option<f64> {
 
 /// What a detector at one parameter costs.
 struct Point {
-    family: &'static str,
+    family: String,
     parameter: String,
     false_alarms: usize,
     p50: f64,
@@ -79,14 +72,14 @@ impl Point {
         let all = Scored::delays(scored.injected.iter().map(|row| &row.delay_s));
         let delay = |share| percentile(&all, share).unwrap_or(f64::INFINITY);
         let parameter = format!("{} {value}", family.parameter);
-        Self { family: family.name, parameter, false_alarms: scored.false_alarms(), p50: delay(0.5), p99: delay(0.99) }
+        Self { family: family.name.clone(), parameter, false_alarms: scored.false_alarms(), p50: delay(0.5), p99: delay(0.99) }
     }
 }
 
 /// The points of other families that no point of the last one equals or beats in both, false alarms and delay.
 fn undominated(points: &[Point], delay: fn(&Point) -> f64) -> String {
-    let Some(last) = points.last().map(|point| point.family) else { return "none".into() };
-    let (ours, others): (Vec<&Point>, Vec<&Point>) = points.iter().partition(|point| point.family == last);
+    let Some(last) = points.last().map(|point| &point.family) else { return "none".into() };
+    let (ours, others): (Vec<&Point>, Vec<&Point>) = points.iter().partition(|point| point.family == *last);
     let beaten = |other: &Point| ours.iter().any(|own| own.false_alarms <= other.false_alarms && delay(own) <= delay(other));
     let left = others.iter().filter(|other| !beaten(other));
     let left: Vec<String> = left.map(|point| format!("{} at {}", point.family, point.parameter)).collect();
@@ -114,7 +107,7 @@ pub(crate) fn table(families: &[Family], tune: &Part<'_>, scored_on: &Part<'_>, 
             let steady = Scored::delays(scored.injected.iter().filter(|row| row.steady).map(|row| &row.delay_s));
             let of_tuning = |text: String| if tune.sessions.is_empty() { "-".into() } else { text };
             rows.push(vec![
-                family.name.to_owned(),
+                family.name.clone(),
                 point.parameter.clone(),
                 of_tuning(format!("{:.0}", tuned.per_1000_hours())),
                 of_tuning(table::delay(median(tuned))),
@@ -128,7 +121,7 @@ pub(crate) fn table(families: &[Family], tune: &Part<'_>, scored_on: &Part<'_>, 
             points.push(point);
         }
     }
-    let ours = families.last().map_or("", |family| family.name);
+    let ours = families.last().map_or("", |family| &*family.name);
     let table = table::markdown(&HEAD, &rows);
     format!(
         "{table}\nOf the others, what no factor of '{ours}' equals or beats in both:\n\n\
@@ -162,8 +155,8 @@ fn chosen(tuned: &[Scored]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn point(family: &'static str, false_alarms: usize, p50: f64) -> Point {
-        Point { family, parameter: format!("{false_alarms}"), false_alarms, p50, p99: f64::INFINITY }
+    fn point(family: &str, false_alarms: usize, p50: f64) -> Point {
+        Point { family: family.into(), parameter: format!("{false_alarms}"), false_alarms, p50, p99: f64::INFINITY }
     }
 
     #[test]
