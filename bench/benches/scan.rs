@@ -76,15 +76,15 @@ fn measure_all(criterion: &mut Criterion, scratch: &Path, caches: Caches, name: 
     }
     for slots in SIZES {
         let path = scratch.join("segment");
-        let mut crowd = Crowd::new(&path, slots);
+        let mut crowd = Crowd::quiet(&path, slots);
         measure(criterion, &format!("scan_quiet_{name}"), caches, slots, |step| match step {
             Step::Before if crowd.stays_quiet() => {}
-            Step::Before => {
-                crowd.report();
-                crowd.settle();
-            }
-            Step::Poll => assert_eq!(crowd.poll(), 0, "a quiet slot is not judged"),
+            Step::Before => crowd.report_in_rhythm(),
+            Step::Poll => assert_eq!(crowd.poll_soon(), 0, "a quiet slot is not judged"),
         });
+        drop(crowd);
+        std::fs::remove_file(&path).expect("the segment has a name");
+        let mut crowd = Crowd::active(&path, slots);
         measure(criterion, &format!("scan_active_{name}"), caches, slots, |step| match step {
             Step::Before => crowd.report(),
             Step::Poll => assert_eq!(crowd.poll(), u64::from(slots), "a slot that changed is judged"),

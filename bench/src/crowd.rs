@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 /// From one poll to the next, by the clock that the monitor is told.
 const INTERVAL_NS: u64 = 1_000_000_000;
-/// Polls after which a quiet worker is due to report: long before any budget or learnt threshold looks at it.
-const QUIET_POLLS: u64 = 20;
+/// The same where workers are quiet. So short that no budget's clock is due: a slot that is looked at for one is not quiet.
+const QUIET_NS: u64 = 1_000_000;
+/// From one report of a quiet worker to the next: what a monitor learns to expect of it.
+const RHYTHM_NS: u64 = 200 * QUIET_NS;
 
 /// A worker and its lanes, and who watches them.
 #[derive(Debug)]
@@ -23,8 +25,24 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Fills a new segment at `path`.
-    pub fn new(path: &Path, slots: u32) -> Self {
+    /// Fills a new segment at `path` with workers that report in the rhythm of [`Crowd::report_in_rhythm`].
+    pub fn quiet(path: &Path, slots: u32) -> Self {
+        let mut crowd = Self::new(path, slots);
+        (0..4).for_each(|_| crowd.report_in_rhythm());
+        crowd
+    }
+
+    /// The same with workers that report between any two polls.
+    pub fn active(path: &Path, slots: u32) -> Self {
+        let mut crowd = Self::new(path, slots);
+        for _ in 0..4 {
+            crowd.report();
+            crowd.poll();
+        }
+        crowd
+    }
+
+    fn new(path: &Path, slots: u32) -> Self {
         let geometry = Geometry { slots, ..Geometry::default() };
         let segment = Arc::new(Segment::create(path, geometry).expect("room for the segment"));
         let first = Attach::new().name("bench").attach_to(&segment).expect("a free slot");
@@ -39,11 +57,6 @@ impl Crowd {
         let scanner = Scanner::new(segment, Policy::default()).expect("a segment that nobody watches");
         let mut crowd = Self { workers, scanner, done: 0, now: INTERVAL_NS, reported: 0 };
         assert_eq!(crowd.poll(), u64::from(slots), "a slot that is new is judged");
-        // Twice, so that what a monitor learns of a worker's first steps is learnt.
-        for _ in 0..2 {
-            crowd.report();
-            crowd.settle();
-        }
         crowd
     }
 
@@ -66,22 +79,40 @@ impl Crowd {
         }
     }
 
-    /// Whether the next poll finds all workers as the last one did, and within every budget.
+    /// Whether the next poll finds all workers as the last one did, and expects nothing else of them.
     pub fn stays_quiet(&self) -> bool {
-        self.now - self.reported < QUIET_POLLS * INTERVAL_NS
+        self.now - self.reported < RHYTHM_NS / 2
+    }
+
+    /// Every worker steps when it is expected to, and all are quiet after it.
+    pub fn report_in_rhythm(&mut self) {
+        while self.now - self.reported < RHYTHM_NS {
+            self.poll_soon();
+        }
+        self.report();
+        self.settle();
     }
 
     /// The monitor polls, an interval after its last poll. How many slots it judged.
     pub fn poll(&mut self) -> u64 {
-        self.now += INTERVAL_NS;
+        self.poll_after(INTERVAL_NS)
+    }
+
+    /// The monitor polls, a moment after its last poll. How many slots it judged.
+    pub fn poll_soon(&mut self) -> u64 {
+        self.poll_after(QUIET_NS)
+    }
+
+    fn poll_after(&mut self, ns: u64) -> u64 {
+        self.now += ns;
         let poll = self.scanner.poll(self.now);
         assert!(poll.events.is_empty() && !poll.lost, "nothing is wrong with anybody");
         poll.judged.len() as u64
     }
 
     /// Polls until nothing is left to judge: a slot that changed is judged once more.
-    pub fn settle(&mut self) {
-        while self.poll() != 0 {
+    fn settle(&mut self) {
+        while self.poll_soon() != 0 {
             assert!(self.stays_quiet(), "workers that report nothing become quiet");
         }
     }

@@ -30,11 +30,16 @@ fn count(row: &Row, size: u64, scratch: &Path, loops: &Path) -> u64 {
     valgrind.arg(std::env::current_exe().expect("this program has a path")).args([COUNT, row.name, &size.to_string()]);
     valgrind.arg(&segment).arg(loops).stdin(Stdio::null());
     let status = valgrind.status().unwrap_or_else(|e| panic!("cannot run valgrind, which this gate needs: {e}"));
-    let said = || std::fs::read_to_string(&log).unwrap_or_default();
-    assert!(status.success(), "{valgrind:?} ended with {status}:\n{}", said());
+    assert!(status.success(), "{valgrind:?} ended with {status}; it says:\n{}", last_lines(&log));
     let text = std::fs::read_to_string(report).expect("callgrind's report");
     let counted = text.lines().find_map(|line| line.strip_prefix("summary: ")?.trim().parse().ok()).expect("its summary");
     assert!(counted >= size, "callgrind saw {COUNTED} of {} run", row.name);
     std::fs::remove_file(segment).ok();
     counted
+}
+
+fn last_lines(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(6)..].join("\n")
 }
