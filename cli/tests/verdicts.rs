@@ -3,6 +3,7 @@
 //! | verdict | here, unless another file is named |
 //! |---|---|
 //! | `dead`, `zombie`, `stopped`, `silent`, `looping`, `stalled`, `overdue`, `idle`, `ok` | the faults that `inject` plays |
+//! | `unkillable` | `unkillable.rs` |
 //! | `dead` of a process that was reaped | `a_worker_that_is_gone_before_anybody_looks_is_dead` |
 //! | `foreign` | `a_slot_in_which_a_stranger_beats_is_foreign_…` |
 //! | `thread_gone` | `a_worker_whose_claiming_thread_ended_…` |
