@@ -54,6 +54,8 @@ pub mod rate;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod reader;
 #[cfg(all(not(loom), feature = "monitor"))]
+pub mod record;
+#[cfg(all(not(loom), feature = "monitor"))]
 pub mod recover;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod tell;

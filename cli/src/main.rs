@@ -6,6 +6,8 @@ mod events;
 mod exit;
 mod logging;
 mod player;
+mod replay;
+mod trace_file;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -37,6 +39,10 @@ enum Command {
     Inspect(commands::inspect::Args),
     Explain(commands::explain::Args),
     Inject(commands::inject::InjectArgs),
+    /// Write what a monitor would see of a segment into a trace.
+    Record(commands::record::Args),
+    /// Judge traces again, beside the detectors of the field: detection delay, false alarms, what each rule did.
+    Replay(commands::replay::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +62,8 @@ fn main() -> ExitCode {
         Some(Command::Explain(args)) => commands::explain::run(args),
         Some(Command::Demo(args)) => commands::demo::run(args),
         Some(Command::Inject(args)) => commands::inject::run(args),
+        Some(Command::Record(args)) => commands::record::run(args),
+        Some(Command::Replay(args)) => commands::replay::run(args),
         None => commands::status::run(&commands::status::Args::default()),
     });
     match done {

@@ -11,6 +11,7 @@
 //! | the worker asked for time | `a_cold_compile_of_three_budgets_…` |
 //! | a phase that goes on | `a_load_that_advances_…` |
 //! | the job became slow | `a_worker_that_becomes_ten_times_slower_…` |
+//! | the claiming thread ended, and another one works | `a_worker_that_another_thread_goes_on_with_…` |
 //! | the monitor was restarted | `watch.rs`: `a_monitor_that_is_killed_kills_nobody_…` |
 
 mod common;
@@ -251,4 +252,23 @@ fn a_worker_that_becomes_ten_times_slower_is_told_of_as_slow_and_never_killed() 
     let told: Vec<_> = run.of_kind("opened").iter().map(|event| (&event["verdict"], &event["job"])).collect();
     assert_eq!(told, [(&"slow".into(), &"slow".into())], "the one job that is slow is called so");
     assert!(run.acts().is_empty(), "nothing was done to it: {:#?}", run.events);
+}
+
+#[test]
+fn a_worker_that_another_thread_goes_on_with_is_at_most_warned_of() {
+    const TEST: &str = "a_worker_that_another_thread_goes_on_with_is_at_most_warned_of";
+    if part().is_some() {
+        let mut worker = std::thread::spawn(at_work).join().expect("it claims, and ends");
+        for done in 1..=4 {
+            pass(700);
+            worker.step(done);
+        }
+        return worker.end_job(Outcome::Ok);
+    }
+    let scratch = Scratch::new();
+    let mut run = run(&scratch, "inference_step_timeout: 1s\n", TEST);
+    assert_eq!(run.end(), Some(0), "it did all its work and ended well: {:#?}", run.events);
+    assert!(run.acts().is_empty(), "nothing was done to it: {:#?}", run.events);
+    let verdicts = run.verdicts();
+    assert!(!verdicts.is_empty() && verdicts.iter().all(|verdict| *verdict == "thread_gone"), "{:#?}", run.events);
 }

@@ -1,6 +1,7 @@
 //! Episodes: one event when a worker is not as it should be, a reminder at doubling distances, one when it ends. Pure.
 
 use crate::judge::{Judgement, Severity, Verdict};
+use crate::policy::ns;
 use std::time::Duration;
 
 /// An open episode. Instants are of the monitor's clock, in ns.
@@ -37,7 +38,7 @@ pub(super) fn follow(
 ) -> (Option<Episode>, Vec<Told>) {
     let (verdict, severity) = (judgement.verdict, judgement.severity);
     let fresh = |id: u64| {
-        let distance = u64::try_from(first.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let distance = ns(first).max(1);
         Episode { id, verdict, severity, opened_at: now, next_reminder: now.saturating_add(distance), distance }
     };
     match open {

@@ -1,7 +1,7 @@
 //! Whether all working workers are frozen together: then it is rather the host than they. Counted, not searched for.
 
 /// How many work, and how many of them are frozen.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Frozen {
     working: usize,
     frozen: usize,

@@ -29,15 +29,14 @@ use crate::layout::monitor::Seen;
 use crate::layout::word::{Owner, Tag};
 use crate::learn::Learnt;
 use crate::observe::{PollClock, Tick};
-use crate::policy::{Policy, PolicySet};
+use crate::policy::{Policy, PolicySet, ns};
 use crate::rate::Rates;
 use crate::snapshot::{HostSnapshot, SlotSnapshot};
 use frozen::Frozen;
 use slot::State;
-use std::time::Duration;
 
 /// Judges slots at polls.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     policies: PolicySet,
     clock: PollClock,
@@ -48,16 +47,12 @@ pub struct Engine {
 }
 
 /// What slots have in common.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Shared {
     last_episode: u64,
     rates: Rates,
     learnt: Learnt,
     frozen: Frozen,
-}
-
-fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Engine {

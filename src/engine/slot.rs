@@ -1,9 +1,9 @@
 //! What is remembered of one slot, and when it is due.
 
+use super::Shared;
 use super::episode::{self, Episode, Told};
 use super::findings::{Change, ChangeKind, Findings, Judged};
 use super::frozen::Part;
-use super::{Shared, ns};
 use crate::judge::{self, Hints, Judgement, Severity, Spent, Verdict};
 use crate::layout::hot::HotWords;
 use crate::layout::info::Info;
@@ -11,12 +11,12 @@ use crate::layout::monitor::{Seen, VerdictWord};
 use crate::layout::word::Owner;
 use crate::learn::{Follower, Suspicion};
 use crate::observe::{Observation, Resume, Tick, Track};
-use crate::policy::{Adaptive, Policy, PolicySet};
+use crate::policy::{Adaptive, Policy, PolicySet, ns};
 use crate::rate::{Limits, RateFollower};
 use crate::snapshot::SlotSnapshot;
 use std::sync::Arc;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct State {
     pub(super) owner: Owner,
     pub(super) since: u64,
@@ -28,7 +28,7 @@ pub(super) struct State {
 }
 
 /// Of a LIVE slot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Live {
     track: Track,
     policy: Option<Arc<Policy>>,

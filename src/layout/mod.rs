@@ -37,6 +37,7 @@ pub(crate) mod user_phase;
 pub mod word;
 
 pub use header::Header;
+pub use hot::HotWords;
 pub use slot::Slot;
 pub use user_phase::UserPhase;
 

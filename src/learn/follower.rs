@@ -61,7 +61,6 @@ pub struct Follower {
     /// When progress was last seen to advance, or the working thread to beat where it reports none.
     sign: u64,
     alive_sign: u64,
-    held: bool,
     shapes: Shapes,
     /// A cold gap was long since the last load: a compiler is at work, and what it looks at is more than a size and a batch.
     compiles: bool,
@@ -80,10 +79,6 @@ impl Follower {
         }
         self.now = o.now;
         self.run_delay.read(o.probe.run_delay_ns, o.now, [&mut self.progress, &mut self.alive]);
-        let held = o.lease_left.is_some() || o.probe.process.is_held();
-        if held || self.held {
-            self.episode();
-        }
         let place = (o.job, o.phase, o.now.saturating_sub(o.ages.phase.real));
         if self.place == Some(place) {
             self.timers().for_each(|timer| timer.excuse(excused(o)));
@@ -95,8 +90,7 @@ impl Follower {
             self.enter(o, tick, learnt, !first_sight || o.ages.claim.real == 0 && tick.passed > 0);
         }
         self.follow_alive(o, learnt);
-        self.held = held;
-        if held {
+        if o.lease_left.is_some() || o.probe.process.is_held() {
             self.episode();
         }
         self.timers().for_each(|timer| timer.judge(o.now, tick));

@@ -61,6 +61,12 @@ pub(super) struct Limit {
 }
 
 impl Limit {
+    pub(super) fn scaled(self, factor: f64) -> Self {
+        // Saturates: a float beyond 64 bits becomes the largest of them.
+        let times = |ns: u64| (ns as f64 * factor) as u64;
+        Self { at: times(self.at), most: times(self.most), floor: times(self.floor), samples: self.samples }
+    }
+
     /// The longer of two, resting on the gaps of this one.
     pub(super) fn or_longer(self, other: Self) -> Self {
         Self { at: self.at.max(other.at), most: self.most.max(other.most), ..self }

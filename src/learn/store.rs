@@ -37,12 +37,20 @@ pub struct Learnt {
     uses: u64,
     revision: u64,
     late_at: u64,
+    scale: Option<f64>,
 }
 
 impl Learnt {
     /// Nothing is known.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Every threshold times a factor: what a replay sweeps, to show what less delay costs. It is not kept with the keys.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        self.scale = Some(factor);
+        self
     }
 
     /// A poll begins. Every poll is told, whether or not a slot is observed at it: a gap in which one was more than a second
@@ -168,6 +176,7 @@ impl Learnt {
             Some(own) => of_others().map_or(own, |others| own.or_longer(others)),
             None => of_model().or_else(of_others).unwrap_or_else(|| terms(key).unknown()),
         };
-        own.map_or(limit, |own| own.doubled(limit))
+        let limit = own.map_or(limit, |own| own.doubled(limit));
+        self.scale.map_or(limit, |factor| limit.scaled(factor))
     }
 }

@@ -86,7 +86,6 @@ impl Timer {
 
     /// How much of the phase is excused by now.
     pub(super) fn excuse(&mut self, excused: u64) {
-        self.spoiled |= excused > self.excused;
         self.excused = self.excused.max(excused);
     }
 

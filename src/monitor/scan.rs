@@ -14,7 +14,7 @@ use crate::learn::Learnt;
 use crate::observe::Tick;
 use crate::os::lock::{Lock, NotLocked};
 use crate::os::{file, identity};
-use crate::policy::{Policy, PolicySet};
+use crate::policy::{Policy, PolicySet, ns};
 use crate::reader::Reader;
 use crate::segment::{Presence, Segment, death};
 use crate::tell::{Event, EventKind};
@@ -61,10 +61,6 @@ pub struct Scanner {
 
 /// Episodes that one monitor can number; the products of all generations stay exact in JSON's numbers.
 const EPISODES: u64 = 1_000_000_000;
-
-fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
 
 fn take_lock(segment: &Segment) -> Result<Lock> {
     let what = format!("cannot monitor segment '{}'", segment.path().display());

@@ -6,7 +6,7 @@ use super::supervise::{Fleet, FleetEnd, Running};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::os::wake::{Bell, wait_readable};
-use crate::policy::{Policy, PolicySet};
+use crate::policy::{Policy, PolicySet, ns};
 use crate::segment::Segment;
 use crate::tell::{Event, EventKind, LogSink, Sink, Teller, Told};
 use std::os::fd::AsFd;
@@ -243,7 +243,7 @@ fn scan_until_stopped(
         if let Some(wanted) = shared.take_wanted() {
             reload(wanted, scanner, shared, told, &set_policy);
         }
-        let interval = u64::try_from(scanner.policy().poll_interval.as_nanos()).unwrap_or(u64::MAX);
+        let interval = ns(scanner.policy().poll_interval);
         let poll = scanner.poll(now);
         for event in &poll.events {
             told.tell(event.clone());

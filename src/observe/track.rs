@@ -18,9 +18,8 @@ use crate::layout::hot::HotWords;
 use crate::layout::phase::Phase;
 use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE};
 use crate::layout::word::{Beat, Epoch, Owner, PhaseWord};
-use crate::policy::Policy;
+use crate::policy::{Policy, ns};
 use crate::snapshot::{Probe, SlotSnapshot};
-use std::time::Duration;
 
 /// Where a former monitor's words let an age go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,10 +75,6 @@ struct Foreign {
     at: u64,
     /// Polls running in which it changed.
     polls: u32,
-}
-
-fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn job_pass(epoch: Epoch) -> (u32, u16) {

@@ -31,4 +31,4 @@ pub use keys::{Bound, KEYS, Key, Policy, Scope};
 pub use origin::{Layered, Origin, Origins};
 pub use profile::{PROFILES, Profile};
 pub use set::{Entry, Of, PolicySet};
-pub use value::{Kind, MAX_COUNT, MAX_DURATION, MAX_FACTOR, Value};
+pub use value::{Kind, MAX_COUNT, MAX_DURATION, MAX_FACTOR, Value, ns};

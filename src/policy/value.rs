@@ -11,6 +11,11 @@ pub const MAX_COUNT: u64 = 1_000_000;
 /// The largest factor.
 pub const MAX_FACTOR: f64 = 1000.0;
 
+/// A policy's duration in ns, as the monitor's clock counts: 584 years and more are 584 years.
+pub fn ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// What a key holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -3,12 +3,8 @@
 //! The count is reset by sustained progress only: a worker that starts well and hangs every time would otherwise be
 //! restarted for ever, since each respawn "succeeds", and a hang may take longer to see than any window.
 
-use crate::policy::Policy;
+use crate::policy::{Policy, ns};
 use std::time::Duration;
-
-fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
 
 /// One worker's restarts. Instants in ns of a monotonic clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,12 +1,7 @@
 //! How many recoveries may begin while all workers are frozen together: then it is rather the host than they, and ending them
 //! all at once would only lose every job. Pure.
 
-use crate::policy::Policy;
-use std::time::Duration;
-
-fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
+use crate::policy::{Policy, ns};
 
 /// When recoveries began. Instants in ns of a monotonic clock.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +27,7 @@ impl Cap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     const S: u64 = 1_000_000_000;
 

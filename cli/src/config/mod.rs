@@ -10,6 +10,7 @@
 //! | `env` | `HANGWATCH_*` |
 //! | `value` | a node or a text as a key's value |
 //! | `duration` | a text as a duration |
+//! | `size` | a text as a number of bytes |
 //! | `nearest` | the name that was probably meant |
 
 mod bridge;
@@ -17,6 +18,7 @@ pub(crate) mod duration;
 pub(crate) mod env;
 mod native;
 mod nearest;
+pub(crate) mod size;
 mod value;
 mod yaml;
 

@@ -15,12 +15,12 @@ pub(super) mod thread_gone;
 
 use super::{Judgement, Spent, Verdict};
 use crate::observe::{Age, Observation};
-use crate::policy::Policy;
+use crate::policy::{Policy, ns};
 use std::time::Duration;
 
 /// A clock against its budget.
 fn spent(clock: &'static str, age: Age, budget: Duration) -> Spent {
-    Spent { clock, age: age.judged, counted: age.counted, budget: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX) }
+    Spent { clock, age: age.judged, counted: age.counted, budget: ns(budget) }
 }
 
 /// Fires where the budget is spent.

@@ -170,6 +170,10 @@ fn in_a_worker_that_compiles_a_shape_that_was_met_may_be_compiled_again() {
     let first = world.row(Part::First);
     assert!(!first_step_after(&mut world, 40), "guidance or a scheduler is part of a shape too, and nobody says so");
     assert_eq!(world.row(Part::First), first, "what it took is a cold gap's");
+    let cold = |world: &World| world.samples(Part::Cold);
+    let before = cold(&world);
+    first_step_after(&mut world, 30);
+    assert_eq!((world.row(Part::First), cold(&world)), (first, before + 1));
 }
 
 #[test]

@@ -118,3 +118,43 @@ fn a_gap_within_the_threshold_raises_it_where_few_are_known() {
     world.steps(1, 12);
     assert!(world.threshold(Part::Rest) > before, "it is the longest of six");
 }
+
+#[test]
+fn a_hang_among_the_first_gaps_of_a_size_is_left_out_where_the_model_is_known() {
+    let mut world = World::denoising();
+    world.steps(200, 2);
+    world.info.size = 8192;
+    world.begin_job(DENOISE, 1 << 40);
+    world.poll();
+    world.advance();
+    world.poll();
+    world.steps(1, 300);
+    world.steps(40, 2);
+    assert!(world.rows(Part::Rest).iter().all(|row| row.threshold.is_none_or(|threshold| threshold < 20 * S)));
+}
+
+#[test]
+fn a_bad_minute_is_believed_for_a_hundred_gaps_and_no_longer() {
+    let mut world = World::denoising();
+    world.steps(2000, 2);
+    let before = world.threshold(Part::Rest);
+    world.steps(3, 40);
+    assert!(world.threshold(Part::Rest) >= 60 * S, "three in a row are proof");
+    world.steps(90, 2);
+    assert!(world.threshold(Part::Rest) >= 60 * S);
+    world.steps(110, 2);
+    assert!(world.threshold(Part::Rest) <= before * 11 / 10);
+}
+
+#[test]
+fn outliers_far_apart_are_no_proof_however_few_polls_lie_between() {
+    let mut world = World::denoising();
+    world.steps(2000, 2);
+    let before = world.threshold(Part::Rest);
+    for _ in 0..4 {
+        world.steps(1, 40);
+        world.step(world.words.progress + 16);
+        world.poll();
+    }
+    assert!(world.threshold(Part::Rest) <= before * 3 / 2, "one hang in sixteen steps is many hangs, not a slow worker");
+}

@@ -3,7 +3,7 @@
 use super::world::*;
 use crate::layout::phase::Phase;
 use crate::layout::slot::TOTAL_NONE;
-use crate::learn::Part;
+use crate::learn::{Learnt, Part};
 
 #[test]
 fn of_what_nothing_is_known_a_silence_may_last_as_long_as_the_ceiling() {
@@ -81,7 +81,7 @@ fn below_three_gaps_the_phase_over_all_models_counts_with_twice_the_factor() {
     let polls = world.polls_until_suspect();
     let suspicion = world.suspicion.take().unwrap();
     assert!(suspicion.samples >= 200 && suspicion.key.model == "another", "it rests on the other model's gaps");
-    assert!(polls * S > own && polls * S <= 2 * own + POLL, "{polls} polls, {own} ns for the model that is known");
+    assert!(polls * S > own * 3 / 2 && polls * S <= 2 * own + POLL, "{polls} polls, {own} ns for the model that is known");
 }
 
 #[test]
@@ -130,4 +130,41 @@ fn few_gaps_of_its_own_allow_a_key_what_its_phase_allows() {
     world.step(10);
     world.poll();
     assert!(world.polls_until_suspect() > 8, "five quick steps are not enough to expect a sixth within 2 s");
+}
+
+#[test]
+fn of_cold_gaps_the_long_ones_count_however_many_are_short() {
+    let mut world = World::new();
+    for shape in 0..400 {
+        world.info.size = 512 + shape;
+        world.begin_job(DENOISE, 10);
+        world.poll();
+        world.wait(if shape < 2 { 40 } else { 1 });
+        world.advance();
+        world.poll();
+    }
+    assert!(world.threshold(Part::Cold) >= 80 * S, "a compiler that took 40 s twice may do so again");
+}
+
+#[test]
+fn what_was_long_ago_is_forgotten() {
+    let mut world = World::denoising();
+    world.steps(400, 30);
+    for _ in 0..5000 {
+        world.step(world.words.progress + 16);
+        world.poll();
+    }
+    assert!(world.samples(Part::Rest) <= 1 << 14);
+    assert_eq!(world.threshold(Part::Rest), 2 * S, "400 gaps of half a minute, and 80 000 quick ones since");
+}
+
+#[test]
+fn a_scale_stretches_every_threshold() {
+    for (factor, polls) in [(0.5, 30), (2.0, 120)] {
+        let mut world = World::new();
+        world.learnt = Learnt::new().scaled(factor);
+        world.enter(Phase::Safety, TOTAL_NONE);
+        world.poll();
+        assert_eq!(world.polls_until_suspect(), polls, "a ceiling of 60 s, times {factor}");
+    }
 }

@@ -20,26 +20,30 @@ fn a_gap_in_which_an_acting_episode_opened_is_not_learnt() {
 
 #[test]
 fn a_gap_under_a_lease_is_not_learnt_and_spends_nothing() {
-    let mut world = World::denoising();
-    world.steps(40, 2);
-    world.lease(100_000);
-    assert!(!world.wait(90), "under the lease");
-    world.advance();
-    world.poll();
-    assert_eq!(world.samples(Part::Rest), 40);
+    for polls in [1, 90] {
+        let mut world = World::denoising();
+        world.steps(40, 3);
+        world.lease(100_000);
+        assert!(!world.wait(polls), "under the lease");
+        world.advance();
+        world.poll();
+        assert_eq!(world.samples(Part::Rest), 40, "after {polls} polls");
+    }
 }
 
 #[test]
 fn a_worker_that_is_stopped_traced_or_frozen_is_not_suspected_and_its_gap_is_not_learnt() {
     for process in [Process::Stopped, Process::Traced, Process::Frozen] {
-        let mut world = World::denoising();
-        world.steps(40, 2);
-        world.process = process;
-        assert!(!world.wait(90), "{process:?}");
-        world.process = Process::Running;
-        world.advance();
-        world.poll();
-        assert_eq!(world.samples(Part::Rest), 40, "{process:?}");
+        for polls in [1, 90] {
+            let mut world = World::denoising();
+            world.steps(40, 3);
+            world.process = process;
+            assert!(!world.wait(polls), "{process:?}");
+            world.process = Process::Running;
+            world.advance();
+            world.poll();
+            assert_eq!(world.samples(Part::Rest), 40, "{process:?} for {polls} polls");
+        }
     }
 }
 
@@ -56,6 +60,17 @@ fn a_gap_in_which_a_poll_was_more_than_a_second_late_is_not_learnt() {
     world.advance();
     world.poll();
     assert_eq!(world.samples(Part::Rest), 12, "less is what polls are");
+}
+
+#[test]
+fn a_gap_in_which_the_machine_was_suspended_is_not_learnt() {
+    let mut world = World::denoising();
+    world.steps(10, 2);
+    world.suspended += 3600 * S;
+    world.poll();
+    world.advance();
+    world.poll();
+    assert_eq!(world.samples(Part::Rest), 10);
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(super) struct World {
     pub(super) lazy: bool,
     pub(super) looks: u64,
     pub(super) tick: Tick,
+    /// How long the machine was suspended so far.
+    pub(super) suspended: u64,
     clock: PollClock,
     at: u64,
     seen: Option<HotWords>,
@@ -54,7 +56,7 @@ impl World {
             progress_stamp_ns: 0,
         };
         let mut clock = PollClock::new(Duration::from_nanos(POLL), 0);
-        clock.tick(&HostSnapshot { monotonic_ns: 100 * S, ..HostSnapshot::default() });
+        clock.tick(&HostSnapshot { monotonic_ns: 100 * S, boottime_ns: 100 * S, ..HostSnapshot::default() });
         let info = Info { model: "sdxl".into(), size: 512, batch: 2, ..Info::default() };
         let mut world = Self {
             words,
@@ -67,6 +69,7 @@ impl World {
             lazy: false,
             looks: 0,
             tick: Tick::default(),
+            suspended: 0,
             clock,
             at: 100 * S,
             seen: None,
@@ -152,7 +155,11 @@ impl World {
     /// A poll after so many ns; whether the worker is suspect at it.
     pub(super) fn poll_after(&mut self, passed: u64) -> bool {
         self.at += passed;
-        self.tick = self.clock.tick(&HostSnapshot { monotonic_ns: self.at, ..HostSnapshot::default() });
+        self.tick = self.clock.tick(&HostSnapshot {
+            monotonic_ns: self.at,
+            boottime_ns: self.at + self.suspended,
+            ..HostSnapshot::default()
+        });
         self.learnt.begin(&self.tick);
         let is_due = self.follower.due().is_some_and(|due| due <= self.tick.now);
         if !self.lazy || is_due || self.seen != Some(self.words) {

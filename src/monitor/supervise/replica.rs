@@ -7,7 +7,7 @@ use crate::layout::word::Owner;
 use crate::monitor::report;
 use crate::monitor::scan::Judged;
 use crate::os::file;
-use crate::policy::Policy;
+use crate::policy::{Policy, ns};
 use crate::reader::Reader;
 use crate::recover::{Act, Budget, Child, Exit, Ladder};
 use crate::tell::text::age;
@@ -61,10 +61,6 @@ pub(super) struct World<'a> {
     pub(super) policy: &'a Policy,
     pub(super) told: &'a Told,
     pub(super) stopping: bool,
-}
-
-fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn jitter() -> f64 {

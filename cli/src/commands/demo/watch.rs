@@ -1,5 +1,6 @@
 //! Polls the cast until each hang is flagged and the healthy were seen long enough.
 
+use hangwatch::policy::ns;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -88,10 +89,6 @@ impl Watched {
             _ => false,
         })
     }
-}
-
-fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn style() -> ProgressStyle {
