@@ -59,22 +59,10 @@ fn measure(criterion: &mut Criterion, group: &str, caches: Caches, slots: u32, m
     });
 }
 
+/// Floors and scans of one size side by side: on a shared machine what is compared must not lie minutes apart.
 fn measure_all(criterion: &mut Criterion, scratch: &Path, caches: Caches, name: &str) {
     for slots in SIZES {
-        let words = Words::new(slots);
-        let mut seen = words.lines();
-        measure(criterion, &format!("scan_floor_word_{name}"), caches, slots, |step| {
-            if step == Step::Poll {
-                black_box(words.sum());
-            }
-        });
-        measure(criterion, &format!("scan_floor_line_{name}"), caches, slots, |step| {
-            if step == Step::Poll {
-                black_box(words.changed(&mut seen));
-            }
-        });
-    }
-    for slots in SIZES {
+        floors(criterion, caches, name, slots);
         let path = scratch.join("segment");
         let mut crowd = Crowd::quiet(&path, slots);
         measure(criterion, &format!("scan_quiet_{name}"), caches, slots, |step| match step {
@@ -92,6 +80,21 @@ fn measure_all(criterion: &mut Criterion, scratch: &Path, caches: Caches, name: 
         drop(crowd);
         std::fs::remove_file(path).expect("the segment has a name");
     }
+}
+
+fn floors(criterion: &mut Criterion, caches: Caches, name: &str, slots: u32) {
+    let words = Words::new(slots);
+    let mut seen = words.lines();
+    measure(criterion, &format!("scan_floor_word_{name}"), caches, slots, |step| {
+        if step == Step::Poll {
+            black_box(words.sum());
+        }
+    });
+    measure(criterion, &format!("scan_floor_line_{name}"), caches, slots, |step| {
+        if step == Step::Poll {
+            black_box(words.changed(&mut seen));
+        }
+    });
 }
 
 fn main() {

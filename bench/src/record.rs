@@ -126,6 +126,13 @@ fn figure(estimates: &Value, samples: &Value) -> Figure {
     }
 }
 
+const INTRODUCTION: &str = "\
+Medians, in nanoseconds for one call or, of a scan, one slot. Every sample is in `raw.csv`, medians with their 95 % intervals
+in `estimates.csv`. Floors, peers and reports were measured in this order in one process; in another the scans, each size
+beside its own floors; on a machine that also did other things: figures move by some percent from run to run.
+
+";
+
 fn readme(figures: &Figures) -> io::Result<String> {
     let ns = |name: &str| {
         let found = figures.get(name).map(|figure| figure.median[0]);
@@ -133,15 +140,7 @@ fn readme(figures: &Figures) -> io::Result<String> {
     };
     let mut text = String::from("# A run of the bench\n\n");
     let _ = writeln!(text, "{}\n", machine()?);
-    text.push_str(
-        "Medians, in nanoseconds for one call or, of a scan, one slot. Every sample is in `raw.csv`, medians with their 95 %\n",
-    );
-    text.push_str(
-        "intervals in `estimates.csv`. Floors, peers and reports were measured in this order, in one process, and so were the\n",
-    );
-    text.push_str(
-        "scans and their floors, on one machine that also did other things; figures move by some percent from run to run.\n\n",
-    );
+    text.push_str(INTRODUCTION);
     text.push_str("## Promises\n\n| promise | ns | against | ns | limit | measured | |\n|---|---|---|---|---|---|---|\n");
     for promise in &PROMISES {
         let (of, floor) = (ns(promise.of)?, ns(promise.floor)?);
