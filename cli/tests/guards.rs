@@ -226,8 +226,7 @@ fn a_load_that_advances_by_one_unit_in_four_fifths_of_its_budget_is_left_alone_f
         return;
     }
     let scratch = Scratch::new();
-    // A phase may last ten budgets unless the policy says more.
-    let run = run(&scratch, "loading_timeout: 1s\nmax_phase_factor: 100\n", TEST);
+    let run = run(&scratch, "loading_timeout: 1s\n", TEST);
     ends_by_itself_and_is_left_alone(run);
 }
 

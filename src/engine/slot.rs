@@ -96,7 +96,11 @@ impl State {
         let observation = live.track.observe(&snapshot, hot, tick, &policy);
         let slow = live.rate.observe(&observation, &mut shared.rates, &limits(&policy, policies.base()));
         let suspicion = match policy.adaptive {
-            Adaptive::Off => None,
+            // What passes while it is off is no gap.
+            Adaptive::Off => {
+                live.learner = Follower::default();
+                None
+            }
             _ => live.learner.observe(&observation, tick, &mut shared.learnt),
         };
         let hints = hints(suspicion.as_ref(), slow.is_some());

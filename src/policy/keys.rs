@@ -168,7 +168,7 @@ policy! {
     slow_floor: f64 = 0.0, Free, Worker;
     /// A starved worker's budget is stretched by this much at most.
     max_stretch: f64 = 8.0, FromOne, Worker;
-    /// A phase other than inference may last this many budgets in all, signs of life or not.
+    /// A phase other than inference may last this many budgets in all, signs of life or not; a load or download towards a known total, as long as it advances.
     max_phase_factor: f64 = 10.0, FromOne, Worker;
     /// The longest lease that is honoured; 0s honours none.
     max_lease: Duration = secs(30 * 60), Free, Worker;

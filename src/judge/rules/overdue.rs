@@ -8,15 +8,19 @@ use crate::observe::{Age, Observation};
 use crate::policy::Policy;
 use std::time::Duration;
 
-/// Age of the sign of life that the phase's row names.
-fn sign_age(o: &Observation) -> Age {
-    let sign = match (o.phase.row(), o.user_phase.as_deref()) {
+/// The sign of life that restarts the phase's budget.
+fn sign(o: &Observation) -> Sign {
+    match (o.phase.row(), o.user_phase.as_deref()) {
         (Some(row), _) => row.restarts_on,
         // A phase of the user's own: progress where it reports some.
         (None, Some(user)) if user.class == Class::Work => Sign::ProgressElseBeat,
         (None, _) => Sign::AnyBeat,
-    };
-    match (sign, o.ages.progress) {
+    }
+}
+
+/// Age of that sign.
+fn sign_age(o: &Observation) -> Age {
+    match (sign(o), o.ages.progress) {
         (Sign::ProgressElseBeat, Some(progress)) => progress.min(o.ages.phase),
         _ => o.ages.beat.min(o.ages.phase),
     }
@@ -28,7 +32,10 @@ pub(in crate::judge) fn clocks(o: &Observation, policy: &Policy) -> impl Iterato
     let budget =
         policy.phase_budget(o.phase, batch, o.user_phase.as_deref()).filter(|_| o.phase != Phase::Inference && o.ever_beat);
     let phase = budget.map(|budget| spent("phase", sign_age(o), budget));
-    let whole = budget.map(|budget| spent("max_phase", o.ages.phase, policy.phase_limit(budget)));
+    // A count towards a known total cannot go on for ever: each unit of it must come within a budget.
+    let bounds_itself = sign(o) == Sign::ProgressElseBeat && o.total.is_some();
+    let limited = budget.filter(|_| !bounds_itself);
+    let whole = limited.map(|budget| spent("max_phase", o.ages.phase, policy.phase_limit(budget)));
     let deadline_ns = o.info.as_ref().map_or(0, |info| info.deadline_ns);
     let deadline = o.ages.job.filter(|_| deadline_ns > 0).map(|age| spent("deadline", age, Duration::from_nanos(deadline_ns)));
     [phase, whole, deadline].into_iter().flatten()

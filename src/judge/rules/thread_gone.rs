@@ -1,5 +1,5 @@
 //! `thread_gone`: the claiming thread has ended while the process lives. A warning: a handle may have been sent to another
-//! thread, which only its beats can show. It acts once a budget is spent with a job open, and then it says why.
+//! thread, which only its beats can show. It acts once a budget is spent, job or no job, and then it says why.
 
 use super::running_clocks;
 use crate::judge::{Hints, Judgement, Severity, Verdict};
@@ -11,6 +11,6 @@ pub(in crate::judge) fn judge(o: &Observation, policy: &Policy, _: &Hints) -> Op
         return None;
     }
     let spent = running_clocks(o, policy).find(|spent| spent.age >= spent.budget);
-    let severity = if spent.is_some() && o.job.is_some() { Severity::Acting } else { Severity::Warning };
+    let severity = if spent.is_some() { Severity::Acting } else { Severity::Warning };
     Some(Judgement { verdict: Verdict::ThreadGone, spent, severity })
 }

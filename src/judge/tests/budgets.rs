@@ -73,6 +73,23 @@ fn a_phase_that_beats_all_along_is_overdue_at_its_limit() {
 }
 
 #[test]
+fn a_load_towards_a_known_total_may_take_as_long_as_it_advances_and_one_without_may_not() {
+    for (total, verdict) in [(1_000, Verdict::Ok), (TOTAL_UNKNOWN, Verdict::Overdue)] {
+        let mut world = World::claimed();
+        world.phase(Phase::Loading, total);
+        world.poll();
+        let mut done = 0;
+        let last = world.live(20 * world.policy.loading_timeout, |world| {
+            if world.now.as_secs() % 64 == 0 {
+                done += 1;
+                world.step(done);
+            }
+        });
+        assert_eq!(last, verdict, "of {total} units");
+    }
+}
+
+#[test]
 fn post_processing_has_a_budget_by_its_batch() {
     for (batch, budget) in [(0, 63), (1, 63), (8, 84)] {
         let mut world = World::in_job(50);

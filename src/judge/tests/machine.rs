@@ -57,7 +57,7 @@ fn what_a_thread_waited_before_it_fell_silent_excuses_nothing() {
 }
 
 #[test]
-fn a_thread_that_ended_is_told_of_and_acts_once_a_budget_is_spent_with_a_job_open() {
+fn a_thread_that_ended_is_told_of_and_acts_once_a_budget_is_spent() {
     let mut world = World::in_job(50);
     world.thread_gone = true;
     assert_eq!(world.wait(s(3)), Verdict::ThreadGone);
@@ -67,6 +67,10 @@ fn a_thread_that_ended_is_told_of_and_acts_once_a_budget_is_spent_with_a_job_ope
     assert_eq!(world.judged.unwrap().spent.map(|spent| spent.clock), Some("heartbeat"));
     world.thread_gone = false;
     assert_eq!(world.poll(), Verdict::Silent);
+    let mut world = World::in_phase(crate::layout::phase::Phase::Loading);
+    world.thread_gone = true;
+    world.wait(world.policy.loading_timeout);
+    assert_eq!(world.judged.unwrap().severity, Severity::Acting, "a loader that died has no job yet, and is hung all the same");
 }
 
 #[test]
