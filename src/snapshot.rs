@@ -22,6 +22,8 @@ pub enum Process {
     Traced,
     /// In a frozen cgroup (state S to the eye; `cgroup.events` tells).
     Frozen,
+    /// In uninterruptible sleep (state D), and SIGKILL is pending.
+    Unkillable,
     /// It has exited; its parent has not reaped it.
     Zombie,
     /// It has exited.

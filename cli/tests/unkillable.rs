@@ -5,6 +5,7 @@ mod common;
 use common::part::{attached, part, pass, playing};
 use common::{Held, Monitor, Scratch, let_pass, skip, until};
 use hangwatch::Total;
+use hangwatch::judge::Verdict;
 use hangwatch::segment::Segment;
 use std::io::Write;
 use std::path::PathBuf;
@@ -102,6 +103,7 @@ fn a_worker_that_sigkill_does_not_end_is_quarantined_and_replaced_only_once_it_h
     assert!(states.contains(&'D'), "its working thread waits in the kernel: {states:?}");
     let actions: Vec<String> = run.of_kind("action").iter().map(|event| event["detail"].to_string()).collect();
     assert!(actions.len() == 2 && actions[1].contains("SIGKILL"), "every rung was climbed: {actions:?}");
+    until(|| segment.slot(0).is_some_and(|slot| slot.peek_seen().verdict.verdict() == Verdict::Unkillable as u8));
     let_pass(&segment, 2.0);
     assert!(run.of_kind("replaced").is_empty(), "a replacement would share its device: {:#?}", run.events);
     disk.thaw().expect("frozen by us");

@@ -13,7 +13,7 @@ use crate::learn::{Follower, Suspicion};
 use crate::observe::{Observation, Resume, Tick, Track};
 use crate::policy::{Adaptive, Policy, PolicySet, ns};
 use crate::rate::{Limits, RateFollower};
-use crate::snapshot::SlotSnapshot;
+use crate::snapshot::{Process, SlotSnapshot};
 use std::sync::Arc;
 
 #[derive(Debug, Clone)]
@@ -141,7 +141,8 @@ impl State {
         }
         self.half_spent = clocks.half_spent;
         let stands = judgement.severity != Severity::Well || live.episode.is_some();
-        let is_held = observation.probe.process.is_held();
+        let process = observation.probe.process;
+        let is_held = process.is_held() || process == Process::Unkillable;
         self.due = if tick.gap || stands || is_held || live.track.is_unsettled() { tick.now } else { clocks.due };
         let seen = live.seen(&judgement, self.owner);
         judged.write = (seen != live.written).then_some(seen);

@@ -53,6 +53,7 @@ type Rule = fn(&Observation, &Policy, &Hints) -> Option<Judgement>;
 
 /// In order of precedence.
 const RULES: &[Rule] = &[
+    rules::unkillable::judge,
     rules::exited::judge,
     rules::foreign::judge,
     rules::thread_gone::judge,

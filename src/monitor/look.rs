@@ -39,6 +39,7 @@ impl Looker {
 
     fn state(&mut self, pid: u32, status: Status) -> Process {
         match status.state {
+            'D' if status.killed => Process::Unkillable,
             'T' => Process::Stopped,
             't' => Process::Traced,
             _ if status.traced => Process::Traced,

@@ -199,6 +199,7 @@ fn plain_observation(s: &SlotSnapshot) -> Option<Observation> {
     Some(Observation {
         now: 0,
         foreign: false,
+        unkillable: None,
         index: s.index,
         owner: s.owner,
         phase: Phase::from_id(hot.phase.id()),

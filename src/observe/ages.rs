@@ -72,6 +72,8 @@ pub struct Observation {
     pub ever_beat: bool,
     /// Another generation beats in the slot, two polls running.
     pub foreign: bool,
+    /// For how long SIGKILL has been pending in uninterruptible sleep, at every look, in ns; `None` where it is not.
+    pub unkillable: Option<u64>,
     /// Progress fell back since its mark last rose.
     pub fell_back: bool,
     /// What is left of a lease in force, in ns.

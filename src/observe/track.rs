@@ -19,7 +19,7 @@ use crate::layout::phase::Phase;
 use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE};
 use crate::layout::word::{Beat, Epoch, Owner, PhaseWord};
 use crate::policy::{Policy, ns};
-use crate::snapshot::{Probe, SlotSnapshot};
+use crate::snapshot::{Probe, Process, SlotSnapshot};
 
 /// Where a former monitor's words let an age go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct Track {
     /// What the last look found the claiming thread to have waited.
     run_delay: Option<u64>,
     foreign: Foreign,
+    /// The clock when SIGKILL was first seen pending in uninterruptible sleep, if it still is.
+    unkillable: Option<u64>,
 }
 
 /// Beats of another generation.
@@ -107,6 +109,7 @@ impl Track {
             observed_at: tick.now,
             run_delay: None,
             foreign: Foreign::default(),
+            unkillable: None,
         }
     }
 
@@ -171,6 +174,8 @@ impl Track {
         }
         let own = self.words;
         self.take_foreign(hot, tick);
+        let is_unkillable = snapshot.probe.process == Process::Unkillable;
+        self.unkillable = is_unkillable.then(|| self.unkillable.unwrap_or(tick.now));
         self.excuse(&snapshot.probe, tick);
         self.take_epoch(&own, tick, policy);
         self.take_phase(&own, tick, policy);
@@ -354,6 +359,7 @@ impl Track {
             total: hot.known_total(),
             ever_beat: self.beat.count() > 0,
             foreign: self.foreign.polls >= 2,
+            unkillable: self.unkillable.map(|at| tick.now - at),
             fell_back: self.fell(hot.epoch),
             lease_left: (self.lease_left > 0).then_some(self.lease_left),
             ages: Ages {

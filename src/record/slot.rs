@@ -23,8 +23,16 @@ const RUN_DELAY: u64 = 1 << 15;
 const KNOWN: u64 = (1 << 16) - 1;
 
 /// Process states by their number.
-const PROCESSES: [Process; 7] =
-    [Process::Unknown, Process::Running, Process::Stopped, Process::Traced, Process::Frozen, Process::Zombie, Process::Gone];
+const PROCESSES: [Process; 8] = [
+    Process::Unknown,
+    Process::Running,
+    Process::Stopped,
+    Process::Traced,
+    Process::Frozen,
+    Process::Zombie,
+    Process::Gone,
+    Process::Unkillable,
+];
 const THREAD_GONE: u8 = 0x80;
 
 fn words(hot: &HotWords) -> [u64; HOT_WORDS] {

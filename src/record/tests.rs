@@ -201,8 +201,8 @@ fn a_header_of_another_version_or_with_a_wrong_bit_is_refused_with_its_offset() 
 }
 
 fn process() -> impl Strategy<Value = Process> {
-    use Process::{Frozen, Gone, Running, Stopped, Traced, Unknown, Zombie};
-    prop::sample::select(vec![Unknown, Running, Stopped, Traced, Frozen, Zombie, Gone])
+    use Process::{Frozen, Gone, Running, Stopped, Traced, Unkillable, Unknown, Zombie};
+    prop::sample::select(vec![Unknown, Running, Stopped, Traced, Frozen, Zombie, Gone, Unkillable])
 }
 
 prop_compose! {

@@ -12,6 +12,7 @@ pub(super) mod stopped;
 pub(super) mod stuck;
 pub(super) mod suspect;
 pub(super) mod thread_gone;
+pub(super) mod unkillable;
 
 use super::{Judgement, Spent, Verdict};
 use crate::observe::{Age, Observation};

@@ -74,6 +74,23 @@ fn a_thread_that_ended_is_told_of_and_acts_once_a_budget_is_spent() {
 }
 
 #[test]
+fn a_worker_is_unkillable_once_sigkill_has_been_pending_in_uninterruptible_sleep_for_d_wait() {
+    let mut world = World::in_job(50);
+    world.wait(HEARTBEAT);
+    world.process = Process::Unkillable;
+    assert_eq!(world.wait(s(1)), Verdict::Silent, "most sleeps in state D end when a SIGKILL comes");
+    let left = world.policy.d_wait;
+    assert_eq!(world.wait(left - NS), Verdict::Silent);
+    assert_eq!(world.wait(NS), Verdict::Unkillable);
+    world.process = Process::Running;
+    assert_eq!(world.wait(s(1)), Verdict::Silent, "it woke up, and may end yet");
+    world.process = Process::Unkillable;
+    assert_eq!(world.wait(s(2)), Verdict::Silent, "which is counted anew");
+    world.process = Process::Gone;
+    assert_eq!(world.poll(), Verdict::Dead);
+}
+
+#[test]
 fn a_held_process_is_stopped_whoever_holds_it_and_spends_no_budget() {
     for process in [Process::Stopped, Process::Traced, Process::Frozen] {
         let mut world = World::in_job(50);

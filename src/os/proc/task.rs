@@ -10,7 +10,12 @@ pub(crate) struct Status {
     pub(crate) state: char,
     /// Somebody traces it: a debugger, or strace. A tracer in a pid namespace that this one cannot see does not show.
     pub(crate) traced: bool,
+    /// SIGKILL has been sent to it or its process and has not ended it.
+    pub(crate) killed: bool,
 }
+
+/// SIGKILL's bit in a set of signals.
+const KILL: u64 = 1 << (libc::SIGKILL - 1);
 
 impl Status {
     /// It runs no more, though its entry may still be there: the first thread's stays until the last one has ended.
@@ -56,7 +61,9 @@ fn parse_status(text: &str) -> Option<Status> {
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     let state = field("State")?.chars().next()?;
     let tracer: u32 = field("TracerPid")?.parse().ok()?;
-    Some(Status { state, traced: tracer != 0 })
+    let pending = |name: &str| field(name).and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(0);
+    let killed = (pending("SigPnd") | pending("ShdPnd")) & KILL != 0;
+    Some(Status { state, traced: tracer != 0, killed })
 }
 
 /// Time on a CPU, time waiting for one, turns. A kernel that does not count writes zeros.
@@ -82,9 +89,9 @@ mod tests {
 
     #[test]
     fn the_state_and_the_tracer_are_read_whatever_the_name_holds() {
-        assert_eq!(parse_status(STATUS), Some(Status { state: 'S', traced: false }));
+        assert_eq!(parse_status(STATUS), Some(Status { state: 'S', traced: false, killed: false }));
         let traced = STATUS.replace("TracerPid:\t0", "TracerPid:\t7").replace("S (sleeping)", "t (tracing stop)");
-        assert_eq!(parse_status(&traced), Some(Status { state: 't', traced: true }));
+        assert_eq!(parse_status(&traced), Some(Status { state: 't', traced: true, killed: false }));
     }
 
     #[test]
@@ -131,7 +138,7 @@ mod tests {
         let mut text = Text::default();
         let task = Task::first(child.pid());
         child.stop();
-        assert_eq!(task.status(&mut text).expect("there"), Status { state: 'T', traced: false });
+        assert_eq!(task.status(&mut text).expect("there"), Status { state: 'T', traced: false, killed: false });
         child.resume();
         assert_ne!(task.status(&mut text).expect("there").state, 'T');
     }
@@ -145,7 +152,7 @@ mod tests {
         let seized = task.status(&mut text).expect("there");
         assert!(seized.traced && seized.state != 't', "{seized:?}");
         tracer.hold();
-        assert_eq!(task.status(&mut text).expect("there"), Status { state: 't', traced: true });
+        assert_eq!(task.status(&mut text).expect("there"), Status { state: 't', traced: true, killed: false });
         drop(tracer);
         assert!(!task.status(&mut text).expect("there").traced, "the debugger has let it go");
     }

@@ -42,6 +42,7 @@ impl Actor {
             total: Some(1_000_000),
             ever_beat: true,
             foreign: false,
+            unkillable: None,
             fell_back: false,
             lease_left: None,
             ages: Ages::default(),
