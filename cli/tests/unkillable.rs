@@ -27,8 +27,9 @@ impl Disk {
         ran(common::command("mkfs.ext4").arg("-q").arg(&image))?;
         ran(common::command("mount").args(["-o", "loop"]).arg(&image).arg(&mount))?;
         // Thaws in any case: what waits for a frozen file system cannot be ended by anybody.
-        let timer = format!("sleep 60; fsfreeze -u {}", mount.display());
-        let timer = Held::start(common::command("setsid").args(["sh", "-c", &timer]));
+        // It waits on a pipe from this test, so that it ends with it.
+        let timer = format!("timeout 60 cat; fsfreeze -u {}", mount.display());
+        let timer = Held::start(common::command("setsid").args(["sh", "-c", &timer]).stdin(std::process::Stdio::piped()));
         Ok(Self { mount, _timer: timer, _folder: folder })
     }
 
