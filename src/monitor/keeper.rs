@@ -8,6 +8,7 @@ use crate::os::file;
 use crate::segment::Segment;
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -61,8 +62,18 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e),
     };
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file"));
+    let (about, invalid) = (file.metadata()?, |why: String| Err(io::Error::new(io::ErrorKind::InvalidData, why)));
+    if !about.is_file() {
+        return invalid("it is not a regular file".into());
+    }
+    // Thresholds may end workers: a folder that others can write to must not hold theirs.
+    if about.uid() != file::euid() || about.mode() & 0o022 != 0 {
+        return invalid(format!(
+            "it is of uid {}, mode {:03o}; expected uid {}, and nobody else to write it",
+            about.uid(),
+            about.mode() & 0o777,
+            file::euid()
+        ));
     }
     let mut bytes = Vec::new();
     // One more than may be: too long a file is then no valid one.
@@ -142,5 +153,17 @@ mod tests {
         assert_eq!(load(&path), Learnt::new());
         assert!(!path.exists() && dir.path().join("segment.learnt.bad").exists(), "what cannot be read is not lost");
         assert!(!dir.path().join("segment.learnt.new").exists());
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_teaches_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segment.learnt");
+        write(&path, &Learnt::new().to_bytes()).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o620)).unwrap();
+        let why = read(&path).unwrap_err().to_string();
+        assert!(why.contains("mode 620"), "{why}");
+        std::os::unix::fs::symlink(&path, dir.path().join("link")).unwrap();
+        assert!(read(&dir.path().join("link")).is_err(), "a planted link leads nowhere");
     }
 }

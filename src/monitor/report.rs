@@ -106,7 +106,11 @@ fn lasted(lasted: u64, more: &str) -> String {
 pub(super) fn spent(judgement: &Judgement) -> Option<String> {
     let spent = judgement.spent?;
     let (clock, budget, age) = (spent.clock, age(seconds(spent.budget)), age(seconds(spent.age)));
-    let why = if judgement.verdict == Verdict::Starved { "; it is stretched, for the machine held the worker up meanwhile" } else { "" };
+    let why = if judgement.verdict == Verdict::Starved {
+        "; it is stretched, for the machine held the worker up meanwhile"
+    } else {
+        ""
+    };
     Some(format!("{clock} budget of {budget} spent after {age}{why}"))
 }
 
