@@ -2,55 +2,13 @@
 
 mod common;
 
+use common::bench::Bench;
 use hangwatch::layout::Slot;
-use hangwatch::layout::info::Info;
 use hangwatch::layout::phase::Class;
 use hangwatch::layout::slot::{NO_PROGRESS, TOTAL_NONE, TOTAL_UNKNOWN};
 use hangwatch::layout::word::{Kind, Lease};
-use hangwatch::segment::{Geometry, Segment};
 use hangwatch::{Attach, ErrorKind, Job, Outcome, Phase, Total, Worker};
-use std::sync::Arc;
 use std::time::Duration;
-
-struct Bench {
-    worker: Worker,
-    segment: Arc<Segment>,
-    _dir: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let dir = common::scratch();
-        let geometry = Geometry { slots: 4, slot_size: 1024 };
-        let segment = Arc::new(Segment::create(&dir.path().join("s"), geometry).expect("a segment"));
-        let worker = Attach::new().name("sd-0").device(5).attach_to(&segment).expect("a free slot");
-        Self { worker, segment, _dir: dir }
-    }
-
-    fn slot(&self) -> &Slot {
-        self.segment.slot(0).expect("inside")
-    }
-
-    /// Phase, job, pass, falls, progress, total.
-    fn count(&self) -> (Phase, u32, u16, u16, u64, u64) {
-        let hot = self.slot().read_hot().expect("a quiet slot is readable");
-        let e = hot.epoch;
-        (Phase::from_id(hot.phase.id()), e.job(), e.pass(), e.falls(), hot.progress, hot.total)
-    }
-
-    fn lease(&self) -> Lease {
-        self.slot().read_hot().expect("a quiet slot is readable").lease
-    }
-
-    fn info(&self) -> Info {
-        self.slot().read_info().expect("a quiet slot is readable")
-    }
-
-    fn jobs(&self) -> (u64, u64, u64) {
-        let raw = self.slot().raw_words();
-        (raw[9], raw[10] >> 32, raw[10] & 0xffff_ffff)
-    }
-}
 
 #[test]
 fn a_claimed_slot_is_starting_and_reports_no_progress_yet() {

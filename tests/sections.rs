@@ -2,38 +2,10 @@
 
 mod common;
 
+use common::bench::Bench;
+use hangwatch::layout::phase::Phase;
 use hangwatch::layout::slot::{NO_PROGRESS, TOTAL_NONE};
-use hangwatch::layout::{Slot, phase::Phase};
-use hangwatch::segment::{Geometry, Segment};
-use hangwatch::{Attach, Outcome, Total, Worker};
-use std::sync::Arc;
-
-struct Bench {
-    worker: Worker,
-    segment: Arc<Segment>,
-    _dir: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let dir = common::scratch();
-        let geometry = Geometry { slots: 1, slot_size: 1024 };
-        let segment = Arc::new(Segment::create(&dir.path().join("s"), geometry).expect("a segment"));
-        let worker = Attach::new().name("sd-0").attach_to(&segment).expect("a free slot");
-        Self { worker, segment, _dir: dir }
-    }
-
-    fn slot(&self) -> &Slot {
-        self.segment.slot(0).expect("inside")
-    }
-
-    /// Phase, job, pass, falls, progress, total.
-    fn count(&self) -> (Phase, u32, u16, u16, u64, u64) {
-        let hot = self.slot().read_hot().expect("a quiet slot is readable");
-        let e = hot.epoch;
-        (Phase::from_id(hot.phase.id()), e.job(), e.pass(), e.falls(), hot.progress, hot.total)
-    }
-}
+use hangwatch::{Outcome, Total, Worker};
 
 /// The phase word's depth and section.
 fn section(b: &Bench) -> (u16, u16) {

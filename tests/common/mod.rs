@@ -2,6 +2,7 @@
 //! the environment, so that the environment of the test process is never changed.
 #![allow(dead_code, reason = "each test file is a program of its own and uses its part")]
 
+pub(crate) mod bench;
 pub(crate) mod words;
 
 use std::path::Path;
