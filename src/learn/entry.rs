@@ -9,7 +9,9 @@
 //! | beyond T, the third within 8 gaps | is proof that T was too small: T rises to F × the shortest of the three at once, until 100 gaps have passed without an outlier |
 //!
 //! Below 30 gaps M is the largest of them: a gap up to T counts at once, and can raise T by as much as F.
-//! Below 3 there is no T, and any gap counts.
+//! Below 3 there is no T: a gap is measured by its model's gaps of any size, and where those are below 3 too any gap counts. What
+//! other models do is no measure: a model that is slower than them all would be suspected at every gap of its first runs, and
+//! each time be held an outlier of theirs.
 
 use super::bytes::Unreadable;
 use super::histogram::Histogram;
@@ -32,8 +34,6 @@ pub(super) struct Gap {
     /// The further steps seen in the same poll, and how long each took.
     pub(super) further_steps: u32,
     pub(super) further: u64,
-    /// How long it might have lasted by what was learnt elsewhere; all it liked where nothing was.
-    pub(super) allowed: u64,
 }
 
 /// A gap beyond the threshold of its time.
@@ -91,8 +91,8 @@ impl Entry {
         self.histogram.len()
     }
 
-    /// A gap that ended by itself, and what it was allowed.
-    pub(super) fn learn(&mut self, gap: &Gap) {
+    /// A gap that ended by itself. `of_model`: how long it may last by its model's gaps, which counts until it has a threshold.
+    pub(super) fn learn(&mut self, gap: &Gap, of_model: Option<u64>) {
         self.doubled = 0;
         for outlier in &mut self.latest {
             outlier.since = outlier.since.saturating_add(1 + gap.further_steps);
@@ -100,7 +100,7 @@ impl Entry {
         if self.latest[0].since >= PROOF_LASTS {
             self.proved = 0;
         }
-        let allowed = if self.threshold > 0 { self.threshold } else { gap.allowed };
+        let allowed = if self.threshold > 0 { self.threshold } else { of_model.unwrap_or(u64::MAX) };
         let beyond = gap.length > allowed;
         let counts = if beyond { self.take_outlier(gap.length) } else { Some(gap.length) };
         let mut aged = self.count(gap.further, gap.further_steps);
@@ -174,6 +174,14 @@ impl Entry {
     pub(super) fn limit(&self) -> Option<Limit> {
         let most = self.most.max(self.threshold);
         (self.threshold > 0).then(|| Limit { at: self.threshold, most, grace: self.terms.grace, samples: self.samples() })
+    }
+
+    /// What its gaps say while they are too few for a threshold of their own: never that the next is to be shorter, so it is only
+    /// ever the longer of two.
+    pub(super) fn first_limit(&self) -> Limit {
+        let (n, high) = (self.samples(), self.high_gap());
+        let at = if n > 0 { self.terms.threshold(high, n, self.watched, self.key.is_summary()) } else { 0 };
+        Limit { at, most: self.terms.most(high), grace: self.terms.grace, samples: n }
     }
 
     /// The limit, doubled as often as it was acted on.

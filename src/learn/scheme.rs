@@ -76,6 +76,11 @@ impl Limit {
     pub(super) fn or_longer(self, other: Self) -> Self {
         Self { at: self.at.max(other.at), most: self.most.max(other.most), ..self }
     }
+
+    /// As long as the other, up to the most that this one's gaps can make of it.
+    pub(super) fn or_up_to_most(self, other: Self) -> Self {
+        Self { at: self.at.max(other.at.min(self.most)), ..self }
+    }
 }
 
 pub(super) fn terms(key: &Key) -> Terms {

@@ -120,21 +120,22 @@ impl Learnt {
         self.revision += 1;
         self.uses += 1;
         let uses = self.uses;
+        let of_model = self.keys.get(&key.id_of_any_size()).and_then(Entry::limit).map(|limit| limit.at);
         let full = self.of_any_model.len() >= MAX_SUMMARIES;
         if !full || self.of_any_model.contains_key(&key.id_of_any_model()) {
             let entry = self.of_any_model.entry(key.id_of_any_model());
             let entry = entry.or_insert_with(|| Entry::new(key.of_any_model()));
             entry.used = uses;
-            entry.learn(gap);
+            entry.learn(gap, of_model);
         }
         if !key.model.is_empty() {
             let entry = self.own(key.id_of_any_size(), || key.of_any_size());
             entry.used = uses;
-            entry.learn(gap);
+            entry.learn(gap, of_model);
         }
         let entry = self.own(key.id(), || key.clone());
         entry.used = uses;
-        entry.learn(gap);
+        entry.learn(gap, of_model);
     }
 
     /// hangwatch killed because of that key.
@@ -164,8 +165,10 @@ impl Learnt {
     }
 
     /// How long a gap of that key may last: by its own gaps, else by its model's of any size, else by any model's in that phase,
-    /// else the ceiling. While its own are few, it may last as long as the phase allows: three short gaps say little of the
-    /// fourth. A cold gap is its model's own: what one compiler took says nothing of another.
+    /// else the ceiling. While its own are few, it may last as long as the phase allows, up to what few gaps can make of a
+    /// threshold: three short gaps say little of the fourth, and what slower models do says little of either. One or two gaps of
+    /// its own are no threshold, and stretch that of the others. A cold gap is its model's own: what one compiler took says nothing
+    /// of another.
     pub(super) fn limit(&self, key: &Key) -> Limit {
         let of_model = || self.keys.get(&key.id_of_any_size()).and_then(Entry::limit);
         let of_phase = || self.of_any_model.get(&key.id_of_any_model()).and_then(Entry::limit);
@@ -173,8 +176,11 @@ impl Learnt {
         let own = self.keys.get(&key.id());
         let limit = match own.and_then(Entry::limit) {
             Some(own) if own.samples >= ENOUGH => own,
-            Some(own) => of_others().map_or(own, |others| own.or_longer(others)),
-            None => of_model().or_else(of_others).unwrap_or_else(|| terms(key).unknown()),
+            Some(own) => of_others().map_or(own, |others| own.or_up_to_most(others)),
+            None => {
+                let limit = of_model().or_else(of_others).unwrap_or_else(|| terms(key).unknown());
+                own.map_or(limit, |own| limit.or_longer(own.first_limit()))
+            }
         };
         let limit = own.map_or(limit, |own| own.doubled(limit));
         self.scale.map_or(limit, |factor| limit.scaled(factor))

@@ -117,8 +117,7 @@ impl Timer {
 
     fn learn(self, length: u64, further_steps: u32, further: u64, learnt: &mut Learnt) {
         if !self.spoiled && !learnt.was_late_since(self.from) {
-            let allowed = if self.limit.samples > 0 { self.limit.at } else { u64::MAX };
-            let gap = Gap { length, further_steps, further, allowed };
+            let gap = Gap { length, further_steps, further };
             let cold = self.or_cold.filter(|(_, longer)| length > *longer).map(|(key, _)| key);
             learnt.learn(&cold.unwrap_or(self.key), &gap);
         }

@@ -2,6 +2,9 @@
 //!
 //! All runs are one session, one after another by when they began, each system and benchmark in a slot of its own, looked at
 //! once a second.
+//!
+//! A phase is what is open: an evaluation, else a block or an epoch. What lies between is another phase, for what a run does
+//! there (saving, loading, nothing for a millisecond) says nothing of a block, nor a block of it.
 
 use super::csv::Table;
 use super::names::Names;
@@ -94,19 +97,48 @@ fn add(session: &mut Session, hand: &mut Hand, run: &Run, life: &str, start_s: u
     last_s + 1
 }
 
-/// Marks as rows: a block or an epoch is training, an evaluation another phase; every other mark is a step of the phase.
+/// What of a run is open. Marks overlap: an evaluation can run within an epoch, and an epoch begin before it ends.
+#[derive(Default)]
+struct Open {
+    runs: bool,
+    trains: bool,
+    evaluates: bool,
+}
+
+impl Open {
+    /// Takes in a mark. A run begins to train at its start, and reports a loss of nothing else.
+    fn mark(&mut self, key: &str) {
+        match key {
+            "run_start" | "epoch_start" | "block_start" | "train_loss" => (self.runs, self.trains) = (true, true),
+            "epoch_stop" | "block_stop" => self.trains = false,
+            "eval_start" => (self.runs, self.evaluates) = (true, true),
+            "eval_stop" => self.evaluates = false,
+            "run_stop" => *self = Self::default(),
+            _ => {}
+        }
+    }
+
+    /// The phase, where `former` came before: saving and loading between two blocks is not training, and takes as long as it likes.
+    fn phase(&self, former: &'static str, key: &str) -> &'static str {
+        match self {
+            _ if key == "run_stop" => "idle",
+            Self { evaluates: true, .. } => "eval",
+            Self { trains: true, .. } => "train",
+            Self { runs: true, .. } => "between",
+            _ => former,
+        }
+    }
+}
+
+/// Marks as rows: the phase is what is open; every mark that changes nothing of it is a step.
 fn rows(run: &Run, start_s: u64, life: &str) -> Vec<Row> {
-    let (mut phase, mut step) = ("starting", 0);
+    let (mut phase, mut step, mut open) = ("starting", 0, Open::default());
     run.marks
         .iter()
         .enumerate()
         .map(|(i, (at, key))| {
-            let next = match key.as_str() {
-                "epoch_start" | "block_start" | "eval_stop" => "train",
-                "eval_start" => "eval",
-                "run_stop" => "idle",
-                _ => phase,
-            };
+            open.mark(key);
+            let next = open.phase(phase, key);
             let enters = next != phase || i == 0;
             step = if enters { 0 } else { step + 1 };
             phase = next;
@@ -124,4 +156,30 @@ fn rows(run: &Run, start_s: u64, life: &str) -> Vec<Row> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phases(marks: &str) -> String {
+        let marks = (0..).zip(marks.split(' ')).map(|(at, key)| (at, key.to_owned())).collect();
+        let rows = rows(&Run { group: "of/some/kind".into(), marks }, 1, "#0");
+        let name = |row: &Row| if row.event == Event::State { row.phase.clone() } else { "+".into() };
+        rows.iter().map(name).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_phase_is_what_is_open_and_every_other_mark_a_step() {
+        for (marks, expected, why) in [
+            ("init_stop run_start block_start block_stop", "starting train + between", "a block that stopped is no training"),
+            ("run_start train_loss train_loss run_stop", "train + + idle", "a loss needs no block"),
+            ("run_start epoch_stop eval_start eval_stop eval_accuracy", "train between eval between +", "one after another"),
+            ("eval_start epoch_start eval_accuracy eval_stop epoch_stop", "eval + + train between", "an epoch in an evaluation"),
+            ("epoch_start eval_start eval_accuracy eval_stop", "train eval + train", "an evaluation in an epoch"),
+            ("run_start run_stop eval_start eval_stop", "train idle eval between", "an evaluation after the end"),
+        ] {
+            assert_eq!(phases(marks), expected, "{why}");
+        }
+    }
 }

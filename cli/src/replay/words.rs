@@ -37,7 +37,7 @@ pub(super) struct Row {
 }
 
 /// Phases that the table has no row for: a worker registers them, with inference's budget of the policy that is replayed.
-const USER_PHASES: [&str; 7] = ["text_encode", "denoise", "vae_decode", "prefill", "decode", "train", "eval"];
+const USER_PHASES: [&str; 8] = ["text_encode", "denoise", "vae_decode", "prefill", "decode", "train", "eval", "between"];
 const USER_BUDGET_NS: u64 = 600_000_000_000;
 
 /// Names of the rows that are a phase of the table under another name.

@@ -133,6 +133,38 @@ fn few_gaps_of_its_own_allow_a_key_what_its_phase_allows() {
 }
 
 #[test]
+fn few_gaps_of_its_own_make_no_key_as_patient_as_a_slower_model() {
+    let mut world = World::denoising();
+    world.steps(200, 200);
+    world.info.model = "another".into();
+    world.begin_job(DENOISE, 1 << 40);
+    world.poll();
+    world.steps(6, 5);
+    let polls = world.polls_until_suspect();
+    assert!((20..=60).contains(&polls), "never beyond the ceiling, though the other model takes 200 s: {polls}");
+}
+
+#[test]
+fn a_model_that_is_slower_than_all_others_is_suspected_once() {
+    let mut world = World::denoising();
+    world.steps(200, 4);
+    world.info.model = "another".into();
+    world.begin_job(DENOISE, 1 << 40);
+    world.poll();
+    world.advance();
+    world.poll();
+    let mut suspected = Vec::new();
+    for step in 0..10 {
+        if world.wait(99) {
+            suspected.push(step);
+        }
+        world.advance();
+        world.poll();
+    }
+    assert_eq!(suspected, [0], "what it took once it may take again, whatever others take");
+}
+
+#[test]
 fn of_cold_gaps_the_long_ones_count_however_many_are_short() {
     let mut world = World::new();
     for shape in 0..400 {
