@@ -18,9 +18,9 @@
 //! | `progress`, `stamp`, `progress_stamp`, `total`, `lease` | the same | Relaxed, before `beat` |
 //! | `epoch`, `phase` | the same | Relaxed, between two Release fences |
 //! | `alive` | one helper thread of the owner | Release |
-//! | `owner` | anyone, under the rules of [`claim`] | CAS; LIVE by a Release store |
+//! | `owner` | anyone, under the rules of `claim` | CAS; LIVE by a Release store |
 //! | identity words | the claimer, while CLAIMING | Relaxed |
-//! | `info_seq`, `info` | the owner | [`latch`] |
+//! | `info_seq`, `info` | the owner | `latch` |
 //! | `cmd`, `seen_beat` … `episode` | the monitor | Relaxed |
 
 pub(crate) mod claim;

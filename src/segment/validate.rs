@@ -27,7 +27,7 @@ pub enum Refusal {
     Incompat(u64),
     /// A slot size under 1024 or no multiple of 128.
     SlotSize(u64),
-    /// No slots, or more than [`MAX_SLOTS`].
+    /// No slots, or more than `MAX_SLOTS`.
     SlotCount(u64),
     /// Header and slots do not fit what the header or the file say.
     Geometry(&'static str),
