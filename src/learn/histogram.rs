@@ -1,5 +1,7 @@
 //! Gaps by length: four bins an octave, from 1/64 s to 36 h.
 
+use std::sync::LazyLock;
+
 /// Below this all gaps are alike: with the largest factor they stay below the floor.
 const SMALLEST_NS: f64 = 1e9 / 64.0;
 const PER_OCTAVE: f64 = 4.0;
@@ -21,14 +23,12 @@ impl Default for Histogram {
     }
 }
 
-fn bin(gap_ns: u64) -> usize {
-    let octaves = (gap_ns as f64 / SMALLEST_NS).log2().max(0.0);
-    ((octaves * PER_OCTAVE) as usize).min(BINS - 1)
-}
+/// The bins' upper ends: made once, for every gap asks for some.
+static UPPER: LazyLock<[u64; BINS]> =
+    LazyLock::new(|| std::array::from_fn(|bin| (SMALLEST_NS * ((bin + 1) as f64 / PER_OCTAVE).exp2()) as u64));
 
-/// The bin's upper end.
-fn upper(bin: usize) -> u64 {
-    (SMALLEST_NS * ((bin + 1) as f64 / PER_OCTAVE).exp2()) as u64
+fn bin(gap_ns: u64) -> usize {
+    UPPER.partition_point(|upper| *upper <= gap_ns).min(BINS - 1)
 }
 
 impl Histogram {
@@ -66,7 +66,7 @@ impl Histogram {
         let mut left = rank.max(1);
         for (i, &count) in self.bins.iter().enumerate().rev() {
             if u64::from(count) >= left {
-                return upper(i);
+                return UPPER[i];
             }
             left -= u64::from(count);
         }
