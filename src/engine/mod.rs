@@ -108,8 +108,7 @@ impl Engine {
         self.tick = self.clock.tick(host);
         self.shared.rates.begin(&self.tick);
         self.shared.learnt.begin(&self.tick);
-        let judged = Vec::with_capacity(self.findings.judged.len());
-        self.findings = Findings { tick: self.tick, judged, ..Findings::default() };
+        self.findings.tick = self.tick;
         self.tick
     }
 
@@ -140,20 +139,20 @@ impl Engine {
         if let Some(state) = entry.take_if(|state| state.owner != snapshot.owner) {
             self.findings.changes.extend(state.leave(&tick, &mut self.shared));
         }
+        if matches!(snapshot.owner.tag(), Tag::Free | Tag::Unknown(_)) {
+            return;
+        }
+        let state = entry.get_or_insert_with(|| Box::new(State::new(snapshot.owner, tick.now)));
         match (snapshot.owner.tag(), snapshot.hot) {
-            (Tag::Free | Tag::Unknown(_), _) => {}
             (Tag::Live, Some(hot)) => {
-                let state = entry.get_or_insert_with(|| Box::new(State::new(snapshot.owner, tick.now)));
                 state.observe(snapshot, &hot, &tick, &self.policies, &mut self.shared, &mut self.findings, former);
             }
             (Tag::Live, None) => {
                 // The writer was too quick for this poll: the last judgement stands.
-                let state = entry.get_or_insert_with(|| Box::new(State::new(snapshot.owner, tick.now)));
                 state.due = tick.now;
                 self.findings.judged.extend(state.last());
             }
             (tag, _) => {
-                let state = entry.get_or_insert_with(|| Box::new(State::new(snapshot.owner, tick.now)));
                 let waited = tick.now - state.since;
                 let budget = ns(self.policies.base().starting_timeout);
                 state.due = tick.now;

@@ -143,6 +143,29 @@ pub struct HotWords {
 }
 
 impl HotWords {
+    /// As plain words, the owner left out: the order in which a trace has them.
+    pub fn to_words(&self) -> [u64; 9] {
+        let Self { beat, epoch, phase, progress, total, lease, alive, stamp_ns, progress_stamp_ns, .. } = *self;
+        [beat.0, epoch.0, phase.0, progress, total, lease.0, alive.0, stamp_ns, progress_stamp_ns]
+    }
+
+    /// From such words; any nine are some.
+    pub fn from_words(owner: Owner, words: [u64; 9]) -> Self {
+        let [beat, epoch, phase, progress, total, lease, alive, stamp_ns, progress_stamp_ns] = words;
+        Self {
+            owner,
+            beat: Beat(beat),
+            epoch: Epoch(epoch),
+            phase: PhaseWord(phase),
+            progress,
+            total,
+            lease: Lease(lease),
+            alive: Beat(alive),
+            stamp_ns,
+            progress_stamp_ns,
+        }
+    }
+
     /// The beat, if the owner wrote it: one of another generation is a zombie's and says nothing of this owner.
     pub fn own_beat(&self) -> Option<Beat> {
         (self.beat.generation() == self.owner.generation()).then_some(self.beat)
@@ -214,18 +237,8 @@ impl Slot {
             let same =
                 self.epoch.load(Relaxed) == epoch && self.phase.load(Relaxed) == phase && self.owner.load(Relaxed) == owner.0;
             if same {
-                return Ok(HotWords {
-                    owner,
-                    beat,
-                    epoch: Epoch(epoch),
-                    phase: PhaseWord(phase),
-                    progress,
-                    total,
-                    lease: Lease(lease),
-                    alive: Beat(alive),
-                    stamp_ns,
-                    progress_stamp_ns,
-                });
+                let words = [beat.0, epoch, phase, progress, total, lease, alive, stamp_ns, progress_stamp_ns];
+                return Ok(HotWords::from_words(owner, words));
             }
         }
         Err(NotRead::Busy)

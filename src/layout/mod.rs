@@ -55,8 +55,10 @@ pub(crate) const MAX_TRIES: usize = 1;
 
 /// FNV-1a, 64 bit, over the little-endian bytes of `words`: a check against garbage, not against an adversary.
 pub fn fnv1a64(words: impl IntoIterator<Item = u64>) -> u64 {
-    words
-        .into_iter()
-        .flat_map(u64::to_le_bytes)
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    fnv1a64_of_bytes(words.into_iter().flat_map(u64::to_le_bytes))
+}
+
+/// The same of bytes: alike on every machine and at every run, which the hashers of the standard library do not promise.
+pub fn fnv1a64_of_bytes(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }

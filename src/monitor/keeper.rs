@@ -40,18 +40,13 @@ pub fn read_learnt(path: &Path) -> Result<Option<Learnt>> {
 
 /// What was learnt before; nothing where there is no such file, or it cannot be read.
 pub(super) fn load(path: &Path) -> Learnt {
-    let learnt = match read(path) {
-        Ok(None) => return Learnt::new(),
-        Ok(Some(bytes)) => Learnt::from_bytes(&bytes).map_err(|e| e.to_string()),
-        Err(e) => Err(e.to_string()),
-    };
-    learnt.unwrap_or_else(|why| {
-        let aside = beside(path, "bad");
+    read_learnt(path).map(Option::unwrap_or_default).unwrap_or_else(|e| {
+        let aside = file::sidecar(path, "bad");
         let kept = match fs::rename(path, &aside) {
             Ok(()) => format!("it is set aside as '{}'", aside.display()),
             Err(e) => format!("it cannot be set aside either: {e}"),
         };
-        tracing::warn!("cannot use what was learnt, '{}': {why}; {kept}; learning starts anew", path.display());
+        tracing::warn!("cannot use what was learnt, '{}': {}; {kept}; learning starts anew", path.display(), e.why());
         Learnt::new()
     })
 }
@@ -81,13 +76,9 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    file::sidecar(path, suffix)
-}
-
 /// Under another name first, so that a crash leaves the old file or the new one.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = beside(path, "new");
+    let unfinished = file::sidecar(path, "new");
     let _ = fs::remove_file(&unfinished);
     let mut file = file::new_named(&unfinished)?;
     file.write_all(bytes)?;
@@ -114,7 +105,8 @@ impl Keeper {
         Ok(Self { bytes: Some(sender), thread: Some(thread), kept: 0, at: 0 })
     }
 
-    /// Hands over what was learnt, if it is time and there is news. A writer that is busy is asked again at the next poll.
+    /// Hands over what was learnt, if it is time and there is news. A writer that is busy is asked again when it is time again:
+    /// bytes made at every poll for a disk that hangs would be the scan's to pay for.
     pub(super) fn keep(&mut self, learnt: &Learnt, now: u64, at_once: bool) {
         let is_time = at_once || now.saturating_sub(self.at) >= EVERY;
         if !is_time || learnt.revision() == self.kept {
@@ -122,8 +114,9 @@ impl Keeper {
         }
         let Some(bytes) = &self.bytes else { return };
         let sent = if at_once { bytes.send(learnt.to_bytes()).is_ok() } else { bytes.try_send(learnt.to_bytes()).is_ok() };
+        self.at = now;
         if sent {
-            (self.kept, self.at) = (learnt.revision(), now);
+            self.kept = learnt.revision();
         }
     }
 }

@@ -4,11 +4,12 @@
 use super::exits::{Exits, Found, Watch};
 use super::look::Looker;
 use crate::clock;
+use crate::layout::Slot;
 use crate::layout::claim::Identity;
-use crate::layout::word::Owner;
+use crate::layout::word::{Owner, Tag};
 use crate::os::proc::pressure::CpuPressure;
 use crate::os::{identity, proc};
-use crate::snapshot::{HostSnapshot, Probe, Process};
+use crate::snapshot::{HostSnapshot, Probe, Process, SlotSnapshot};
 use std::io;
 
 /// Slots whose /proc is read in one poll.
@@ -78,15 +79,24 @@ impl Probes {
     }
 
     /// Forgets a slot that is nobody's.
-    pub(super) fn forget(&mut self, index: u32) {
+    fn forget(&mut self, index: u32) {
         if let Some(Known { exit: Exit::Watched(watch), .. }) = self.slots[index as usize].take() {
             self.exits.release(watch);
         }
     }
 
+    /// Adds to what was read of a slot what is known of its process.
+    pub(super) fn complete(&mut self, snapshot: &mut SlotSnapshot, slot: &Slot, look: bool) {
+        if snapshot.hot.is_some() {
+            snapshot.probe = self.process(snapshot.index, snapshot.owner, || slot.read_identity(), look);
+        } else if snapshot.owner.tag() != Tag::Live {
+            self.forget(snapshot.index);
+        }
+    }
+
     /// What is known of the owner's process. `look`: the slot is past half a budget. What a look found stands until the next
     /// one; a slot that is not past half a budget has given a sign of life since, and nothing stands.
-    pub(super) fn process(
+    fn process(
         &mut self,
         index: u32,
         owner: Owner,

@@ -34,9 +34,11 @@ impl Sampler {
     /// that are anybody's. Processes are looked at in turn, 64 a sample.
     pub fn sample(&mut self, monotonic_ns: u64) -> (HostSnapshot, Vec<SlotSnapshot>) {
         let host = self.probes.begin(monotonic_ns);
+        let segment = Arc::clone(self.reader.segment());
         let mut changed = Vec::new();
         for index in 0..self.last.len() as u32 {
-            let Some(snapshot) = self.read(index) else { break };
+            let (Some(mut snapshot), Some(slot)) = (self.reader.read(index), segment.slot(index)) else { break };
+            self.probes.complete(&mut snapshot, slot, true);
             let last = &mut self.last[index as usize];
             let is_news = match last {
                 Some(last) => *last != snapshot,
@@ -48,17 +50,5 @@ impl Sampler {
             }
         }
         (host, changed)
-    }
-
-    fn read(&mut self, index: u32) -> Option<SlotSnapshot> {
-        let mut snapshot = self.reader.read(index)?;
-        if snapshot.hot.is_some()
-            && let Some(slot) = self.reader.segment().slot(index)
-        {
-            snapshot.probe = self.probes.process(index, snapshot.owner, || slot.read_identity(), true);
-        } else if snapshot.owner.tag() != Tag::Live {
-            self.probes.forget(index);
-        }
-        Some(snapshot)
     }
 }

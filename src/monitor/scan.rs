@@ -199,14 +199,8 @@ impl Scanner {
             let Some(slot) = segment.slot(at) else { break };
             let Some(reported) = self.glances.look(index, slot, now).or(self.everything.then_some(false)) else { continue };
             let Some(mut snapshot) = self.reader.read(at) else { continue };
-            let owner = snapshot.owner;
-            if snapshot.hot.is_some() {
-                let look = self.engine.wants_look(at);
-                snapshot.probe = self.probes.process(at, owner, || slot.read_identity(), look);
-            } else if owner.tag() != Tag::Live {
-                self.probes.forget(at);
-            }
-            let resuming = self.resuming;
+            self.probes.complete(&mut snapshot, slot, self.engine.wants_look(at));
+            let (owner, resuming) = (snapshot.owner, self.resuming);
             self.engine.take_over(snapshot, || resuming.then(|| slot.peek_seen()));
             self.glances.read(index, owner.0, reported, self.engine.due(at));
         }

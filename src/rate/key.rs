@@ -1,5 +1,6 @@
 //! What rates are compared within.
 
+use crate::layout::fnv1a64_of_bytes;
 use crate::layout::info::Info;
 use crate::layout::phase::Phase;
 use crate::observe::Observation;
@@ -31,7 +32,7 @@ impl OwnKey {
     pub(super) fn of(o: &Observation) -> Option<Self> {
         let info = o.info.as_deref().filter(|info| !info.model.is_empty())?;
         let key = Key {
-            model: hash(&info.model),
+            model: fnv1a64_of_bytes(info.model.bytes()),
             phase: o.phase.id(),
             bucket: bucket(info, o.phase),
             pass: o.pass.min(PASSES) as u8,
@@ -47,9 +48,4 @@ fn bucket(info: &Info, phase: Phase) -> u8 {
         Phase::Loading | Phase::Downloading | Phase::DownloadingAux => 0,
         _ => info.size.max(1).saturating_mul(info.batch.max(1)).ilog2() as u8,
     }
-}
-
-/// FNV-1a: the same on every machine and at every run, which the hashers of the standard library do not promise.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -5,11 +5,11 @@ use crate::layout::hot::HotWords;
 use crate::layout::info::Info;
 use crate::layout::phase::Class;
 use crate::layout::user_phase::UserPhase;
-use crate::layout::word::{Beat, Epoch, Lease, Owner, PhaseWord};
+use crate::layout::word::Owner;
 use crate::snapshot::{Probe, Process, SlotSnapshot};
 use std::sync::Arc;
 
-// Bits 0 to 8 are the hot words that count, in the order of `words`.
+// Bits 0 to 8 are the hot words that count, in the order of [`HotWords::to_words`].
 const HOT_WORDS: usize = 9;
 const OWNER: u64 = 1 << 9;
 /// There are hot words; without the bit there are none.
@@ -35,26 +35,6 @@ const PROCESSES: [Process; 8] = [
 ];
 const THREAD_GONE: u8 = 0x80;
 
-fn words(hot: &HotWords) -> [u64; HOT_WORDS] {
-    [hot.beat.0, hot.epoch.0, hot.phase.0, hot.progress, hot.total, hot.lease.0, hot.alive.0, hot.stamp_ns, hot.progress_stamp_ns]
-}
-
-fn hot_of(owner: Owner, words: [u64; HOT_WORDS]) -> HotWords {
-    let [beat, epoch, phase, progress, total, lease, alive, stamp_ns, progress_stamp_ns] = words;
-    HotWords {
-        owner,
-        beat: Beat(beat),
-        epoch: Epoch(epoch),
-        phase: PhaseWord(phase),
-        progress,
-        total,
-        lease: Lease(lease),
-        alive: Beat(alive),
-        stamp_ns,
-        progress_stamp_ns,
-    }
-}
-
 /// What every slot was before its first frame.
 fn blank(index: u32) -> SlotSnapshot {
     SlotSnapshot { index, owner: Owner(0), hot: None, info: None, user_phase: None, probe: Probe::default() }
@@ -63,8 +43,8 @@ fn blank(index: u32) -> SlotSnapshot {
 pub(super) fn put_slot(out: &mut Vec<u8>, now: &SlotSnapshot, before: Option<&SlotSnapshot>) {
     let blank = blank(now.index);
     let before = before.unwrap_or(&blank);
-    let was = before.hot.as_ref().map_or([0; HOT_WORDS], words);
-    let is = now.hot.as_ref().map_or(was, words);
+    let was = before.hot.as_ref().map_or([0; HOT_WORDS], HotWords::to_words);
+    let is = now.hot.as_ref().map_or(was, HotWords::to_words);
     let mut mask = (0..HOT_WORDS).filter(|&i| is[i] != was[i]).fold(0, |mask, i| mask | 1 << i);
     let mut mark = |bit, changed: bool| mask |= if changed { bit } else { 0 };
     mark(OWNER, now.owner != before.owner);
@@ -116,7 +96,7 @@ pub(super) fn take_slot(from: &mut Cursor<'_>, index: u32, before: Option<&SlotS
     if mask & !KNOWN != 0 {
         return Err(format!("slot {index} has fields that version 1 does not know, mask {mask:#x}"));
     }
-    let mut hot = now.hot.as_ref().map_or([0; HOT_WORDS], words);
+    let mut hot = now.hot.as_ref().map_or([0; HOT_WORDS], HotWords::to_words);
     for (_, word) in hot.iter_mut().enumerate().filter(|(i, _)| mask & 1 << i != 0) {
         *word = from.difference(*word)?;
     }
@@ -124,7 +104,7 @@ pub(super) fn take_slot(from: &mut Cursor<'_>, index: u32, before: Option<&SlotS
         now.owner = Owner(from.number()?);
     }
     let hot_owner = if mask & HOT_OWNER != 0 { Owner(from.number()?) } else { now.owner };
-    now.hot = (mask & HOT != 0).then(|| hot_of(hot_owner, hot));
+    now.hot = (mask & HOT != 0).then(|| HotWords::from_words(hot_owner, hot));
     if mask & INFO != 0 {
         now.info = if is_there(from)? { Some(Arc::new(take_info(from)?)) } else { None };
     }

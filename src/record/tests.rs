@@ -207,11 +207,7 @@ fn process() -> impl Strategy<Value = Process> {
 
 prop_compose! {
     fn hot()(words in any::<[u64; 9]>(), owner in any::<u64>()) -> HotWords {
-        let [beat, epoch, phase, progress, total, lease, alive, stamp_ns, progress_stamp_ns] = words;
-        HotWords {
-            owner: Owner(owner), beat: Beat(beat), epoch: Epoch(epoch), phase: PhaseWord(phase), progress, total,
-            lease: Lease(lease), alive: Beat(alive), stamp_ns, progress_stamp_ns,
-        }
+        HotWords::from_words(Owner(owner), words)
     }
 }
 

@@ -119,20 +119,25 @@ impl Row {
 
 pub(crate) fn run(args: &Args) -> Result<u8> {
     let policies = args.timing.load(&[])?.policies;
-    let explanation = match (&args.model, &args.worker) {
-        (None, Some(worker)) => of_segment(args, worker, &policies)?,
+    let (mut explanation, kept) = match (&args.model, &args.worker) {
+        (None, Some(worker)) => {
+            let (explanation, kept) = of_segment(args, worker, &policies)?;
+            (explanation, Some(kept))
+        }
         (model, label) => {
             let worker = explained(&policies, model.as_deref().unwrap_or_default(), label.as_deref().unwrap_or_default());
-            Explanation { schema_version: SCHEMA_VERSION, segment: None, monitor: None, workers: vec![worker] }
+            (Explanation { schema_version: SCHEMA_VERSION, segment: None, monitor: None, workers: vec![worker] }, None)
         }
     };
-    let explanation = with_learnt(args, explanation)?;
+    if let Some(path) = args.learnt.as_deref().or(kept.as_deref()) {
+        explanation = with_learnt(path, explanation)?;
+    }
     let json = |explanation| serde_json::to_string_pretty(explanation).unwrap_or_default() + "\n";
     exit::print(&if args.json { json(&explanation) } else { text(&explanation, policies.base().poll_interval) })?;
     Ok(exit::WELL)
 }
 
-fn of_segment(args: &Args, worker: &str, policies: &PolicySet) -> Result<Explanation> {
+fn of_segment(args: &Args, worker: &str, policies: &PolicySet) -> Result<(Explanation, PathBuf)> {
     let Found::Segment(segment) = find(args.segment.as_deref())? else { return Err(no_default()) };
     let status = status::read(&segment, policies);
     let left = |index| status.workers.iter().find(|of| of.slot == index).and_then(|of| of.lease_s);
@@ -143,25 +148,17 @@ fn of_segment(args: &Args, worker: &str, policies: &PolicySet) -> Result<Explana
         return Err(nobody(worker, &segment));
     }
     let path = escaped(&segment.path().display().to_string());
-    Ok(Explanation { schema_version: SCHEMA_VERSION, segment: Some(path), monitor: Some(status.monitor), workers })
+    let explanation = Explanation { schema_version: SCHEMA_VERSION, segment: Some(path), monitor: Some(status.monitor), workers };
+    Ok((explanation, learnt_path(&segment)))
 }
 
-/// With what was learnt, where a file of it is known.
-fn with_learnt(args: &Args, mut explanation: Explanation) -> Result<Explanation> {
-    let path = match (&args.learnt, &explanation.segment) {
-        (Some(path), _) => Some(path.clone()),
-        (None, Some(_)) => match find(args.segment.as_deref())? {
-            Found::Segment(segment) => Some(learnt_path(&segment)),
-            Found::Others(_) => None,
-        },
-        (None, None) => None,
-    };
-    let Some(path) = path else { return Ok(explanation) };
-    let Some(learnt) = read_learnt(&path)? else { return Ok(explanation) };
+/// With what was learnt, where there is a file of it.
+fn with_learnt(path: &Path, mut explanation: Explanation) -> Result<Explanation> {
+    let rows = read_learnt(path)?.map_or_else(Vec::new, |learnt| learnt.rows());
     for worker in &mut explanation.workers {
-        let model = worker.model.clone().unwrap_or_default();
-        let rows = learnt.rows().into_iter().filter(|row| row.key.model.is_empty() || escaped(&row.key.model) == model);
-        worker.learnt = rows.map(|row| learnt_row(&row, &path)).collect();
+        let model = worker.model.as_deref().unwrap_or_default();
+        let of_it = rows.iter().filter(|row| row.key.model.is_empty() || escaped(&row.key.model) == model);
+        worker.learnt = of_it.map(|row| learnt_row(row, path)).collect();
     }
     Ok(explanation)
 }

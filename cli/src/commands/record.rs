@@ -1,6 +1,6 @@
 //! `hangwatch record`: an observer that writes down what a monitor would see, beside the workers and with or without one.
 
-use super::shared::{Found, PolicyArgs, StopSignals, find};
+use super::shared::{Found, PolicyArgs, StopSignals, find, no_default};
 use crate::config::{self, size};
 use crate::exit;
 use crate::trace_file::TraceFile;
@@ -34,13 +34,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<u8> {
-    let segment = match find(args.segment.as_deref())? {
-        Found::Segment(segment) => segment,
-        Found::Others(names) => {
-            let hint = if names.is_empty() { "none exists".into() } else { format!("these exist: {}", names.join(", ")) };
-            return Err(Error::new(ErrorKind::NotFound, "cannot record segment 'default'", "there is none").hint(hint));
-        }
-    };
+    let Found::Segment(segment) = find(args.segment.as_deref())? else { return Err(no_default()) };
     let interval = ns(args.interval.unwrap_or(args.policy.load(&[])?.policies.base().poll_interval)).max(1_000_000);
     let slot_size = u32::try_from(segment.fixed().slot_size).unwrap_or(0);
     let header = Header { slots: segment.len(), slot_size, poll_interval_ns: interval };

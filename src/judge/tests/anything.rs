@@ -5,7 +5,7 @@ use crate::judge::{Hints, Verdict, judge, running_clocks};
 use crate::layout::hot::HotWords;
 use crate::layout::phase::{Phase, TABLE};
 use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE, TOTAL_UNKNOWN};
-use crate::layout::word::{Beat, Epoch, Kind, Lease, Owner, PhaseWord, Tag};
+use crate::layout::word::{Beat, Epoch, Kind, Owner, PhaseWord, Tag};
 use crate::observe::{PollClock, Resume, Track};
 use crate::policy::Policy;
 use crate::snapshot::{HostSnapshot, Probe, Process, SlotSnapshot};
@@ -37,18 +37,8 @@ prop_compose! {
         lease in word(&[0, 1 << 48, 1 << 48 | 5000, 2 << 48 | 5000, 3 << 48 | 1 << 40]),
         alive in word(&[7 << 48, 7 << 48 | 1, 7 << 48 | 2]),
     ) -> HotWords {
-        HotWords {
-            owner: Owner::new(7, Tag::Live, Kind::Worker, 4821),
-            beat: Beat(beat),
-            epoch: Epoch(epoch),
-            phase: PhaseWord(phase),
-            progress,
-            total,
-            lease: Lease(lease),
-            alive: Beat(alive),
-            stamp_ns: 0,
-            progress_stamp_ns: 0,
-        }
+        let owner = Owner::new(7, Tag::Live, Kind::Worker, 4821);
+        HotWords::from_words(owner, [beat, epoch, phase, progress, total, lease, alive, 0, 0])
     }
 }
 

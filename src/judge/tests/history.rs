@@ -82,30 +82,13 @@ fn what_a_lease_excused_stays_excused_across_a_phase_and_back() {
     assert_eq!((progress.real, progress.judged), (26_000_000_000, 6_000_000_000));
 }
 
-/// Steps to the same unit, fails, loads again: each round beats, loads and advances as far as the one before.
-fn retries(poll_at_return: impl Fn(&mut World)) -> Verdict {
-    let mut world = World::in_job(50);
-    let mut verdict = Verdict::Ok;
-    for _ in 0..6 {
-        for done in 1..=3 {
-            world.step(done);
-            verdict = world.wait(s(1));
-            if verdict != Verdict::Ok {
-                return verdict;
-            }
-        }
-        world.phase(Phase::Loading, 100);
-        world.poll();
-        world.live(s(20), World::beat);
-        world.phase(Phase::Inference, TOTAL_NONE);
-        poll_at_return(&mut world);
-    }
-    verdict
+fn retries_through_loading(poll_at_return: impl Fn(&mut World)) -> Verdict {
+    retries(|world| world.phase(Phase::Loading, 100), |world| world.phase(Phase::Inference, TOTAL_NONE), poll_at_return)
 }
 
 #[test]
 fn a_retry_loop_through_loading_is_caught() {
-    let seen = retries(|world| {
+    let seen = retries_through_loading(|world| {
         world.poll();
     });
     assert_eq!(seen, Verdict::Looping);
@@ -113,7 +96,7 @@ fn a_retry_loop_through_loading_is_caught() {
 
 #[test]
 fn a_retry_loop_is_a_loop_though_no_poll_saw_the_return_itself() {
-    assert_eq!(retries(|_| {}), Verdict::Looping);
+    assert_eq!(retries_through_loading(|_| {}), Verdict::Looping);
 }
 
 #[test]

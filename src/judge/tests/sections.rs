@@ -136,33 +136,16 @@ fn a_section_whose_beginning_or_end_no_poll_saw_forgives_nothing() {
     four_are_left(&mut world, Verdict::Stalled);
 }
 
-/// Steps to the same unit, fails, and loads again in a section: each round beats and advances as far as the one before.
-fn retries(poll_at_return: impl Fn(&mut World)) -> Verdict {
-    let mut world = World::in_job(50);
-    let mut verdict = Verdict::Ok;
-    for _ in 0..6 {
-        for done in 1..=3 {
-            world.step(done);
-            verdict = world.wait(s(1));
-            if verdict != Verdict::Ok {
-                return verdict;
-            }
-        }
-        world.enter(Phase::Loading, 100);
-        world.poll();
-        world.live(s(20), World::beat);
-        world.leave();
-        poll_at_return(&mut world);
-    }
-    verdict
+fn retries_through_a_section(poll_at_return: impl Fn(&mut World)) -> Verdict {
+    retries(|world| world.enter(Phase::Loading, 100), |world| world.leave(), poll_at_return)
 }
 
 #[test]
 fn a_retry_loop_through_a_section_is_caught_whether_or_not_a_poll_sees_the_return() {
-    let seen = retries(|world| {
+    let seen = retries_through_a_section(|world| {
         world.poll();
     });
-    assert_eq!([seen, retries(|_| {})], [Verdict::Looping; 2]);
+    assert_eq!([seen, retries_through_a_section(|_| {})], [Verdict::Looping; 2]);
 }
 
 #[test]

@@ -310,3 +310,24 @@ impl World {
         assert_eq!((spent.clock, spent.age, spent.budget), (clock, budget, budget), "the proof names the clock that expired");
     }
 }
+
+/// Steps to the same unit, fails, loads again: each round beats, loads and advances as far as the one before.
+pub(super) fn retries(load: impl Fn(&mut World), back: impl Fn(&mut World), poll_at_return: impl Fn(&mut World)) -> Verdict {
+    let mut world = World::in_job(50);
+    let mut verdict = Verdict::Ok;
+    for _ in 0..6 {
+        for done in 1..=3 {
+            world.step(done);
+            verdict = world.wait(s(1));
+            if verdict != Verdict::Ok {
+                return verdict;
+            }
+        }
+        load(&mut world);
+        world.poll();
+        world.live(s(20), World::beat);
+        back(&mut world);
+        poll_at_return(&mut world);
+    }
+    verdict
+}

@@ -55,13 +55,7 @@ fn a_threshold_that_was_doubled_stays_so_over_a_restart() {
     let usual = world.polls_until_suspect();
     world.follower.acted(&mut world.learnt);
     world.learnt = Learnt::from_bytes(&world.learnt.to_bytes()).unwrap();
-    world.claim_anew();
-    world.poll();
-    world.begin_job(DENOISE, 1 << 40);
-    world.poll();
-    world.follower.episode();
-    world.advance();
-    world.poll();
+    world.begin_again();
     assert!(world.polls_until_suspect() >= 2 * (usual - 1));
 }
 

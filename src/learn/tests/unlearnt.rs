@@ -186,13 +186,7 @@ fn acting_doubles_a_threshold_until_a_gap_of_its_key_completes() {
     let usual = world.polls_until_suspect();
     for factor in [2, 4, 8] {
         world.follower.acted(&mut world.learnt);
-        world.claim_anew();
-        world.poll();
-        world.begin_job(DENOISE, 1 << 40);
-        world.poll();
-        world.follower.episode();
-        world.advance();
-        world.poll();
+        world.begin_again();
         let now = world.polls_until_suspect();
         assert!((factor * (usual - 1)..=factor * usual).contains(&now), "{now} against {usual}");
     }
