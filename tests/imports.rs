@@ -12,6 +12,7 @@ const ROWS: &[(&str, u8)] = &[
     ("os", 0),
     ("error", 0),
     ("layout", 1),
+    ("helper", 1),
     ("segment", 2),
     ("snapshot", 2),
     ("policy", 2),
@@ -51,7 +52,7 @@ const NEVER_REACHES: &[(&str, &[&str])] = &[
 ];
 
 /// Who may ask what time it is; everywhere else `now` is an argument.
-const MAY_READ_THE_CLOCK: &[&str] = &["monitor", "worker"];
+const MAY_READ_THE_CLOCK: &[&str] = &["helper", "monitor", "worker"];
 
 /// A source file: its module path (`["segment", "open"]`) and its tokens, comments and literals left out.
 struct Source {

@@ -2,8 +2,9 @@
 
 use super::checked;
 use super::pidfd::PidFd;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -52,6 +53,17 @@ pub(crate) fn spawn_leader(mut command: Command) -> io::Result<(u32, PidFd)> {
             Err(e)
         }
     }
+}
+
+/// A file in memory that holds `bytes` and is read from its start.
+pub(crate) fn memory_file(bytes: &[u8]) -> io::Result<File> {
+    // SAFETY: the name is a C string; the call returns a new descriptor or -1.
+    let fd = checked(unsafe { libc::memfd_create(c"hangwatch".as_ptr(), libc::MFD_CLOEXEC) })?;
+    // SAFETY: the descriptor was made just now and belongs to nobody else.
+    let mut file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 fn waitid(fd: &PidFd, options: libc::c_int) -> io::Result<Option<Exit>> {

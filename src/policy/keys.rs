@@ -184,6 +184,12 @@ policy! {
     grace: Duration = secs(10), Positive, Monitor;
     /// From SIGKILL to `unkillable`.
     d_wait: Duration = secs(10), Positive, Monitor;
+    /// How long evidence of a hung worker may be gathered before it is ended all the same.
+    evidence_wait: Duration = secs(10), Positive, Monitor;
+    /// How long a respawn waits for its reclaim probe to succeed; then it is respawned all the same.
+    reclaim_wait: Duration = secs(60), Positive, Monitor;
+    /// Replace a worker that outlived SIGKILL, though it may still hold its device.
+    respawn_unkillable: bool = false, Free, Monitor;
     /// The first pause before a respawn; pauses double.
     backoff: Duration = secs(1), Free, Monitor;
     /// The longest pause before a respawn.
@@ -192,6 +198,14 @@ policy! {
     max_restarts: u64 = 5, Free, Monitor;
     /// Advancing this long, with no pause as long as `progress_timeout`, is sustained progress.
     restart_window: Duration = secs(600), Positive, Monitor;
+    /// Restarts in one `storm_window`, of all workers together, that are a storm: then they come one by one.
+    storm_restarts: u64 = 10, FromOne, Monitor;
+    /// The window of `storm_restarts`.
+    storm_window: Duration = secs(60), Positive, Monitor;
+    /// Hangs of one model in one `model_window`, on any worker, after which the model is quarantined; 0 for never.
+    max_model_hangs: u64 = 3, Free, Monitor;
+    /// The window of `max_model_hangs`, and how long a model stays quarantined after its last hang.
+    model_window: Duration = secs(3600), Positive, Monitor;
     /// From the opening of an episode to its first reminder; the next come at doubling distances.
     reminder: Duration = secs(60), Positive, Worker;
     /// Polls that a freed slot rests before its worker is respawned.

@@ -23,14 +23,20 @@ pub enum EventKind {
     Action,
     /// hangwatch would act if its mode let it.
     WouldAct,
+    /// What could be seen of a hung worker was kept, and what it waits for.
+    Evidence,
     /// A worker was replaced.
     Replaced,
     /// A job was open in a process that is gone.
     LostJob,
     /// A worker is not restarted any more.
     GaveUp,
-    /// A slot is set aside: its owner could not be killed.
+    /// Set aside: a slot whose owner could not be killed, or a model that keeps hanging.
     Quarantined,
+    /// A worker that a former supervisor spawned is this one's now.
+    Adopted,
+    /// Workers are restarted so often, all together, that it is rather the host than they.
+    Storm,
     /// All workers are frozen: rather the host than they.
     AllFrozen,
     /// The monitor itself was away: this poll judges nobody.
@@ -52,10 +58,13 @@ impl EventKind {
             Self::Closed => "closed",
             Self::Action => "action",
             Self::WouldAct => "would_act",
+            Self::Evidence => "evidence",
             Self::Replaced => "replaced",
             Self::LostJob => "lost_job",
             Self::GaveUp => "gave_up",
             Self::Quarantined => "quarantined",
+            Self::Adopted => "adopted",
+            Self::Storm => "storm",
             Self::AllFrozen => "all_frozen",
             Self::MonitorGap => "monitor_gap",
             Self::SegmentLost => "segment_lost",
@@ -156,7 +165,8 @@ impl Event {
         match (self.slot, &self.model) {
             (Some(slot), Some(model)) => format!("worker {slot} ({model})"),
             (Some(slot), None) => format!("worker {slot}"),
-            (None, _) => format!("segment '{}'", self.segment),
+            (None, Some(model)) => format!("model {model}"),
+            (None, None) => format!("segment '{}'", self.segment),
         }
     }
 
@@ -192,6 +202,9 @@ impl Event {
                 None => detail.to_owned(),
             },
             EventKind::WouldAct => after(format!("would replace {subject}"), detail),
+            EventKind::Evidence => after(format!("evidence of {subject}"), detail),
+            EventKind::Adopted => after(format!("{subject} adopted"), detail),
+            EventKind::Storm => after("a storm of restarts".into(), detail),
             EventKind::Replaced => after(format!("{subject} replaced"), detail),
             EventKind::LostJob => after(format!("{subject} lost job {}", self.job.as_deref().unwrap_or("unknown")), detail),
             EventKind::GaveUp => after(format!("gave up on {subject}"), detail),
