@@ -11,6 +11,7 @@
 
 mod exits;
 mod glance;
+mod history;
 mod keeper;
 mod look;
 mod probe;

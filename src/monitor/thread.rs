@@ -191,6 +191,9 @@ impl Builder {
         let supervisor = match self.fleet {
             Some(fleet) => {
                 scanner.leave_the_dead();
+                if fleet.evidence.is_some() {
+                    scanner.keep_history();
+                }
                 Some(fleet.start(Arc::clone(&self.segment), self.policies.base().clone(), teller.told())?)
             }
             None => None,
@@ -200,8 +203,8 @@ impl Builder {
         let scan = std::thread::Builder::new()
             .name("hangwatch-scan".into())
             .spawn(move || {
-                let hand_over = |poll: &Poll| match &asker {
-                    Some(asker) => asker.ask(poll),
+                let hand_over = |poll: &Poll, scanner: &Scanner| match &asker {
+                    Some(asker) => asker.ask(poll, |index| scanner.history(index)),
                     None => say_what_would_be_done(poll, &told),
                 };
                 let set_policy = |policy: &Policy| asker.as_ref().is_none_or(|asker| asker.set_policy(policy));
@@ -229,7 +232,7 @@ fn scan_until_stopped(
     shared: &Shared,
     told: &Told,
     keeper: &mut Keeper,
-    hand_over: impl Fn(&Poll),
+    hand_over: impl Fn(&Poll, &Scanner),
     set_policy: impl Fn(&Policy) -> bool,
 ) {
     let mut due = clock::monotonic_ns();
@@ -248,7 +251,7 @@ fn scan_until_stopped(
         for event in &poll.events {
             told.tell(event.clone());
         }
-        hand_over(&poll);
+        hand_over(&poll, scanner);
         keeper.keep(scanner.learnt(), poll.tick.now, false);
         if poll.lost {
             shared.lost.store(true, Relaxed);
