@@ -152,6 +152,12 @@ pub(crate) fn bytes_free(dir: &Path) -> Option<u64> {
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Opens a folder; a symlink is ELOOP.
+#[cfg(feature = "monitor")]
+pub(crate) fn open_folder(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_CLOEXEC | libc::O_DIRECTORY | libc::O_NOFOLLOW).open(path)
+}
+
 /// Holds an exclusive `flock` for as long as the file is open; waits for the holder, who does a handful of calls under it.
 pub(crate) fn flock_exclusive(file: &File) -> io::Result<()> {
     loop {
@@ -161,6 +167,23 @@ pub(crate) fn flock_exclusive(file: &File) -> io::Result<()> {
             other => return other.map(drop),
         }
     }
+}
+
+/// The same without waiting: whether it is held now.
+#[cfg(feature = "monitor")]
+pub(crate) fn try_flock_exclusive(file: &File) -> io::Result<bool> {
+    // SAFETY: the descriptor is open for the length of the call.
+    match checked(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        other => other.map(|_| true),
+    }
+}
+
+/// Gives a `flock` back before its file is closed.
+#[cfg(feature = "monitor")]
+pub(crate) fn funlock(file: &File) -> io::Result<()> {
+    // SAFETY: the descriptor is open for the length of the call.
+    checked(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) }).map(drop)
 }
 
 /// Fills `buffer` with random bytes of the kernel.

@@ -30,6 +30,13 @@ impl PidFd {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) }))
     }
 
+    /// Another handle on the same process.
+    #[cfg(feature = "monitor")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for those who have evidence gathered"))]
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// The inode that names the process for this boot; 0 where the kernel has none.
     pub(crate) fn inode(&self) -> u64 {
         let mut stat = std::mem::MaybeUninit::<libc::statfs>::uninit();
