@@ -8,6 +8,6 @@ mod replica;
 mod slots;
 mod thread;
 
-pub use fleet::{Fleet, FleetEnd, ReplicaEnd, Restart};
+pub use fleet::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart};
 pub(super) use thread::Running;
 pub use thread::Stopper;

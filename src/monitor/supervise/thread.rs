@@ -176,7 +176,7 @@ impl Supervisor {
 
     fn end(&self) -> Option<FleetEnd> {
         let ends: Option<Vec<ReplicaEnd>> = self.replicas.iter().map(|replica| replica.end().cloned()).collect();
-        ends.map(|replicas| FleetEnd { replicas })
+        ends.map(|replicas| FleetEnd { replicas, ..FleetEnd::default() })
     }
 
     fn wait(&self) {
