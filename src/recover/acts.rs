@@ -4,6 +4,7 @@ use crate::os::pidfd::PidFd;
 use crate::os::spawn;
 pub(crate) use crate::os::spawn::Exit;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Command, Stdio};
@@ -16,11 +17,23 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Spawns `argv` with these variables added; its standard output and error are ours.
-    pub(crate) fn spawn(argv: &[OsString], variables: &[(&str, String)]) -> io::Result<Self> {
+    /// Spawns `argv` with these variables added and those of `without` left out. Its standard output and error go to `log`;
+    /// without one they are ours.
+    pub(crate) fn spawn(
+        argv: &[OsString],
+        variables: &[(String, String)],
+        without: &[&str],
+        log: Option<File>,
+    ) -> io::Result<Self> {
         let [program, arguments @ ..] = argv else { return Err(io::Error::from_raw_os_error(libc::EINVAL)) };
         let mut command = Command::new(program);
-        command.args(arguments).envs(variables.iter().map(|(name, value)| (*name, value))).stdin(Stdio::null());
+        for name in without {
+            command.env_remove(name);
+        }
+        command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
+        if let Some(log) = log {
+            command.stdout(log.try_clone()?).stderr(log);
+        }
         spawn::spawn_leader(command).map(|(pid, fd)| Self { pid, fd })
     }
 

@@ -1,6 +1,6 @@
 //! One replica: its child, its ladder, its budget, its slot.
 
-use super::fleet::{ReplicaEnd, Restart};
+use super::fleet::{Fleet, ReplicaEnd, Restart};
 use super::slots::{Reserved, Slots};
 use crate::error::Error;
 use crate::layout::word::Owner;
@@ -61,6 +61,7 @@ pub(super) struct World<'a> {
     pub(super) policy: &'a Policy,
     pub(super) told: &'a Told,
     pub(super) stopping: bool,
+    pub(super) fleet: &'a Fleet,
 }
 
 fn jitter() -> f64 {
@@ -230,12 +231,13 @@ impl Replica {
             return;
         };
         self.reserved = reserved;
-        let variables = [
-            (worker::ENV_SEGMENT, world.slots.segment.path().display().to_string()),
-            (worker::ENV_SLOT, format!("{}:{}", reserved.index, reserved.generation)),
-            (worker::ENV_DEVICE, self.number.to_string()),
-        ];
-        match Child::spawn(&self.argv, &variables) {
+        let mut variables = world.fleet.variables(self.number);
+        variables.extend([
+            (worker::ENV_SEGMENT.to_owned(), world.slots.segment.path().display().to_string()),
+            (worker::ENV_SLOT.to_owned(), format!("{}:{}", reserved.index, reserved.generation)),
+        ]);
+        let log = world.fleet.open_log(self.number);
+        match log.and_then(|log| Child::spawn(&self.argv, &variables, world.fleet.not_inherited(), log)) {
             Ok(child) => {
                 let (pid, ladder) = (child.pid(), Ladder::new(ns(world.policy.grace), ns(world.policy.d_wait)));
                 self.state = State::Up { child, ladder, hung: None };

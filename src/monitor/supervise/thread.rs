@@ -121,6 +121,7 @@ impl Running {
             told_would,
             cap: Cap::default(),
             acts: fleet.acts,
+            fleet,
         };
         let thread = std::thread::Builder::new().name("hangwatch-act".into()).spawn(move || supervisor.run()).map_err(failed)?;
         Ok(Self { queue, stopper, thread: Some(thread), end: FleetEnd::default() })
@@ -161,6 +162,7 @@ struct Supervisor {
     told_would: Vec<u64>,
     cap: Cap,
     acts: bool,
+    fleet: Fleet,
 }
 
 impl Supervisor {
@@ -196,8 +198,8 @@ impl Supervisor {
         if let Some(policy) = asks.iter().rev().find_map(|ask| if let Ask::Policy(policy) = ask { Some(policy) } else { None }) {
             self.policy = (**policy).clone();
         }
-        let Self { replicas, slots, policy, told, told_would, cap, acts, .. } = self;
-        let world = World { slots, policy, told, stopping: asked > 0 };
+        let Self { replicas, slots, policy, told, told_would, cap, acts, fleet, .. } = self;
+        let world = World { slots, policy, told, stopping: asked > 0, fleet };
         if asked > self.stopped {
             replicas.iter_mut().for_each(|replica| replica.stop(now, asked > 1, &world));
         }
