@@ -21,6 +21,5 @@ mod settings;
 
 pub use cause::{Cause, CauseKind};
 pub use gatherer::Moment;
-#[expect(unused_imports, reason = "the monitor is yet to ask for it")]
 pub(crate) use gatherer::{Gatherer, Outcome, Subject};
 pub use settings::{Dumper, Settings};

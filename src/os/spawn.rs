@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// Nobody tells: it was no child of ours.
+    Unknown,
 }
 
 impl std::fmt::Display for Exit {
@@ -22,6 +24,7 @@ impl std::fmt::Display for Exit {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Unknown => f.write_str("an exit code that nobody tells"),
         }
     }
 }

@@ -35,13 +35,23 @@ pub struct Patience {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rung {
     Up,
-    Asked { until: u64 },
-    Terminating { until: u64 },
-    Killing { until: u64 },
+    Asked {
+        until: u64,
+    },
+    Terminating {
+        until: u64,
+    },
+    Killing {
+        until: u64,
+    },
     Unkillable,
     /// `None`: it was said that some of it is still there.
-    Sweeping { until: Option<u64> },
-    Reclaiming { until: u64 },
+    Sweeping {
+        until: Option<u64>,
+    },
+    Reclaiming {
+        until: u64,
+    },
     Clear,
 }
 
@@ -77,10 +87,7 @@ impl Ladder {
 
     /// Whether its leader's exit is still to come.
     pub fn awaits_exit(&self) -> bool {
-        matches!(
-            self.rung,
-            Rung::Up | Rung::Asked { .. } | Rung::Terminating { .. } | Rung::Killing { .. } | Rung::Unkillable
-        )
+        matches!(self.rung, Rung::Up | Rung::Asked { .. } | Rung::Terminating { .. } | Rung::Killing { .. } | Rung::Unkillable)
     }
 
     /// Whether its leader has exited and its tree is being swept.

@@ -6,16 +6,16 @@
 //!    └─ respawn ◄─ backoff, budget ◄─ reclaimed? ◄─ tree swept, reaped ◄─ exit confirmed ◄───────────────┘
 //! ```
 
-mod acts;
 mod budget;
 mod cap;
 mod ladder;
 mod models;
 mod storm;
+mod tree;
 
-pub(crate) use acts::{Child, Exit};
 pub use budget::Budget;
 pub use cap::Cap;
 pub use ladder::{Act, Ladder, Patience};
 pub use models::Models;
 pub use storm::{Storm, Turn};
+pub(crate) use tree::{Exit, Journal, NotAdopted, Spawn, Tree};

@@ -191,7 +191,11 @@ impl Case {
             Act::ReportUnkillable => (EventKind::Quarantined, Ok(()), self.unkillable(policy)),
             Act::ReportUnreclaimed => {
                 let waited = age(policy.reclaim_wait.as_secs_f64());
-                (EventKind::Action, Ok(()), format!("what pid {pid} held is not free {waited} after its end; it is respawned all the same"))
+                (
+                    EventKind::Action,
+                    Ok(()),
+                    format!("what pid {pid} held is not free {waited} after its end; it is respawned all the same"),
+                )
             }
         };
         let mut event = self.event(kind, world);

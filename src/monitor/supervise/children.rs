@@ -168,7 +168,15 @@ mod tests {
 
     #[test]
     fn any_line_is_a_record_or_none() {
-        for line in ["", "1", "a b c d e f g h", "1 2 3 4 5 6 7 8 9", "4294967296 0 0 0 0 0 0 0", "0 0 65536 0 0 0 1 0", "-1 0 0 0 0 0 1 0"] {
+        for line in [
+            "",
+            "1",
+            "a b c d e f g h",
+            "1 2 3 4 5 6 7 8 9",
+            "4294967296 0 0 0 0 0 0 0",
+            "0 0 65536 0 0 0 1 0",
+            "-1 0 0 0 0 0 1 0",
+        ] {
             assert_eq!(Record::parse(line), None, "{line}");
         }
         assert_eq!(Record::parse("0 0 65535 1 1 1 1 1").map(|record| record.generation), Some(u16::MAX));

@@ -37,15 +37,7 @@ pub(super) fn gather(
     let Some(gatherer) = world.gatherer else { return false };
     let worker = worker(judged, world).or_else(|| tree.handle().ok().map(|fd| (tree.pid(), 0, fd)));
     let (pid, tid, fd) = worker.map_or((tree.pid(), 0, None), |(pid, tid, fd)| (pid, tid, Some(fd)));
-    let subject = Subject {
-        event,
-        pid,
-        tid,
-        fd,
-        history,
-        log,
-        verdict: judged.judgement.verdict,
-    };
+    let subject = Subject { event, pid, tid, fd, history, log, verdict: judged.judgement.verdict };
     let mail = world.mail.clone();
     gatherer.gather(subject, world.policy.evidence_wait, move |outcome| {
         mail.send(Ask::Gathered(case, Box::new(Gathered(outcome))));

@@ -308,7 +308,8 @@ impl Replica {
         let Some(pause) = self.budget.restart(policy, jitter()) else {
             let detail = format!("{} restarts without sustained progress, the last time {how_it_ended}", self.budget.used());
             let hung = self.before.take().and_then(|before| before.hung);
-            let event = hung.as_deref().map_or_else(|| self.event(EventKind::GaveUp, world), |h| about(h, EventKind::GaveUp, world));
+            let event =
+                hung.as_deref().map_or_else(|| self.event(EventKind::GaveUp, world), |h| about(h, EventKind::GaveUp, world));
             world.told.tell(event.with_detail(detail));
             world.slots.unreserve(self.reserved);
             self.state = State::Ended(ReplicaEnd::GaveUp);
@@ -345,7 +346,8 @@ impl Replica {
         let device = world.fleet.device(self.number);
         if world.held_devices.contains(&device) && !world.policy.respawn_unkillable {
             if !std::mem::replace(&mut self.is_device_told, true) {
-                let detail = format!("replica {} waits for device {device}, which a process holds that cannot be ended", self.number);
+                let detail =
+                    format!("replica {} waits for device {device}, which a process holds that cannot be ended", self.number);
                 world.told.tell(self.event(EventKind::Quarantined, world).with_detail(detail));
             }
             self.state = again;
@@ -367,6 +369,7 @@ impl Replica {
         let spawn = Spawn {
             argv: &argv,
             variables: &variables,
+            without: world.fleet.not_inherited(),
             output: output.as_ref(),
             journal: children.map(|children| Journal { file: children.file(), words: &words }),
             cgroup: Some(world.cgroup(reserved)),
@@ -411,7 +414,6 @@ impl Replica {
         let ours = [
             (worker::ENV_SEGMENT, world.slots.segment.path().display().to_string()),
             (worker::ENV_SLOT, format!("{}:{}", self.reserved.index, self.reserved.generation)),
-            (worker::ENV_DEVICE, world.fleet.device(self.number)),
             (worker::ENV_QUARANTINED_MODELS, quarantined),
         ];
         let ours = ours.map(|(name, value)| (name.to_owned(), value));

@@ -1,7 +1,7 @@
 //! Slots of replicas: setting them aside, finding a tree's, freeing a dead tree's.
 
 use crate::layout::Slot;
-use crate::layout::claim::Freed;
+use crate::layout::claim::{Freed, Identity};
 use crate::layout::word::{Cmd, Command, Owner, Tag};
 use crate::os::{identity, proc};
 use crate::segment::{Presence, Segment, death};
@@ -121,12 +121,14 @@ impl Slots {
             Of::Spawned(reserved) => {
                 let by_reservation = index == reserved.index && owner.generation() == reserved.generation.wrapping_add(1);
                 let here = || identity(index).is_some_and(|(read, id)| read == owner && self.is_here(&id));
-                let with_leader = || proc::stat(owner.pid()).is_ok_and(|stat| stat.group as u32 == pid || stat.session as u32 == pid);
+                let with_leader = || proc::stat(owner.pid()).is_ok_and(|stat| stat.group as u32 == pid);
                 by_reservation || here() && (owner.pid() == pid || with_leader())
             }
             Of::Other(first, its) if first == index => its == owner,
             Of::Other(first, its) => match (identity(first), identity(index)) {
-                (Some((a, one)), Some((b, other))) => a == its && b == owner && one.pidfd_ino != 0 && one.pidfd_ino == other.pidfd_ino,
+                (Some((a, one)), Some((b, other))) => {
+                    a == its && b == owner && one.pidfd_ino != 0 && one.pidfd_ino == other.pidfd_ino
+                }
                 _ => false,
             },
         }

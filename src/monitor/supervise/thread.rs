@@ -9,7 +9,7 @@ use super::slots::Slots;
 use super::world::World;
 use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::evidence::{Gatherer, Moment};
+use crate::evidence::{Gatherer, Moment, Settings};
 use crate::judge::Severity;
 use crate::monitor::report;
 use crate::monitor::scan::{Judged, Poll};
@@ -67,6 +67,17 @@ impl Asker {
     }
 }
 
+/// What a supervisor is to do.
+#[derive(Debug, Default)]
+pub(in crate::monitor) struct Setup {
+    /// Whom it spawns.
+    pub(in crate::monitor) fleet: Option<Fleet>,
+    /// Where evidence is kept, and how.
+    pub(in crate::monitor) evidence: Option<Settings>,
+    /// It ends workers that others spawned, where their identity is proven.
+    pub(in crate::monitor) acts_on_others: bool,
+}
+
 /// A supervisor at work. Dropping it stops it and waits.
 #[derive(Debug)]
 pub(in crate::monitor) struct Running {
@@ -77,13 +88,19 @@ pub(in crate::monitor) struct Running {
 }
 
 impl Running {
-    pub(super) fn start(fleet: Fleet, segment: Arc<Segment>, policy: Policy, told: Told) -> Result<Self> {
+    pub(in crate::monitor) fn start(setup: Setup, segment: Arc<Segment>, policy: Policy, told: Told) -> Result<Self> {
+        let Setup { fleet, evidence, acts_on_others } = setup;
+        let fleet = match fleet {
+            Some(fleet) => fleet.check(&segment).map(|()| fleet)?,
+            None => Fleet::nobody(),
+        };
         let failed = |e: std::io::Error| Error::io("cannot supervise workers", &e);
         let bell = Arc::new(Bell::new().map_err(failed)?);
         let stopper = Stopper { asked: Arc::default(), bell: Arc::clone(&bell) };
         let (queue, asks) = sync_channel(QUEUE);
         let mail = Mail { queue, bell };
         let children = match Children::open(segment.path()) {
+            _ if fleet.replicas == 0 => None,
             Ok(children) => Some(children),
             Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
                 let what = format!("cannot use '{}'", Children::path(segment.path()).display());
@@ -91,14 +108,17 @@ impl Running {
                     .hint("it says which workers run already; remove it once you have made sure that none does"));
             }
             Err(e) => {
-                tracing::warn!("cannot keep the list of workers: {e}; were this supervisor killed, its successor would not find them");
+                tracing::warn!(
+                    "cannot keep the list of workers: {e}; were this supervisor killed, its successor would not find them"
+                );
                 None
             }
         };
         let told_would = vec![0; segment.len() as usize];
         let mut supervisor = Supervisor {
             replicas: Vec::new(),
-            gatherer: fleet.evidence.clone().map(Gatherer::new),
+            gatherer: evidence.map(Gatherer::new),
+            acts_on_others,
             slots: Slots::new(segment),
             ledger: RefCell::default(),
             children,
@@ -157,6 +177,7 @@ struct Supervisor {
     cap: Cap,
     ledger: RefCell<Ledger>,
     gatherer: Option<Gatherer>,
+    acts_on_others: bool,
 }
 
 impl Supervisor {
@@ -208,6 +229,9 @@ impl Supervisor {
     }
 
     fn end(&self) -> Option<FleetEnd> {
+        if self.acts_on_others && self.stopped == 0 {
+            return None;
+        }
         let ends: Option<Vec<ReplicaEnd>> = self.replicas.iter().map(|replica| replica.end().cloned()).collect();
         let reports = self.replicas.iter().map(Replica::report).collect();
         ends.map(|replicas| FleetEnd { replicas, reports, models: self.ledger.borrow().reports() })
@@ -270,7 +294,9 @@ impl Supervisor {
     fn keep_children(&mut self) {
         let records: Vec<Record> = self.replicas.iter().filter_map(Replica::record).collect();
         if let Some(Err(e)) = self.children.as_mut().map(|children| children.keep(records)) {
-            tracing::warn!("cannot keep the list of workers: {e}; were this supervisor killed, its successor might not find them");
+            tracing::warn!(
+                "cannot keep the list of workers: {e}; were this supervisor killed, its successor might not find them"
+            );
         }
     }
 }

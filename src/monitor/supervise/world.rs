@@ -70,7 +70,7 @@ impl World<'_> {
 
     /// The name of a cgroup that no other start has.
     pub(super) fn cgroup(&self, reserved: Reserved) -> String {
-        let segment = fnv1a64_of_bytes(self.slots.segment.path().as_os_str().as_bytes());
+        let segment = fnv1a64_of_bytes(self.slots.segment.path().as_os_str().as_bytes().iter().copied());
         format!("hangwatch-{segment:016x}-{}-{}", reserved.index, reserved.generation)
     }
 }
