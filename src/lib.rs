@@ -40,7 +40,6 @@ pub mod worker;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod engine;
 #[cfg(all(not(loom), feature = "monitor"))]
-#[cfg_attr(not(test), expect(dead_code, reason = "the monitor is yet to ask for it"))]
 pub mod evidence;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod helper;

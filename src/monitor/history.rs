@@ -58,7 +58,8 @@ mod tests {
 
     fn hot(generation: u16, beats: u64) -> HotWords {
         let owner = Owner::new(generation, Tag::Live, Kind::Worker, 42);
-        HotWords { owner, beat: Beat(Beat::start(generation).0 + beats), ..HotWords::default() }
+        let beat = Beat(Beat::start(generation).0 + beats);
+        HotWords { beat, ..HotWords::from_words(owner, [0; 9]) }
     }
 
     #[test]
