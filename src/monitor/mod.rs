@@ -13,6 +13,7 @@ mod exits;
 mod glance;
 mod keeper;
 mod look;
+mod orphans;
 mod probe;
 mod report;
 mod sampler;
@@ -22,6 +23,7 @@ mod supervise;
 mod thread;
 
 pub use keeper::{learnt_path, read_learnt};
+pub use orphans::become_subreaper;
 pub use sampler::Sampler;
 pub use scan::{Judged, Poll, Scanner};
 pub use supervise::{Fleet, FleetEnd, ReplicaEnd, Restart, Stopper};

@@ -10,6 +10,8 @@ mod acts;
 mod budget;
 mod cap;
 mod ladder;
+#[allow(dead_code, reason = "the supervisor takes what it needs of it")]
+pub(crate) mod tree;
 
 pub(crate) use acts::{Child, Exit};
 pub use budget::Budget;
