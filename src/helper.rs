@@ -91,7 +91,6 @@ pub fn run(mut command: Command, input: &[u8], timeout: Duration, max_output: us
             break match exit {
                 Exit::Code(code) => End::Code(code),
                 Exit::Signal(signal) => End::Signal(signal),
-                Exit::Unknown => End::LeftBehind,
             };
         }
     };

@@ -14,6 +14,7 @@ mod glance;
 mod history;
 mod keeper;
 mod look;
+mod orphans;
 mod probe;
 mod report;
 mod sampler;
@@ -23,6 +24,7 @@ mod supervise;
 mod thread;
 
 pub use keeper::{learnt_path, read_learnt};
+pub use orphans::become_subreaper;
 pub use sampler::Sampler;
 pub use scan::{Judged, Poll, Scanner};
 pub use supervise::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart, Stopper};

@@ -23,6 +23,13 @@ pub(crate) fn euid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// The effective group id.
+#[cfg(feature = "monitor")]
+pub(crate) fn egid() -> u32 {
+    // SAFETY: getegid has no preconditions and cannot fail.
+    unsafe { libc::getegid() }
+}
+
 /// Descriptors that this process may open.
 #[cfg(feature = "monitor")]
 pub(crate) fn max_open() -> usize {

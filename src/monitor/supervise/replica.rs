@@ -80,7 +80,7 @@ impl Replica {
 
     /// The child of a supervisor that is gone, if it is still there and provably the same process.
     pub(super) fn adopted(record: &Record, restart: Restart, world: &World<'_>) -> Option<Self> {
-        let tree = match Tree::adopt(record.pid, record.inode, record.starttime) {
+        let mut tree = match Tree::adopt(record.pid, record.inode, record.starttime) {
             Ok(tree) => tree,
             Err(NotAdopted::Gone | NotAdopted::AnotherProcess) => return None,
             Err(e) => {
@@ -95,6 +95,7 @@ impl Replica {
         replica.budget = Budget::with_used(record.used);
         // A reservation of the former supervisor's that nobody claimed yet is this one's.
         world.slots.take_over(reserved);
+        tree.marked(&marks(reserved, world));
         let case = Case::new(tree, Of::Spawned(reserved), world.fleet.log(record.replica), world);
         let detail = format!("pid {}, generation {}", record.pid, record.generation.wrapping_add(1));
         world.told.tell(case.event(EventKind::Adopted, world).with_detail(detail));
@@ -411,13 +412,9 @@ impl Replica {
 
     fn variables(&self, world: &World<'_>) -> Vec<(String, String)> {
         let quarantined = world.ledger.borrow_mut().models.quarantined(world.now, world.policy).join("\n");
-        let ours = [
-            (worker::ENV_SEGMENT, world.slots.segment.path().display().to_string()),
-            (worker::ENV_SLOT, format!("{}:{}", self.reserved.index, self.reserved.generation)),
-            (worker::ENV_QUARANTINED_MODELS, quarantined),
-        ];
-        let ours = ours.map(|(name, value)| (name.to_owned(), value));
-        world.fleet.variables(self.number).into_iter().chain(ours).collect()
+        let told = (worker::ENV_QUARANTINED_MODELS.to_owned(), quarantined);
+        let of_fleet = world.fleet.variables(self.number).into_iter();
+        of_fleet.chain(marks(self.reserved, world)).chain([told]).collect()
     }
 
     fn event(&self, kind: EventKind, world: &World<'_>) -> Event {
@@ -470,6 +467,13 @@ impl Replica {
             Exit::Unknown => ReplicaEnd::Unknown,
         });
     }
+}
+
+/// What tells a worker where it belongs, and whose tree an orphan is of.
+fn marks(reserved: Reserved, world: &World<'_>) -> Vec<(String, String)> {
+    let segment = (worker::ENV_SEGMENT, world.slots.segment.path().display().to_string());
+    let slot = (worker::ENV_SLOT, format!("{}:{}", reserved.index, reserved.generation));
+    [segment, slot].map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// Starts asking whether what a worker held is free, if somebody wants to know.
