@@ -146,3 +146,18 @@ impl Cgroup {
         inner(&self.folder, depth, act);
     }
 }
+
+#[cfg(test)]
+impl Cgroup {
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.clone()
+    }
+
+    /// Folders of this name that are there.
+    pub(crate) fn left_of(name: &str) -> Vec<PathBuf> {
+        let parent = path_of("/proc/self/cgroup").and_then(|own| folder_of(&own));
+        let folders = parent.and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten();
+        let named = folders.filter(|folder| folder.file_name().to_string_lossy().starts_with(&format!("{PREFIX}{name}.")));
+        named.map(|folder| folder.path()).collect()
+    }
+}
