@@ -1,6 +1,7 @@
 //! One process and all it started, under the ladder: asked, looked at, ended, swept, and what it held given back.
 
 use super::evidence::{self, Gathered};
+use super::mail::Ask;
 use super::slots::{Of, Slots};
 use super::world::World;
 use crate::clock;
@@ -17,6 +18,10 @@ use crate::tell::text::age;
 use crate::tell::{Event, EventKind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What is left of a tree is looked at again this soon.
+const RETRY: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(super) struct Case {
@@ -92,13 +97,18 @@ impl Case {
         self.hung.is_some()
     }
 
-    pub(super) fn deadline(&self) -> Option<u64> {
-        self.ladder.deadline()
+    /// When there is something to do though nothing happened: nothing tells that what is left of a tree has gone.
+    pub(super) fn deadline(&self, now: u64) -> Option<u64> {
+        if self.ladder.is_sweeping() { Some(now.saturating_add(ns(RETRY))) } else { self.ladder.deadline() }
     }
 
-    /// Whether it is to be looked at again soon though nothing tells: what is left of a tree has nobody who waits for it.
-    pub(super) fn is_sweeping(&self) -> bool {
-        self.ladder.is_sweeping()
+    /// A thread's answer, if it is about this one.
+    pub(super) fn answer(&mut self, ask: &Ask, world: &World<'_>) {
+        match ask {
+            Ask::Gathered(id, gathered) if *id == self.id => self.gathered(gathered, world),
+            Ask::Reclaimed(id) if *id == self.id => self.reclaimed(),
+            _ => {}
+        }
     }
 
     pub(super) fn owns(&self, index: u32, owner: Owner, slots: &Slots) -> bool {
@@ -130,7 +140,7 @@ impl Case {
     }
 
     /// What could be seen of it was gathered.
-    pub(super) fn gathered(&mut self, gathered: &Gathered, world: &World<'_>) {
+    fn gathered(&mut self, gathered: &Gathered, world: &World<'_>) {
         world.told.tell(self.event(EventKind::Evidence, world).with_detail(gathered.sentence()));
         let act = self.ladder.gathered(world.now);
         self.climb(act, world);
@@ -283,8 +293,12 @@ impl Case {
     pub(super) fn bury(self, world: &World<'_>) -> Buried {
         let before = self.before();
         self.tree.reap();
-        for (index, _) in self.slots {
-            world.slots.free_if_dead(index);
+        for (index, owner) in self.slots {
+            match self.of {
+                // Its process is the one whose exit was seen, in whatever namespace its pid was one.
+                Of::Other(..) => world.slots.free(index, owner),
+                Of::Spawned(_) => drop(world.slots.free_if_dead(index)),
+            }
         }
         before
     }

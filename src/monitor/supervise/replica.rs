@@ -3,7 +3,6 @@
 use super::case::{Buried, Case, Course, about};
 use super::children::{Children, Record};
 use super::fleet::{Fleet, ReplicaEnd, ReplicaReport, Restart};
-use super::mail::Ask;
 use super::reclaim::{self, Probe};
 use super::slots::{Of, Reserved, Slots};
 use super::world::World;
@@ -18,7 +17,7 @@ use crate::tell::{Event, EventKind};
 use crate::worker;
 use std::time::Duration;
 
-/// A slot whose owner is not proven dead yet is asked again this soon, and so is what is left of a tree.
+/// A slot whose owner is not proven dead yet is asked again this soon.
 const RETRY: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
@@ -103,9 +102,9 @@ impl Replica {
         Some(replica)
     }
 
-    /// Every process that is waited for.
-    pub(super) fn trees(&self) -> impl Iterator<Item = &Tree> {
-        self.up().into_iter().chain(&self.left).filter(|case| case.exit().is_none()).map(Case::tree)
+    /// Its process, and former ones that cannot be ended.
+    pub(super) fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.up().into_iter().chain(&self.left)
     }
 
     fn up(&self) -> Option<&Case> {
@@ -115,7 +114,7 @@ impl Replica {
         }
     }
 
-    fn up_mut(&mut self) -> Option<&mut Case> {
+    pub(super) fn up_mut(&mut self) -> Option<&mut Case> {
         match &mut self.state {
             State::Up(case) => Some(case),
             _ => None,
@@ -176,15 +175,12 @@ impl Replica {
         holds.then(|| fleet.device(self.number))
     }
 
-    /// When there is something to do though nothing happened.
-    pub(super) fn deadline(&self, now: u64) -> Option<u64> {
-        let of = |case: &Case| if case.is_sweeping() { Some(now.saturating_add(ns(RETRY))) } else { case.deadline() };
-        let own = match &self.state {
-            State::Waiting { until, .. } => Some(*until),
-            State::Up(case) => of(case),
-            State::Ended(_) => None,
-        };
-        self.left.iter().filter_map(of).chain(own).min()
+    /// When its next start is due.
+    pub(super) fn starts_at(&self) -> Option<u64> {
+        match self.state {
+            State::Waiting { until, .. } => Some(until),
+            _ => None,
+        }
     }
 
     pub(super) fn owns(&self, index: u32, owner: Owner, slots: &Slots) -> bool {
@@ -193,20 +189,6 @@ impl Replica {
 
     pub(super) fn advanced(&mut self, now: u64, policy: &Policy) {
         self.budget.advanced(now, policy);
-    }
-
-    /// A thread's answer about its process; given back where it is not about that.
-    pub(super) fn answer(&mut self, ask: Ask, world: &World<'_>) -> Option<Ask> {
-        let id = match &ask {
-            Ask::Gathered(id, _) | Ask::Reclaimed(id) => *id,
-            _ => return Some(ask),
-        };
-        let Some(case) = self.up_mut().filter(|case| case.id() == id) else { return Some(ask) };
-        match ask {
-            Ask::Gathered(_, gathered) => case.gathered(&gathered, world),
-            _ => case.reclaimed(),
-        }
-        None
     }
 
     /// A scan found it hung. Returns whether its recovery begins now.

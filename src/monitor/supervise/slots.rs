@@ -162,6 +162,13 @@ impl Slots {
         }
     }
 
+    /// Frees the slot of an owner whose exit was seen.
+    pub(super) fn free(&self, index: u32, owner: Owner) {
+        if let Some(slot) = self.slot(index) {
+            slot.reclaim(owner, Freed::Free);
+        }
+    }
+
     /// Frees a slot of a tree whose leader was reaped and whose group was killed, if its owner is proven dead.
     pub(super) fn free_if_dead(&self, index: u32) -> bool {
         let Some(slot) = self.slot(index) else { return false };

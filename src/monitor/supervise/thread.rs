@@ -6,6 +6,7 @@ use super::ledger::Ledger;
 use super::mail::{Ask, Mail, QUEUE};
 use super::replica::Replica;
 use super::slots::Slots;
+use super::wards::Wards;
 use super::world::World;
 use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,6 +14,7 @@ use crate::evidence::{Gatherer, Moment, Settings};
 use crate::judge::Severity;
 use crate::monitor::report;
 use crate::monitor::scan::{Judged, Poll};
+use crate::os::children;
 use crate::os::wake::{Bell, wait_readable};
 use crate::policy::Policy;
 use crate::recover::Cap;
@@ -25,6 +27,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// How often orphans that have ended are looked for.
+const ORPHANS: Duration = Duration::from_secs(1);
 
 /// Ends the fleet, from any thread or signal.
 #[derive(Debug, Clone)]
@@ -118,7 +123,7 @@ impl Running {
         let mut supervisor = Supervisor {
             replicas: Vec::new(),
             gatherer: evidence.map(Gatherer::new),
-            acts_on_others,
+            wards: acts_on_others.then(Wards::new),
             slots: Slots::new(segment),
             ledger: RefCell::default(),
             children,
@@ -177,7 +182,8 @@ struct Supervisor {
     cap: Cap,
     ledger: RefCell<Ledger>,
     gatherer: Option<Gatherer>,
-    acts_on_others: bool,
+    /// Of a monitor that acts on workers that others spawned.
+    wards: Option<Wards>,
 }
 
 impl Supervisor {
@@ -229,7 +235,7 @@ impl Supervisor {
     }
 
     fn end(&self) -> Option<FleetEnd> {
-        if self.acts_on_others && self.stopped == 0 {
+        if self.wards.is_some() && self.stopped == 0 {
             return None;
         }
         let ends: Option<Vec<ReplicaEnd>> = self.replicas.iter().map(|replica| replica.end().cloned()).collect();
@@ -238,19 +244,21 @@ impl Supervisor {
     }
 
     fn wait(&self) {
-        let trees: Vec<_> = self.replicas.iter().flat_map(Replica::trees).collect();
+        let cases = || self.replicas.iter().flat_map(Replica::cases).chain(self.wards.iter().flat_map(Wards::cases));
         let mut fds = vec![self.mail.bell.as_fd()];
-        fds.extend(trees.iter().map(|tree| tree.as_fd()));
+        fds.extend(cases().filter(|case| case.exit().is_none()).map(|case| case.tree().as_fd()));
         let now = clock::monotonic_ns();
-        let deadline = self.replicas.iter().filter_map(|replica| replica.deadline(now)).min();
-        let timeout = deadline.map(|at| Duration::from_nanos(at.saturating_sub(now)));
+        let due = cases().filter_map(|case| case.deadline(now)).chain(self.replicas.iter().filter_map(Replica::starts_at)).min();
+        let timeout = due.map(|at| Duration::from_nanos(at.saturating_sub(now)));
+        // Nothing tells that an orphan has ended.
+        let timeout = if children::is_subreaper() { Some(timeout.map_or(ORPHANS, |t| t.min(ORPHANS))) } else { timeout };
         wait_readable(&fds, timeout);
         self.mail.bell.silence();
     }
 
     /// Lends the replicas and their world.
     fn turn<T>(&mut self, with: impl FnOnce(&mut Parts<'_>, &World<'_>) -> T) -> T {
-        let Self { replicas, fleet, slots, children, policy, told, mail, told_would, cap, ledger, gatherer, .. } = self;
+        let Self { replicas, wards, fleet, slots, children, policy, told, mail, told_would, cap, ledger, gatherer, .. } = self;
         let held: Vec<String> = replicas.iter().filter_map(|replica| replica.held_device(fleet)).collect();
         let world = World {
             now: clock::monotonic_ns(),
@@ -264,7 +272,7 @@ impl Supervisor {
             held_devices: &held,
             gatherer: gatherer.as_ref(),
         };
-        with(&mut Parts { replicas, children: children.as_ref(), told_would, cap }, &world)
+        with(&mut Parts { replicas, wards: wards.as_mut(), children: children.as_ref(), told_would, cap }, &world)
     }
 
     fn step(&mut self) {
@@ -280,6 +288,8 @@ impl Supervisor {
             }
             // Exits before questions: a worker that has just ended is not hung.
             parts.replicas.iter_mut().for_each(|replica| replica.advance(parts.children, world));
+            parts.wards.iter_mut().for_each(|wards| wards.advance(world));
+            children::reap_orphans();
             for ask in asks {
                 parts.answer(ask, world);
             }
@@ -304,6 +314,7 @@ impl Supervisor {
 /// What a turn changes.
 struct Parts<'a> {
     replicas: &'a mut Vec<Replica>,
+    wards: Option<&'a mut Wards>,
     children: Option<&'a Children>,
     told_would: &'a mut Vec<u64>,
     cap: &'a mut Cap,
@@ -326,7 +337,8 @@ impl Parts<'_> {
             }
             ask @ (Ask::Gathered(..) | Ask::Reclaimed(_)) => {
                 // One about a process that has gone meanwhile is about nobody.
-                self.replicas.iter_mut().try_fold(ask, |ask, replica| replica.answer(ask, world));
+                let wards = self.wards.iter_mut().flat_map(|wards| wards.cases_mut());
+                self.replicas.iter_mut().filter_map(Replica::up_mut).chain(wards).for_each(|case| case.answer(&ask, world));
             }
         }
     }
@@ -349,12 +361,13 @@ impl Parts<'_> {
                 }
             }
             Some(_) => {}
-            None => self.not_ours(judged, world),
+            None => self.not_ours(judged, history, world),
         }
     }
 
-    /// A worker that others spawned: the dead give their slot back, of the living it is said what would be done.
-    fn not_ours(&mut self, judged: &Judged, world: &World<'_>) {
+    /// A worker that others spawned: the dead give their slot back. The living are ended where this monitor may, and else it is
+    /// said what would be done.
+    fn not_ours(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) {
         let (o, verdict) = (&judged.observation, judged.judgement.verdict);
         if verdict.is_death() {
             if world.slots.free_if_dead(o.index) && o.job.is_some() {
@@ -362,7 +375,17 @@ impl Parts<'_> {
             }
             return;
         }
-        self.would_act(judged, world, "it is no child of this monitor, which acts on its own children only");
+        let Some(wards) = self.wards.as_mut() else {
+            return self.would_act(judged, world, "it is no child of this monitor, which acts on its own children only");
+        };
+        if judged.frozen_with_all && !self.cap.allows(world.now, world.policy) {
+            return;
+        }
+        match wards.hung(judged, history, world) {
+            Ok(true) => self.cap.begun(world.now),
+            Ok(false) => {}
+            Err(why) => self.would_act(judged, world, &format!("it is not ended: {why}")),
+        }
     }
 
     /// Says once an episode what would be done, and why it is not.
