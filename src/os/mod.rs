@@ -4,6 +4,7 @@
 pub(crate) mod canary;
 pub(crate) mod file;
 pub(crate) mod identity;
+pub(crate) mod liveness;
 #[cfg(feature = "monitor")]
 pub(crate) mod lock;
 pub(crate) mod pidfd;
