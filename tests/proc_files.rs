@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 const ALLOWED: &[&str] = &[
     "/proc/{}/cgroup",
     "/proc/{}/stat",
+    "/proc/{}/status",
     "/proc/{}/task/{}/schedstat",
     "/proc/{}/task/{}/status",
     "/proc/pressure/cpu",
     "/proc/self/fd/{}",
+    "/proc/self/fdinfo/{}",
     // Of our own process, at attach, before anything of ours can be stuck in it.
     "/proc/self/maps",
     "/proc/self/mountinfo",

@@ -14,6 +14,7 @@ mod glance;
 mod keeper;
 mod look;
 mod probe;
+mod proof;
 mod report;
 mod sampler;
 mod scan;
