@@ -10,11 +10,13 @@ const ALLOWED: &[&str] = &[
     // Blocks: read in a thread that may be left behind, and by nobody else.
     "/proc/{}/environ",
     "/proc/{}/stat",
+    "/proc/{}/status",
     "/proc/{}/task/{}/schedstat",
     "/proc/{}/task/{}/status",
     "/proc/pressure/cpu",
     "/proc/self/cgroup",
     "/proc/self/fd/{}",
+    "/proc/self/fdinfo/{}",
     // Of our own process, at attach, before anything of ours can be stuck in it.
     "/proc/self/maps",
     "/proc/self/mountinfo",

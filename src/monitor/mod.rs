@@ -16,6 +16,7 @@ mod keeper;
 mod look;
 mod orphans;
 mod probe;
+mod proof;
 mod report;
 mod sampler;
 mod scan;

@@ -8,6 +8,7 @@ pub(crate) mod cgroup_tree;
 pub(crate) mod children;
 pub(crate) mod file;
 pub(crate) mod identity;
+pub(crate) mod liveness;
 #[cfg(feature = "monitor")]
 pub(crate) mod lock;
 pub(crate) mod pidfd;

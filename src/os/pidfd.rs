@@ -36,6 +36,25 @@ const INFO_EXIT: u64 = 8;
 #[cfg(feature = "monitor")]
 const PIDFD_GET_INFO: u32 = 3 << 30 | (size_of::<Info>() as u32) << 16 | 0xff << 8 | 11;
 
+/// The numbers of one process.
+#[cfg(feature = "monitor")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// In the pid namespace that /proc shows.
+    pub(crate) here: u32,
+    /// In its own pid namespace.
+    pub(crate) innermost: u32,
+}
+
+/// `Pid: 4821`, and `NSpid: 4821 7` where it is in a namespace below. -1 is a process that was reaped, 0 one that cannot be seen.
+#[cfg(feature = "monitor")]
+fn parse_names(fdinfo: &str) -> Option<Names> {
+    let field = |name: &str| fdinfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let here = field("Pid")?.trim().parse().ok()?;
+    let innermost = field("NSpid").map_or(Some(here), |pids| pids.split_ascii_whitespace().last()?.parse().ok())?;
+    (here != 0 && innermost != 0).then_some(Names { here, innermost })
+}
+
 /// A handle on one process, whatever becomes of its number.
 #[derive(Debug)]
 pub(crate) struct PidFd(OwnedFd);
@@ -80,6 +99,12 @@ impl PidFd {
         }
         // SAFETY: the call succeeded, so it is filled.
         unsafe { stat.assume_init() }.st_ino
+    }
+
+    /// Its numbers, as /proc has them; `None` once it was reaped, or where /proc does not show it.
+    #[cfg(feature = "monitor")]
+    pub(crate) fn names(&self) -> Option<Names> {
+        parse_names(&std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.as_raw_fd())).ok()?)
     }
 
     /// Whether the process has exited, all its threads with it, reaped or not. Never waits.
@@ -149,5 +174,30 @@ impl PidFd {
 impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(all(test, feature = "monitor"))]
+mod tests {
+    use super::*;
+    use crate::os::tests::Subject;
+
+    #[test]
+    fn the_numbers_of_a_process_are_read_from_its_handle() {
+        let mut child = Subject::sleeping();
+        let fd = PidFd::open(child.pid()).expect("there");
+        assert_eq!(fd.names(), Some(Names { here: child.pid(), innermost: child.pid() }));
+        child.end();
+        assert_eq!(fd.names(), None, "it was reaped, and its number is anybody's");
+    }
+
+    #[test]
+    fn a_process_in_a_namespace_below_has_two_numbers_and_one_that_cannot_be_seen_none() {
+        let names = |here, innermost| Some(Names { here, innermost });
+        assert_eq!(parse_names("pos:\t0\nflags:\t02000002\nPid:\t42\nNSpid:\t42\t7\t1\n"), names(42, 1));
+        assert_eq!(parse_names("Pid:\t42\n"), names(42, 42), "a kernel without pid namespaces");
+        for odd in ["", "Pid:", "Pid:\t-1\nNSpid:\t-1\n", "Pid:\t0\nNSpid:\t0\n", "Pid:\t42\nNSpid:\n", "NSpid:\t42\n"] {
+            assert_eq!(parse_names(odd), None, "{odd:?}");
+        }
     }
 }

@@ -7,7 +7,8 @@ use crate::layout::hot::Pen;
 use crate::layout::info::{Info, NO_DEVICE};
 use crate::layout::word::{Kind, Owner, Tag};
 use crate::os::identity::{self, Myself};
-use crate::os::{canary, time};
+use crate::os::liveness::Hold;
+use crate::os::{canary, file, time};
 use crate::segment::{Geometry, Segment, SlotHandle, death, path};
 use crate::sync::Ordering::Relaxed;
 use std::sync::Arc;
@@ -176,7 +177,10 @@ fn claim(segment: &Arc<Segment>, kind: Kind, reserved: Option<(u32, u16)>, info:
     let info = Info { generation: owner.generation(), ..info };
     let handle = SlotHandle::new(segment, index, canary)
         .ok_or_else(|| Error::new(ErrorKind::System, what(), format!("slot {index} is past its end")))?;
-    Ok(Worker::on(handle, Pen::new(owner.generation()), stamped, owner, index, info))
+    let mut worker = Worker::on(handle, Pen::new(owner.generation()), stamped, owner, index, info);
+    // Without it a monitor that did not spawn this process only observes it: no reason to fail.
+    worker.rest.hold = Hold::take(&file::sidecar(segment.path(), path::LIVENESS), index).ok();
+    Ok(worker)
 }
 
 struct Claimer<'a> {

@@ -84,9 +84,34 @@ pub(crate) fn uid(pid: u32) -> io::Result<u32> {
     fs::metadata(format!("/proc/{pid}/stat")).map(|metadata| metadata.uid())
 }
 
+/// Real, effective, saved and file system user id of `pid`.
+#[cfg(feature = "monitor")]
+pub(crate) fn user_ids(pid: u32) -> io::Result<[u32; 4]> {
+    let status = fs::read(format!("/proc/{pid}/status"))?;
+    parse_user_ids(&String::from_utf8_lossy(&status)).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Name, the one field that its process chooses, cannot forge a line: the kernel writes its line ends as \n.
+#[cfg(feature = "monitor")]
+fn parse_user_ids(status: &str) -> Option<[u32; 4]> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let ids: Vec<u32> = line.split_ascii_whitespace().map_while(|id| id.parse().ok()).collect();
+    ids.try_into().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(feature = "monitor")]
+    fn the_four_user_ids_are_read_or_nothing_is() {
+        assert_eq!(parse_user_ids("Name:\tUid:\\n\nState:\tS\nUid:\t0\t1\t2\t3\nGid:\t9\t9\t9\t9\n"), Some([0, 1, 2, 3]));
+        for odd in ["", "Uid:", "Uid:\t0\t0\t0\n", "Uid:\t0\t0\t0\t-1\n", "Uid:\t0\t0\t0\t0\t0\n", "Name:\tUid:\t0\t0\t0\t0\n"] {
+            assert_eq!(parse_user_ids(odd), None, "{odd:?}");
+        }
+        assert_eq!(user_ids(std::process::id()).expect("of ourselves"), [crate::os::file::euid(); 4]);
+    }
 
     #[test]
     fn a_command_name_with_spaces_and_brackets_hides_no_field() {
