@@ -24,6 +24,7 @@ pub struct Builder {
     sinks: Vec<Box<dyn Sink>>,
     log: bool,
     fleet: Option<Fleet>,
+    unlinks: bool,
 }
 
 impl std::fmt::Debug for Builder {
@@ -36,7 +37,9 @@ impl std::fmt::Debug for Builder {
 #[derive(Debug)]
 pub struct Monitor {
     shared: Arc<Shared>,
-    scan: Option<JoinHandle<()>>,
+    // It gives the scanner back, and with it the segment's lock.
+    scan: Option<JoinHandle<Scanner>>,
+    unlinks: bool,
     supervisor: Option<Running>,
     // Last: the other threads' handles on it are gone when it is dropped.
     teller: Teller,
@@ -100,7 +103,15 @@ impl Reloader {
 impl Monitor {
     /// A monitor of `segment`, with the default policy until told otherwise.
     pub fn builder(segment: Arc<Segment>) -> Builder {
-        Builder { segment, policies: Policy::default().into(), learnt: None, sinks: Vec::new(), log: true, fleet: None }
+        Builder {
+            segment,
+            policies: Policy::default().into(),
+            learnt: None,
+            sinks: Vec::new(),
+            log: true,
+            fleet: None,
+            unlinks: false,
+        }
     }
 
     /// Whether the segment was lost: nothing is watched any more.
@@ -140,8 +151,11 @@ impl Drop for Monitor {
         self.supervisor = None;
         self.shared.stop.store(true, Relaxed);
         self.shared.bell.ring();
-        if let Some(scan) = self.scan.take() {
-            let _ = scan.join();
+        let scanner = self.scan.take().and_then(|scan| scan.join().ok());
+        if let Some(scanner) = scanner.filter(|_| self.unlinks)
+            && let Err(e) = scanner.segment().unlink()
+        {
+            tracing::error!("{e}");
         }
     }
 }
@@ -195,6 +209,14 @@ impl Builder {
         self
     }
 
+    /// Removes the segment at the end, while the lock is held still: a successor that waits for the lock would else have its
+    /// segment removed.
+    #[must_use]
+    pub fn unlink_at_end(mut self) -> Self {
+        self.unlinks = true;
+        self
+    }
+
     /// Starts. Another live monitor of the segment is an error of kind `Held`.
     pub fn spawn(mut self) -> Result<Monitor> {
         let what = format!("cannot monitor segment '{}'", self.segment.path().display());
@@ -232,9 +254,10 @@ impl Builder {
                 let set_policy = |policy: &Policy| asker.as_ref().is_none_or(|asker| asker.set_policy(policy));
                 scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, hand_over, set_policy);
                 keeper.keep(scanner.learnt(), 0, true);
+                scanner
             })
             .map_err(failed)?;
-        Ok(Monitor { shared, scan: Some(scan), supervisor, teller })
+        Ok(Monitor { shared, scan: Some(scan), unlinks: self.unlinks, supervisor, teller })
     }
 }
 
