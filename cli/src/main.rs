@@ -5,6 +5,8 @@ mod config;
 mod events;
 mod exit;
 mod logging;
+mod notify;
+mod output;
 mod player;
 mod replay;
 mod trace_file;
@@ -30,7 +32,7 @@ struct Cli {
 enum Command {
     Demo(commands::demo::DemoArgs),
     /// Spawn workers, watch them, and replace those that hang or fail.
-    Run(commands::run::Args),
+    Run(Box<commands::run::Args>),
     /// Watch workers that others spawn: observes, and says what it would do.
     Watch(commands::watch::Args),
     /// Show every worker of a segment; works with no monitor alive. The default command.

@@ -25,6 +25,7 @@ pub struct Builder {
     sinks: Vec<Box<dyn Sink>>,
     log: bool,
     setup: Setup,
+    unlinks: bool,
 }
 
 impl std::fmt::Debug for Builder {
@@ -37,7 +38,9 @@ impl std::fmt::Debug for Builder {
 #[derive(Debug)]
 pub struct Monitor {
     shared: Arc<Shared>,
-    scan: Option<JoinHandle<()>>,
+    // It gives the scanner back, and with it the segment's lock.
+    scan: Option<JoinHandle<Scanner>>,
+    unlinks: bool,
     supervisor: Option<Running>,
     // Last: the other threads' handles on it are gone when it is dropped.
     teller: Teller,
@@ -108,6 +111,7 @@ impl Monitor {
             sinks: Vec::new(),
             log: true,
             setup: Setup::default(),
+            unlinks: false,
         }
     }
 
@@ -148,8 +152,11 @@ impl Drop for Monitor {
         self.supervisor = None;
         self.shared.stop.store(true, Relaxed);
         self.shared.bell.ring();
-        if let Some(scan) = self.scan.take() {
-            let _ = scan.join();
+        let scanner = self.scan.take().and_then(|scan| scan.join().ok());
+        if let Some(scanner) = scanner.filter(|_| self.unlinks)
+            && let Err(e) = scanner.segment().unlink()
+        {
+            tracing::error!("{e}");
         }
     }
 }
@@ -217,6 +224,14 @@ impl Builder {
         self
     }
 
+    /// Removes the segment at the end, while the lock is held still: a successor that waits for the lock would else have its
+    /// segment removed.
+    #[must_use]
+    pub fn unlink_at_end(mut self) -> Self {
+        self.unlinks = true;
+        self
+    }
+
     /// Starts. Another live monitor of the segment is an error of kind `Held`.
     pub fn spawn(mut self) -> Result<Monitor> {
         let what = format!("cannot monitor segment '{}'", self.segment.path().display());
@@ -256,9 +271,10 @@ impl Builder {
                 let set_policy = |policy: &Policy| asker.as_ref().is_none_or(|asker| asker.set_policy(policy));
                 scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, hand_over, set_policy);
                 keeper.keep(scanner.learnt(), 0, true);
+                scanner
             })
             .map_err(failed)?;
-        Ok(Monitor { shared, scan: Some(scan), supervisor, teller })
+        Ok(Monitor { shared, scan: Some(scan), unlinks: self.unlinks, supervisor, teller })
     }
 }
 

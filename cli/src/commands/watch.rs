@@ -1,10 +1,15 @@
 //! `hangwatch watch`: observe workers that others spawn.
 
-use super::shared::{Hangups, Mode, MonitorArgs, StopSignals};
+use super::control::Control;
+use super::shared::{Mode, MonitorArgs};
+use super::standby;
 use crate::events::JsonLines;
 use crate::exit;
+use crate::notify::Notifier;
 use hangwatch::monitor::Monitor;
+use hangwatch::segment::Segment;
 use hangwatch::{Error, ErrorKind, Result};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -25,27 +30,33 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
             .hint("or watch with --mode observe, which says what it would do"));
     }
     let loaded = args.monitor.load(&[])?;
-    let segment = args.monitor.open()?;
-    let mut builder = Monitor::builder(segment).policies(loaded.policies.clone());
-    if let Some(learnt) = &args.monitor.learnt {
-        builder = builder.learnt(learnt);
-    }
-    if let Some(events) = &args.monitor.events {
-        builder = builder.sink(Box::new(JsonLines::open(events)?));
-    }
-    let (signals, hangups) = (StopSignals::new()?, Hangups::new()?);
-    let monitor = builder.spawn()?;
-    hangups.reload(loaded, &monitor)?;
+    let notifier = Notifier::start()?;
+    let control = Control::start(&notifier)?;
+    let begin = |segment: &Arc<Segment>| {
+        let mut builder = Monitor::builder(Arc::clone(segment)).policies(loaded.policies.clone()).sink(notifier.sink());
+        if let Some(learnt) = &args.monitor.learnt {
+            builder = builder.learnt(learnt);
+        }
+        if let Some(events) = &args.monitor.events {
+            builder = builder.sink(Box::new(JsonLines::open(events)?));
+        }
+        builder.spawn()
+    };
+    let begun = standby::begin(args.monitor.standby, &control, &notifier, || args.monitor.open(), begin)?;
+    let Some(standby::Begun { monitor, .. }) = begun else { return Ok(exit::WELL) };
     let (stop, stopped) = channel();
-    signals.call(move || {
+    let on_stop = move || {
         // Nobody receives it any more where the monitor has just ended by itself.
         let _ = stop.send(());
-    })?;
-    loop {
+    };
+    control.serve(on_stop, loaded, &monitor, &notifier)?;
+    let code = loop {
         match stopped.recv_timeout(Duration::from_millis(200)) {
-            Err(RecvTimeoutError::Timeout) if monitor.is_lost() => return Ok(exit::UNUSABLE),
+            Err(RecvTimeoutError::Timeout) if monitor.is_lost() => break exit::UNUSABLE,
             Err(RecvTimeoutError::Timeout) => {}
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(exit::WELL),
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => break exit::WELL,
         }
-    }
+    };
+    notifier.ended();
+    Ok(code)
 }

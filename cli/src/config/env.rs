@@ -9,7 +9,8 @@ const PREFIX: &str = "HANGWATCH_";
 const PROFILE: &str = "PROFILE";
 
 /// Names that are no policy: what a worker is told, and where the monitor reads and writes.
-pub(crate) const RESERVED: &[&str] = &["SEGMENT", "SLOT", "DEVICE", "DIR", "NAME", "LOG", "LOG_FORMAT", "CONFIG"];
+pub(crate) const RESERVED: &[&str] =
+    &["SEGMENT", "SLOT", "DEVICE", "DIR", "NAME", "LOG", "LOG_DIR", "LOG_FORMAT", "CONFIG", "EVIDENCE"];
 
 /// The variables of this process that are ours. What is not UTF-8 is replaced, so that it is refused with its name.
 pub(crate) fn of_process() -> impl Iterator<Item = (String, String)> {
