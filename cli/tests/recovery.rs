@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Monitor, Scratch, c_worker, has_ended, hangwatch, until};
+use common::{Monitor, Scratch, c_worker, hangwatch, has_ended, until};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,12 @@ fn after(script: &str, flags: &str) -> Vec<String> {
 
 fn run(scratch: &Scratch, flags: &str, variables: &[(&str, &str)], worker: &[String]) -> Monitor {
     let mut command = hangwatch();
-    command.args(["run", "--events", "-", "--segment"]).arg(scratch.segment()).args(flags.split_whitespace()).arg("--").args(worker);
+    command
+        .args(["run", "--events", "-", "--segment"])
+        .arg(scratch.segment())
+        .args(flags.split_whitespace())
+        .arg("--")
+        .args(worker);
     Monitor::start(command.env("HANGWATCH_BACKOFF", "10ms").envs(variables.iter().copied()))
 }
 
@@ -77,7 +82,11 @@ fn a_worker_that_starts_well_and_hangs_every_time_is_restarted_at_doubling_dista
         let least = Duration::from_millis(160) * 2u32.pow(u32::try_from(n).expect("few"));
         let gap = replaced.duration_since(*lost).expect("it is told in order");
         // A fifth less is the jitter; the clock of an event is one of milliseconds.
-        assert!(gap + Duration::from_millis(2) >= least, "restart {} came {gap:?} after the hang, expected {least:?} or more", n + 1);
+        assert!(
+            gap + Duration::from_millis(2) >= least,
+            "restart {} came {gap:?} after the hang, expected {least:?} or more",
+            n + 1
+        );
     }
     assert_eq!(run.of_kind("gave_up").len(), 1);
 }

@@ -2,7 +2,7 @@
 
 use super::keeper::{self, Keeper};
 use super::scan::{Poll, Scanner};
-use super::supervise::{Fleet, FleetEnd, Running, Setup};
+use super::supervise::{Fleet, FleetEnd, OBSERVES, Running, Setup};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::evidence::Settings;
@@ -250,7 +250,7 @@ impl Builder {
             pulse: Pulse::default(),
             wanted: Mutex::new(None),
         });
-        let supervisor = if self.setup.fleet.is_some() || self.setup.acts_on_others {
+        let supervisor = if self.setup.is_wanted() {
             scanner.leave_the_dead();
             if self.setup.evidence.is_some() {
                 scanner.keep_history();
@@ -283,8 +283,7 @@ fn say_what_would_be_done(poll: &Poll, told: &Told) {
     for event in poll.events.iter().filter(|event| event.event == EventKind::Opened && event.slot.is_some()) {
         let opened = poll.judged.iter().find(|judged| Some(judged.observation.index) == event.slot && judged.opened_acting);
         if opened.is_some_and(|judged| !judged.judgement.verdict.is_death()) {
-            let detail = "this monitor observes only; 'hangwatch run' replaces the workers that it spawns";
-            told.tell(Event { event: EventKind::WouldAct, ..event.clone() }.with_detail(detail));
+            told.tell(Event { event: EventKind::WouldAct, ..event.clone() }.with_detail(OBSERVES));
         }
     }
 }

@@ -30,6 +30,7 @@ fn replica(report: &ReplicaReport) -> String {
         ReplicaEnd::Killed => "was ended because it hung".into(),
         ReplicaEnd::Stopped => "was stopped".into(),
         ReplicaEnd::Unkillable => "outlived SIGKILL".into(),
+        ReplicaEnd::Unknown => "ended, and nobody tells how".into(),
         ReplicaEnd::NotStarted(why) => format!("could not be started: {}", escaped(why)),
     };
     format!("{how}: {numbers}")

@@ -1,6 +1,7 @@
 //! Flags of `run` about what is kept of a hung worker before it is ended.
 
 use super::workers::{Words, command};
+use hangwatch::evidence::{Dumper, Settings};
 use signal_hook::consts as signals;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -39,6 +40,25 @@ pub(super) enum Dump {
     Gdb,
     /// Program first.
     Command(Vec<OsString>),
+}
+
+impl EvidenceArgs {
+    /// What is gathered, and where it goes; `None` where nothing is. What a dumper lacks is logged now rather than when it counts.
+    pub(super) fn settings(&self) -> Option<Settings> {
+        let default = Settings::default();
+        let directory = match &self.evidence {
+            Some(Place::None) => return None,
+            Some(Place::Folder(folder)) => folder.clone(),
+            None => default.directory.clone(),
+        };
+        let dumpers = self.dump.iter().map(|dump| match dump {
+            Dump::PySpy => Dumper::PySpy,
+            Dump::Gdb => Dumper::Gdb,
+            Dump::Command(words) => Dumper::Command(words.clone()),
+        });
+        let gpu = self.gpu_facts.as_ref().map(|Words(words)| words.clone());
+        Some(Settings { directory, dumpers: dumpers.collect(), faulthandler: self.faulthandler, gpu, ..default })
+    }
 }
 
 fn place(text: &str) -> Result<Place, String> {

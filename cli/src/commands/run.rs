@@ -10,7 +10,7 @@ use crate::events::JsonLines;
 use crate::exit;
 use crate::notify::Notifier;
 use crate::output::{self, Output};
-use hangwatch::monitor::{Fleet, Monitor, Restart};
+use hangwatch::monitor::{self, Fleet, Monitor, Restart};
 use hangwatch::policy::Value;
 use hangwatch::segment::{Presence, Segment};
 use hangwatch::{Error, ErrorKind, Result};
@@ -104,6 +104,9 @@ impl Args {
         let logs = output::ready(&fleet, self.replicas, self.workers.output())?;
         let builder = Monitor::builder(Arc::clone(segment)).policies(loaded.policies.clone()).fleet(fleet).sink(notifier.sink());
         let mut builder = if self.keep { builder } else { builder.unlink_at_end() };
+        if let Some(settings) = self.evidence.settings() {
+            builder = builder.evidence(settings);
+        }
         if let Some(learnt) = &self.monitor.learnt {
             builder = builder.learnt(learnt);
         }
@@ -120,6 +123,8 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     args.workers.make_log_dir()?;
     let notifier = Notifier::start()?;
     let control = Control::start(&notifier)?;
+    // Nothing of a worker escapes its end: what its parent leaves alone comes to us. The same reaps where this is pid 1.
+    monitor::become_subreaper()?;
     let mut output = None;
     let begin = |segment: &Arc<Segment>| {
         let (monitor, of_workers) = args.begin(segment, &loaded, &notifier)?;

@@ -1,14 +1,15 @@
-//! `hangwatch watch`: observe workers that others spawn.
+//! `hangwatch watch`: watch workers that others spawn; end those that hang, if asked to.
 
 use super::control::Control;
+use super::evidence::EvidenceArgs;
 use super::shared::{Mode, MonitorArgs};
 use super::standby;
 use crate::events::JsonLines;
 use crate::exit;
 use crate::notify::Notifier;
+use hangwatch::Result;
 use hangwatch::monitor::Monitor;
 use hangwatch::segment::Segment;
-use hangwatch::{Error, ErrorKind, Result};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -17,23 +18,26 @@ use std::time::Duration;
 pub(crate) struct Args {
     #[command(flatten)]
     monitor: MonitorArgs,
-    /// 'observe' never signals, and says what it would do.
+    /// 'observe' never signals, and says what it would do. 'act' ends a hung worker of the same user, where it is proven who it
+    /// is, and leaves it to whoever spawned it to start another one.
     #[arg(long, value_enum, default_value_t = Mode::Observe)]
     mode: Mode,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<u8> {
-    if args.mode == Mode::Act {
-        let why = "the identity of workers that others spawned cannot be proven";
-        return Err(Error::new(ErrorKind::Usage, "cannot watch with --mode act", why)
-            .hint("let hangwatch spawn them with 'hangwatch run -- COMMAND', which replaces what hangs")
-            .hint("or watch with --mode observe, which says what it would do"));
-    }
     let loaded = args.monitor.load(&[])?;
     let notifier = Notifier::start()?;
     let control = Control::start(&notifier)?;
     let begin = |segment: &Arc<Segment>| {
         let mut builder = Monitor::builder(Arc::clone(segment)).policies(loaded.policies.clone()).sink(notifier.sink());
+        if args.mode == Mode::Act {
+            builder = builder.act_on_others();
+        }
+        if let Some(settings) = args.evidence.settings() {
+            builder = builder.evidence(settings);
+        }
         if let Some(learnt) = &args.monitor.learnt {
             builder = builder.learnt(learnt);
         }

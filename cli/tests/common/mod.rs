@@ -63,7 +63,10 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 
 /// The binary.
 pub(crate) fn hangwatch() -> Command {
-    command(env!("CARGO_BIN_EXE_hangwatch"))
+    let mut command = command(env!("CARGO_BIN_EXE_hangwatch"));
+    // Evidence is kept by the tests that are about it.
+    command.env("HANGWATCH_EVIDENCE", "none");
+    command
 }
 
 /// How a command ended and what it said.

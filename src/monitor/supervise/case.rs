@@ -116,11 +116,11 @@ impl Case {
     }
 
     /// A scan found it hung. Returns whether its recovery begins now.
-    pub(super) fn hung(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) -> bool {
+    pub(super) fn hung(&mut self, judged: &Judged, history: &[Moment], world: &World<'_>) -> bool {
         let Some(act) = self.ladder.begin(world.now, world.gatherer.is_some()) else { return false };
         self.hung = Some(Box::new(judged.clone()));
         // Of what it did before it is asked to stop.
-        evidence::gather(self.id, about(judged, EventKind::Opened, world), judged, history, &self.tree, self.log.clone(), world);
+        evidence::gather(self.id, judged, history, &self.tree, self.log.clone(), world);
         self.climb(Some(act), world);
         true
     }

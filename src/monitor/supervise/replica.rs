@@ -98,6 +98,7 @@ impl Replica {
         let case = Case::new(tree, Of::Spawned(reserved), world.fleet.log(record.replica), world);
         let detail = format!("pid {}, generation {}", record.pid, record.generation.wrapping_add(1));
         world.told.tell(case.event(EventKind::Adopted, world).with_detail(detail));
+        replica.counts.starts = 1;
         replica.state = State::Up(Box::new(case));
         Some(replica)
     }
@@ -192,7 +193,7 @@ impl Replica {
     }
 
     /// A scan found it hung. Returns whether its recovery begins now.
-    pub(super) fn hung(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) -> bool {
+    pub(super) fn hung(&mut self, judged: &Judged, history: &[Moment], world: &World<'_>) -> bool {
         let begins = self.up_mut().is_some_and(|case| case.hung(judged, history, world));
         if begins {
             self.counts.hangs += 1;

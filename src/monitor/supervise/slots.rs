@@ -121,7 +121,8 @@ impl Slots {
             Of::Spawned(reserved) => {
                 let by_reservation = index == reserved.index && owner.generation() == reserved.generation.wrapping_add(1);
                 let here = || identity(index).is_some_and(|(read, id)| read == owner && self.is_here(&id));
-                let with_leader = || proc::stat(owner.pid()).is_ok_and(|stat| stat.group as u32 == pid || stat.session as u32 == pid);
+                let with_leader =
+                    || proc::stat(owner.pid()).is_ok_and(|stat| stat.group as u32 == pid || stat.session as u32 == pid);
                 by_reservation || here() && (owner.pid() == pid || with_leader())
             }
             Of::Other(first, its) if first == index => its == owner,

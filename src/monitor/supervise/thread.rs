@@ -1,6 +1,7 @@
 //! The supervisor's thread: waits for exits, deadlines and questions; drives every replica and every ward.
 
 use super::children::{Children, Record};
+use super::evidence;
 use super::fleet::{Fleet, FleetEnd, ReplicaEnd};
 use super::ledger::Ledger;
 use super::mail::{Ask, Mail, QUEUE};
@@ -27,6 +28,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// Why a monitor that neither spawns nor acts does nothing.
+pub(in crate::monitor) const OBSERVES: &str = "this monitor observes only; 'hangwatch run' replaces the workers that it spawns";
 
 /// How often orphans that have ended are looked for.
 const ORPHANS: Duration = Duration::from_secs(1);
@@ -83,6 +87,13 @@ pub(in crate::monitor) struct Setup {
     pub(in crate::monitor) acts_on_others: bool,
 }
 
+impl Setup {
+    /// Whether there is anything to do.
+    pub(in crate::monitor) fn is_wanted(&self) -> bool {
+        self.fleet.is_some() || self.acts_on_others || self.evidence.is_some()
+    }
+}
+
 /// A supervisor at work. Dropping it stops it and waits.
 #[derive(Debug)]
 pub(in crate::monitor) struct Running {
@@ -94,7 +105,12 @@ pub(in crate::monitor) struct Running {
 
 impl Running {
     pub(in crate::monitor) fn start(setup: Setup, segment: Arc<Segment>, policy: Policy, told: Told) -> Result<Self> {
-        let Setup { fleet, evidence, acts_on_others } = setup;
+        let Setup { fleet, mut evidence, acts_on_others } = setup;
+        let spawns = fleet.is_some();
+        if let Some(settings) = evidence.as_mut().filter(|_| !acts_on_others && fleet.as_ref().is_none_or(|fleet| !fleet.acts)) {
+            // Who observes never signals.
+            settings.faulthandler = None;
+        }
         let fleet = match fleet {
             Some(fleet) => fleet.check(&segment).map(|()| fleet)?,
             None => Fleet::nobody(),
@@ -124,6 +140,7 @@ impl Running {
             replicas: Vec::new(),
             gatherer: evidence.map(Gatherer::new),
             wards: acts_on_others.then(Wards::new),
+            spawns,
             slots: Slots::new(segment),
             ledger: RefCell::default(),
             children,
@@ -184,6 +201,8 @@ struct Supervisor {
     gatherer: Option<Gatherer>,
     /// Of a monitor that acts on workers that others spawned.
     wards: Option<Wards>,
+    /// It ends when all that it spawned has; else when it is asked to.
+    spawns: bool,
 }
 
 impl Supervisor {
@@ -235,7 +254,7 @@ impl Supervisor {
     }
 
     fn end(&self) -> Option<FleetEnd> {
-        if self.wards.is_some() && self.stopped == 0 {
+        if !self.spawns && self.stopped == 0 {
             return None;
         }
         let ends: Option<Vec<ReplicaEnd>> = self.replicas.iter().map(|replica| replica.end().cloned()).collect();
@@ -353,11 +372,11 @@ impl Parts<'_> {
                 } else if world.fleet.acts {
                     // It is asked again at the next poll, while it stands.
                     let may = !judged.frozen_with_all || self.cap.allows(world.now, world.policy);
-                    if may && replica.hung(judged, history, world) {
+                    if may && replica.hung(judged, &history, world) {
                         self.cap.begun(world.now);
                     }
                 } else {
-                    self.would_act(judged, world, "this run observes only");
+                    self.would_act(judged, history, world, "this run observes only");
                 }
             }
             Some(_) => {}
@@ -376,25 +395,31 @@ impl Parts<'_> {
             return;
         }
         let Some(wards) = self.wards.as_mut() else {
-            return self.would_act(judged, world, "it is no child of this monitor, which acts on its own children only");
+            let why = if self.replicas.is_empty() {
+                OBSERVES
+            } else {
+                "it is no child of this monitor, which acts on its own children only"
+            };
+            return self.would_act(judged, history, world, why);
         };
         if judged.frozen_with_all && !self.cap.allows(world.now, world.policy) {
             return;
         }
-        match wards.hung(judged, history, world) {
+        match wards.hung(judged, &history, world) {
             Ok(true) => self.cap.begun(world.now),
             Ok(false) => {}
-            Err(why) => self.would_act(judged, world, &format!("it is not ended: {why}")),
+            Err(why) => self.would_act(judged, history, world, &format!("it is not ended: {why}")),
         }
     }
 
-    /// Says once an episode what would be done, and why it is not.
-    fn would_act(&mut self, judged: &Judged, world: &World<'_>, why: &str) {
+    /// Says once an episode what would be done, and why it is not; and keeps what can be seen.
+    fn would_act(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>, why: &str) {
         let Some(told) = self.told_would.get_mut(judged.observation.index as usize) else { return };
         let episode = judged.episode.unwrap_or(0);
         if *told != episode {
             *told = episode;
             tell(EventKind::WouldAct, judged, world, why);
+            evidence::gather_observed(judged, history, world);
         }
     }
 }

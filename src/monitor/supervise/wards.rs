@@ -29,7 +29,7 @@ impl Wards {
     }
 
     /// A scan found one hung. Returns whether its end begins now, which it does only where it is proven who it is.
-    pub(super) fn hung(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) -> Result<bool, Unproven> {
+    pub(super) fn hung(&mut self, judged: &Judged, history: &[Moment], world: &World<'_>) -> Result<bool, Unproven> {
         let (index, owner) = (judged.observation.index, judged.observation.owner);
         if self.cases.iter().any(|case| case.owns(index, owner, world.slots)) {
             return Ok(false);
