@@ -134,6 +134,13 @@ pub(crate) fn flock_exclusive(file: &File) -> io::Result<()> {
     }
 }
 
+/// The same if nobody holds one; never waits.
+#[cfg(feature = "monitor")]
+pub(crate) fn flock_now(file: &File) -> bool {
+    // SAFETY: the descriptor is open for the length of the call.
+    checked(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }).is_ok()
+}
+
 /// Fills `buffer` with random bytes of the kernel.
 pub(crate) fn random(buffer: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
