@@ -312,9 +312,7 @@ impl Tree {
 
     /// Lets go of a tree of which nobody is left: its leader's zombie, its cgroup.
     pub(crate) fn reap(self) {
-        if let Some(cgroup) = &self.cgroup {
-            cgroup.remove();
-        }
+        drop(self);
     }
 
     /// Remembers everybody of the tree who can be seen. Returns whether somebody was new.
@@ -356,6 +354,9 @@ impl Drop for Tree {
         // One that is still there is reaped as an orphan when it ends.
         if self.is_ours && !matches!(spawn::reap(&self.leader.fd), Ok(Some(_))) {
             children::forget(self.leader.pid);
+        }
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.remove();
         }
     }
 }

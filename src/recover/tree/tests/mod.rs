@@ -211,3 +211,17 @@ fn a_program_that_is_not_there_leaves_nothing() {
     assert_eq!(Tree::spawn(&spec).expect_err("no such file").kind(), io::ErrorKind::NotFound);
     assert!(Cgroup::left_of(&name).is_empty(), "its cgroup is gone with it");
 }
+
+#[test]
+fn a_cgroup_that_a_killed_supervisor_left_is_taken_away_by_the_next() {
+    let name = format!("left-{}", std::process::id());
+    let Some((left, door)) = Cgroup::make(&name) else {
+        return skip("a_cgroup_that_a_killed_supervisor_left_is_taken_away_by_the_next: no cgroup is delegated to this process");
+    };
+    let next = || Subject::run("exit 0", &[], Some("next")).end();
+    next();
+    assert!(left.folder().exists(), "it is being made");
+    drop(door);
+    next();
+    assert!(!left.folder().exists());
+}
