@@ -6,11 +6,26 @@ use std::path::{Path, PathBuf};
 
 /// Those of another process that never block, and those of our own and of the machine.
 const ALLOWED: &[&str] = &[
-    "/proc/{}/cgroup",
-    "/proc/{}/stat",
-    "/proc/{}/task/{}/schedstat",
-    "/proc/{}/task/{}/status",
+    "/proc/loadavg",
+    "/proc/meminfo",
     "/proc/pressure/cpu",
+    "/proc/pressure/io",
+    "/proc/pressure/memory",
+    "/proc/{}/cgroup",
+    "/proc/{}/limits",
+    "/proc/{}/oom_score",
+    "/proc/{}/stat",
+    "/proc/{}/statm",
+    "/proc/{}/status",
+    "/proc/{}/task",
+    "/proc/{}/task/{}/io",
+    "/proc/{}/task/{}/sched",
+    "/proc/{}/task/{}/schedstat",
+    "/proc/{}/task/{}/stack",
+    "/proc/{}/task/{}/stat",
+    "/proc/{}/task/{}/status",
+    "/proc/{}/task/{}/syscall",
+    "/proc/{}/task/{}/wchan",
     "/proc/self/fd/{}",
     // Of our own process, at attach, before anything of ours can be stuck in it.
     "/proc/self/maps",
@@ -18,7 +33,9 @@ const ALLOWED: &[&str] = &[
     "/proc/self/ns/pid",
     "/proc/self/ns/time",
     "/proc/self/stat",
+    "/proc/self/status",
     "/proc/sys/kernel/random/boot_id",
+    "/proc/sys/kernel/yama/ptrace_scope",
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -36,7 +53,10 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 fn literals(text: &str) -> Vec<String> {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
     let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    code.split('"').filter(|literal| literal.starts_with("/proc/")).map(|literal| literal.replace("{pid}", "{}")).collect()
+    code.split('"')
+        .filter(|literal| literal.starts_with("/proc/"))
+        .map(|literal| literal.replace("{pid}", "{}").replace("{tid}", "{}"))
+        .collect()
 }
 
 #[test]
