@@ -83,7 +83,7 @@ impl Cgroup {
         let name = format!("{PREFIX}{name}.{:016x}", u64::from_ne_bytes(random));
         let it = Self { path: format!("{}/{name}", own.trim_end_matches('/')), folder: parent.join(name) };
         fs::create_dir(&it.folder).ok()?;
-        let held = File::open(&it.folder).ok().filter(file::flock_now);
+        let held = File::open(&it.folder).ok().filter(|dir| file::try_flock_exclusive(dir).is_ok_and(|held| held));
         let procs = held.and_then(|held| Some((OpenOptions::new().write(true).open(it.folder.join("cgroup.procs")).ok()?, held)));
         let Some((procs, held)) = procs else {
             it.remove();

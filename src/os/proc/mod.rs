@@ -1,12 +1,18 @@
-//! Files of /proc that never block: stat, status, schedstat, cgroup. Others (cmdline, environ, maps) wait for a process that is
+//! Files of /proc that never block, as tests/proc_files.rs lists them. Others (cmdline, environ, maps) wait for a process that is
 //! stuck in its memory map, and nothing here reads them but `environ`, each time in a thread that may be left behind.
 
 #[cfg(feature = "monitor")]
 pub(crate) mod cgroup;
 #[cfg(feature = "monitor")]
+pub(crate) mod detail;
+#[cfg(feature = "monitor")]
 pub(crate) mod environ;
 #[cfg(feature = "monitor")]
+pub(crate) mod machine;
+#[cfg(feature = "monitor")]
 pub(crate) mod pressure;
+#[cfg(feature = "monitor")]
+pub(crate) mod syscall;
 #[cfg(feature = "monitor")]
 pub(crate) mod task;
 #[cfg(feature = "monitor")]
