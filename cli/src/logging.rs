@@ -20,6 +20,9 @@ pub(crate) fn start(format: Format, level: &str) -> Result<()> {
     })?;
     let colour = has_colour(&std::io::stderr());
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).with_ansi(colour);
+    // A line that cannot be written is complained of on standard error, which panics if that is gone: a closed terminal would
+    // end the thread that tells.
+    let builder = builder.log_internal_errors(false);
     match format {
         Format::Text => builder.init(),
         Format::Json => builder.json().flatten_event(true).init(),

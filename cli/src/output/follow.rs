@@ -85,7 +85,11 @@ impl Log {
         let has_shown_all = show.as_deref_mut().is_none_or(|show| self.show_news(prefix, show));
         // A worker that was started anew has another file; what the former one left in its own was shown.
         if named.is_some() && !is_same && has_shown_all {
-            self.go_over(prefix, show);
+            self.go_over(prefix, show.as_deref_mut());
+            // At the end of a run there is no next turn.
+            if let Some(show) = show {
+                self.show_news(prefix, show);
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Copying a log aside and emptying it: its writer keeps the file, and appends to its new beginning.
 //!
-//! What is written between the last read of the copy and the cut is lost, to the copy and to the screen: as much as a worker
-//! writes in some microseconds. Renaming instead would lose nothing and leave the worker writing to the old file for ever.
+//! What is written between the last read of the copy and the cut is lost, to the copy and to the screen: a write that was in
+//! progress, or a few. Renaming instead would lose nothing and leave the worker writing to the old file for ever.
 
 use super::Settings;
 use std::fs::{self, File, OpenOptions};

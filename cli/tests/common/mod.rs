@@ -130,7 +130,7 @@ pub(crate) struct Held {
     child: Child,
     lines: BufReader<ChildStdout>,
     /// Asked to end before it is killed, since it has children of its own.
-    leads: bool,
+    pub(crate) leads: bool,
 }
 
 impl Held {
