@@ -25,4 +25,4 @@ pub use keeper::{learnt_path, read_learnt};
 pub use sampler::Sampler;
 pub use scan::{Judged, Poll, Scanner};
 pub use supervise::{Fleet, FleetEnd, ReplicaEnd, Restart, Stopper};
-pub use thread::{Builder, Monitor, Reloader};
+pub use thread::{Builder, Monitor, Pulse, Reloader};

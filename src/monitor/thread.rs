@@ -11,7 +11,7 @@ use crate::segment::Segment;
 use crate::tell::{Event, EventKind, LogSink, Sink, Teller, Told};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -47,6 +47,7 @@ struct Shared {
     bell: Bell,
     stop: AtomicBool,
     lost: AtomicBool,
+    pulse: Pulse,
     /// Policies that are to be put in force at the next poll.
     wanted: Mutex<Option<Result<PolicySet>>>,
 }
@@ -62,6 +63,24 @@ impl Shared {
             Ok(mut wanted) => wanted.take(),
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().take(),
             Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+/// Tells from any thread whether the monitor still sees: for whoever watches the watcher.
+#[derive(Debug, Clone, Default)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// Polls that were completed and not blind so far: every slot could be read and judged. Neither a poll after a gap of the
+    /// monitor's own nor one that found the segment lost is counted.
+    pub fn good_scans(&self) -> u64 {
+        self.0.load(Relaxed) // Relaxed: a statistic, with which nothing is published
+    }
+
+    fn count(&self, poll: &Poll) {
+        if !poll.lost && !poll.tick.gap {
+            self.0.fetch_add(1, Relaxed);
         }
     }
 }
@@ -97,6 +116,11 @@ impl Monitor {
     /// Waits until every replica of the fleet has ended. Returns at once where there is no fleet.
     pub fn wait(&mut self) -> FleetEnd {
         self.supervisor.as_mut().map(Running::wait).unwrap_or_default()
+    }
+
+    /// A handle that tells whether it still sees; it holds nothing of the monitor back when that ends.
+    pub fn pulse(&self) -> Pulse {
+        self.shared.pulse.clone()
     }
 
     /// A handle that puts other policies in force, from any thread.
@@ -186,6 +210,7 @@ impl Builder {
             bell: Bell::new().map_err(failed)?,
             stop: AtomicBool::new(false),
             lost: AtomicBool::new(false),
+            pulse: Pulse::default(),
             wanted: Mutex::new(None),
         });
         let supervisor = match self.fleet {
@@ -250,6 +275,7 @@ fn scan_until_stopped(
         }
         hand_over(&poll);
         keeper.keep(scanner.learnt(), poll.tick.now, false);
+        shared.pulse.count(&poll);
         if poll.lost {
             shared.lost.store(true, Relaxed);
             return;
@@ -272,5 +298,26 @@ fn reload(wanted: Result<PolicySet>, scanner: &mut Scanner, shared: &Shared, tol
         // The supervisor cannot take it now; it is asked again at the next poll.
         Ok(policies) => shared.want(Ok(policies)),
         Err(e) => told.tell(event(EventKind::ConfigRejected).with_detail(e.to_string().replace('\n', "; "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Tick;
+
+    #[test]
+    fn a_scan_after_a_gap_and_one_that_lost_the_segment_are_blind() {
+        let pulse = Pulse::default();
+        let gap = Tick { gap: true, ..Tick::default() };
+        for (poll, good) in [
+            (Poll::default(), 1),
+            (Poll { tick: gap, ..Poll::default() }, 1),
+            (Poll { lost: true, ..Poll::default() }, 1),
+            (Poll::default(), 2),
+        ] {
+            pulse.count(&poll);
+            assert_eq!(pulse.good_scans(), good, "only a scan that saw is counted: {poll:?}");
+        }
     }
 }
