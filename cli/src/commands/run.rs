@@ -1,6 +1,6 @@
 //! `hangwatch run`: spawn workers, watch them, replace those that hang or fail.
 
-use super::shared::{Hangups, Mode, MonitorArgs, StopSignals};
+use super::shared::{Hangups, Mode, MonitorArgs, Outward, StopSignals};
 use crate::events::JsonLines;
 use crate::exit;
 use hangwatch::monitor::{Fleet, FleetEnd, Monitor, ReplicaEnd, Restart};
@@ -65,6 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         flags.push(("require_attach", Value::Flag(true), "--require-attach"));
     }
     let loaded = args.monitor.load(&flags)?;
+    let outward = Outward::new(&args.monitor.hooks, &loaded)?;
     let segment = args.monitor.open()?;
     let fleet = Fleet::new(args.command.clone()).replicas(args.replicas).restart(args.restart.into());
     let fleet = if args.mode == Mode::Observe { fleet.observe() } else { fleet };
@@ -75,9 +76,11 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     if let Some(events) = &args.monitor.events {
         builder = builder.sink(Box::new(JsonLines::open(events)?));
     }
+    builder = builder.sink(outward.hooks.sink());
     let (signals, hangups) = (StopSignals::new()?, Hangups::new()?);
     let mut monitor = builder.spawn()?;
-    hangups.reload(loaded, &monitor)?;
+    let _pinging = outward.ping(&monitor, &segment)?;
+    hangups.reload(loaded, &monitor, outward)?;
     if let Some(stopper) = monitor.fleet_stopper() {
         signals.call(move || stopper.stop())?;
     }

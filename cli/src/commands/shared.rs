@@ -1,11 +1,14 @@
 //! What commands share: flags of a monitor, finding a segment, signals.
 
 use crate::config::{self, Flag, Loaded};
+use crate::hooks::{HookArgs, Hooks};
+use crate::ping::{Pinger, Pinging};
 use hangwatch::monitor::Monitor;
 use hangwatch::policy::Value;
 use hangwatch::segment::{Geometry, Segment, path};
 use hangwatch::{Error, ErrorKind, Result};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +38,8 @@ pub(crate) struct MonitorArgs {
     /// Append events to this file as JSON Lines; '-' is standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<String>,
+    #[command(flatten)]
+    pub(crate) hooks: HookArgs,
 }
 
 /// Flags of a monitor that are policy.
@@ -127,6 +132,45 @@ pub(crate) enum Found {
     Others(Vec<String>),
 }
 
+/// What tells others of this monitor: hooks, and a sign of life.
+#[derive(Debug, Clone)]
+pub(crate) struct Outward {
+    args: HookArgs,
+    pub(crate) hooks: Hooks,
+    pub(crate) pinger: Pinger,
+}
+
+impl Outward {
+    /// Of flags and file; what is wrong with them is known before anything starts.
+    pub(crate) fn new(args: &HookArgs, loaded: &Loaded) -> Result<Self> {
+        let pinger = Pinger::new(args.ping(loaded.ping.as_ref())?.as_ref())?;
+        Ok(Self { args: args.clone(), hooks: Hooks::start(args, &loaded.hooks)?, pinger })
+    }
+
+    /// Pings while `monitor` sees `segment`, and workers find it: to those that a new one would serve, an old one is blind.
+    pub(crate) fn ping(&self, monitor: &Monitor, segment: &Segment) -> Result<Pinging> {
+        let (pulse, path) = (monitor.pulse(), segment.path().to_path_buf());
+        let identity = |path: &Path| std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+        let (found, mut good, mut seen) = (identity(&path), 0, 0);
+        self.pinger.start(move || {
+            let scans = pulse.good_scans();
+            if scans > seen && found.is_some() && identity(&path) == found {
+                good += 1;
+            }
+            seen = scans;
+            good
+        })
+    }
+
+    /// As the file says now.
+    fn replace(&self, again: &Loaded) -> Result<()> {
+        let ping = self.pinger.prepare(self.args.ping(again.ping.as_ref())?.as_ref())?;
+        self.hooks.replace(&again.hooks)?;
+        self.pinger.replace(ping);
+        Ok(())
+    }
+}
+
 /// SIGHUP, caught from `new` on.
 pub(crate) struct Hangups(signal_hook::iterator::Signals);
 
@@ -137,13 +181,14 @@ impl Hangups {
     }
 
     /// Reads the configuration again at each, and puts it in force if it is good.
-    pub(crate) fn reload(mut self, loaded: Loaded, monitor: &Monitor) -> Result<()> {
+    pub(crate) fn reload(mut self, loaded: Loaded, monitor: &Monitor, outward: Outward) -> Result<()> {
         let reloader = monitor.reloader();
         let reload = move || {
             for _ in self.0.forever() {
-                reloader.reload(loaded.reload().map(|again| {
+                reloader.reload(loaded.reload().and_then(|again| {
+                    outward.replace(&again)?;
                     again.log();
-                    again.policies
+                    Ok(again.policies)
                 }));
             }
         };

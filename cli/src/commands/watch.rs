@@ -1,6 +1,6 @@
 //! `hangwatch watch`: observe workers that others spawn.
 
-use super::shared::{Hangups, Mode, MonitorArgs, StopSignals};
+use super::shared::{Hangups, Mode, MonitorArgs, Outward, StopSignals};
 use crate::events::JsonLines;
 use crate::exit;
 use hangwatch::monitor::Monitor;
@@ -25,17 +25,20 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
             .hint("or watch with --mode observe, which says what it would do"));
     }
     let loaded = args.monitor.load(&[])?;
+    let outward = Outward::new(&args.monitor.hooks, &loaded)?;
     let segment = args.monitor.open()?;
-    let mut builder = Monitor::builder(segment).policies(loaded.policies.clone());
+    let mut builder = Monitor::builder(segment.clone()).policies(loaded.policies.clone());
     if let Some(learnt) = &args.monitor.learnt {
         builder = builder.learnt(learnt);
     }
     if let Some(events) = &args.monitor.events {
         builder = builder.sink(Box::new(JsonLines::open(events)?));
     }
+    builder = builder.sink(outward.hooks.sink());
     let (signals, hangups) = (StopSignals::new()?, Hangups::new()?);
     let monitor = builder.spawn()?;
-    hangups.reload(loaded, &monitor)?;
+    let _pinging = outward.ping(&monitor, &segment)?;
+    hangups.reload(loaded, &monitor, outward)?;
     let (stop, stopped) = channel();
     signals.call(move || {
         // Nobody receives it any more where the monitor has just ended by itself.
