@@ -4,6 +4,7 @@
 //! means to stop: nobody is there who could read on, or press Ctrl-C. Under `nohup`, `setsid` or a service manager no stream is
 //! a terminal, and SIGHUP means to reload.
 
+use super::outward::Outward;
 use super::shared::StopSignals;
 use crate::config::Loaded;
 use crate::notify::Notifier;
@@ -62,6 +63,7 @@ impl Control {
         self,
         mut on_stop: impl FnMut() + Send + 'static,
         loaded: Loaded,
+        outward: Outward,
         monitor: &Monitor,
         notifier: &Notifier,
     ) -> Result<()> {
@@ -72,9 +74,10 @@ impl Control {
         let reload = move || {
             for () in reloads {
                 notifier.reloading();
-                reloader.reload(loaded.reload().map(|again| {
+                reloader.reload(loaded.reload().and_then(|again| {
+                    outward.replace(&again)?;
                     again.log();
-                    again.policies
+                    Ok(again.policies)
                 }));
             }
         };

@@ -57,7 +57,11 @@ impl EvidenceArgs {
             Dump::Command(words) => Dumper::Command(words.clone()),
         });
         let gpu = self.gpu_facts.as_ref().map(|Words(words)| words.clone());
-        Some(Settings { directory, dumpers: dumpers.collect(), faulthandler: self.faulthandler, gpu, ..default })
+        let settings = Settings { directory, dumpers: dumpers.collect(), faulthandler: self.faulthandler, gpu, ..default };
+        for lack in settings.preflight() {
+            tracing::warn!("evidence: {lack}");
+        }
+        Some(settings)
     }
 }
 

@@ -7,6 +7,7 @@ mod evidence;
 pub(crate) mod explain;
 pub(crate) mod inject;
 pub(crate) mod inspect;
+mod outward;
 pub(crate) mod record;
 pub(crate) mod replay;
 pub(crate) mod run;

@@ -2,6 +2,7 @@
 
 use super::control::Control;
 use super::evidence::EvidenceArgs;
+use super::outward::Outward;
 use super::shared::{Mode, MonitorArgs};
 use super::workers::WorkerArgs;
 use super::{ending, standby};
@@ -98,7 +99,13 @@ impl Args {
         self.workers.apply(fleet)
     }
 
-    fn begin(&self, segment: &Arc<Segment>, loaded: &Loaded, notifier: &Notifier) -> Result<(Monitor, Option<Output>)> {
+    fn begin(
+        &self,
+        segment: &Arc<Segment>,
+        loaded: &Loaded,
+        notifier: &Notifier,
+        outward: &Outward,
+    ) -> Result<(Monitor, Option<Output>)> {
         let fleet = self.fleet();
         // What stands in the logs before the workers start is of an earlier run.
         let logs = output::ready(&fleet, self.replicas, self.workers.output())?;
@@ -113,13 +120,14 @@ impl Args {
         if let Some(events) = &self.monitor.events {
             builder = builder.sink(Box::new(JsonLines::open(events)?));
         }
-        let monitor = builder.spawn()?;
+        let monitor = builder.sink(outward.hooks.sink()).spawn()?;
         Ok((monitor, logs.map(output::Ready::follow).transpose()?))
     }
 }
 
 pub(crate) fn run(args: &Args) -> Result<u8> {
     let loaded = args.monitor.load(&args.policy_flags())?;
+    let outward = Outward::new(&args.monitor.hooks, &loaded)?;
     args.workers.make_log_dir()?;
     let notifier = Notifier::start()?;
     let control = Control::start(&notifier)?;
@@ -127,14 +135,15 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     monitor::become_subreaper()?;
     let mut output = None;
     let begin = |segment: &Arc<Segment>| {
-        let (monitor, of_workers) = args.begin(segment, &loaded, &notifier)?;
+        let (monitor, of_workers) = args.begin(segment, &loaded, &notifier, &outward)?;
         output = of_workers;
         Ok(monitor)
     };
     let begun = standby::begin(args.monitor.standby, &control, &notifier, || args.monitor.open(), begin)?;
     let Some(standby::Begun { segment, mut monitor }) = begun else { return Ok(exit::WELL) };
+    let _pinging = outward.ping(&monitor, &segment)?;
     if let Some(stopper) = monitor.fleet_stopper() {
-        control.serve(move || stopper.stop(), loaded, &monitor, &notifier)?;
+        control.serve(move || stopper.stop(), loaded, outward, &monitor, &notifier)?;
     }
     let end = monitor.wait();
     notifier.ended();

@@ -1,6 +1,7 @@
 //! What commands share: flags of a monitor, finding a segment, signals.
 
 use crate::config::{self, Flag, Loaded};
+use crate::hooks::HookArgs;
 use hangwatch::policy::Value;
 use hangwatch::segment::{Geometry, Segment, path};
 use hangwatch::{Error, ErrorKind, Result};
@@ -37,6 +38,8 @@ pub(crate) struct MonitorArgs {
     /// Where another monitor is alive, wait until it has gone, and take over.
     #[arg(long)]
     pub(crate) standby: bool,
+    #[command(flatten)]
+    pub(crate) hooks: HookArgs,
 }
 
 /// Flags of a monitor that are policy.

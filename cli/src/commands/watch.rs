@@ -2,6 +2,7 @@
 
 use super::control::Control;
 use super::evidence::EvidenceArgs;
+use super::outward::Outward;
 use super::shared::{Mode, MonitorArgs};
 use super::standby;
 use crate::events::JsonLines;
@@ -28,6 +29,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<u8> {
     let loaded = args.monitor.load(&[])?;
+    let outward = Outward::new(&args.monitor.hooks, &loaded)?;
     let notifier = Notifier::start()?;
     let control = Control::start(&notifier)?;
     let begin = |segment: &Arc<Segment>| {
@@ -44,16 +46,17 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         if let Some(events) = &args.monitor.events {
             builder = builder.sink(Box::new(JsonLines::open(events)?));
         }
-        builder.spawn()
+        builder.sink(outward.hooks.sink()).spawn()
     };
     let begun = standby::begin(args.monitor.standby, &control, &notifier, || args.monitor.open(), begin)?;
-    let Some(standby::Begun { monitor, .. }) = begun else { return Ok(exit::WELL) };
+    let Some(standby::Begun { segment, monitor }) = begun else { return Ok(exit::WELL) };
+    let _pinging = outward.ping(&monitor, &segment)?;
     let (stop, stopped) = channel();
     let on_stop = move || {
         // Nobody receives it any more where the monitor has just ended by itself.
         let _ = stop.send(());
     };
-    control.serve(on_stop, loaded, &monitor, &notifier)?;
+    control.serve(on_stop, loaded, outward, &monitor, &notifier)?;
     let code = loop {
         match stopped.recv_timeout(Duration::from_millis(200)) {
             Err(RecvTimeoutError::Timeout) if monitor.is_lost() => break exit::UNUSABLE,

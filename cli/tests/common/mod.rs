@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test file is a program of its own and uses its part")]
 #![allow(unsafe_code, reason = "signals to children of the test, by their own handles")]
 
+pub(crate) mod logged;
 pub(crate) mod part;
+pub(crate) mod server;
 
 use hangwatch::segment::{Geometry, Segment};
 use serde_json::Value;
