@@ -19,6 +19,7 @@ mod sampler;
 mod scan;
 pub mod status;
 mod supervise;
+mod takeover;
 mod thread;
 
 pub use keeper::{learnt_path, read_learnt};

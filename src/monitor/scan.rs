@@ -3,6 +3,7 @@
 use super::glance::Glances;
 use super::probe::Probes;
 use super::report;
+use super::takeover;
 use crate::clock;
 use crate::engine::{ChangeKind, Engine, Findings, Unclaimed};
 use crate::error::{Error, ErrorKind, Result};
@@ -95,8 +96,9 @@ impl Scanner {
         let owner = Owner::new(former.owner.generation().wrapping_add(1), Tag::Live, Kind::Worker, me.pid);
         // Unique in the segment over all its monitors: the monitor's generation, then a number of nine digits.
         let last_episode = u64::from(owner.generation()) * EPISODES;
+        let engine = Engine::new(segment.len() as usize, policies, elapsed).numbered_after(last_episode);
         let scanner = Self {
-            engine: Engine::new(segment.len() as usize, policies, elapsed).numbered_after(last_episode),
+            engine: if resuming { engine.succeeding() } else { engine },
             glances: Glances::new(segment.len()),
             beat: Beat::start(owner.generation()),
             owner,
@@ -181,8 +183,10 @@ impl Scanner {
         for index in self.probes.exited() {
             self.glances.want(index as usize);
         }
+        if self.resuming && self.beat.count() == 0 {
+            poll.events.extend(takeover::close_what_nobody_took_over(self.segment(), &self.path));
+        }
         self.read_slots(poll.tick.now);
-        self.resuming = false;
         let findings = self.engine.finish();
         self.take(findings, &mut poll);
         self.beat = Beat(self.beat.0.wrapping_add(1));
@@ -212,7 +216,8 @@ impl Scanner {
 
     fn tell_gap(&self, poll: &mut Poll) {
         let Tick { gap, passed, suspended, .. } = poll.tick;
-        if gap {
+        // The first poll of a successor is one of no time at all.
+        if gap && (passed > 0 || suspended > 0) {
             let late = Duration::from_nanos(passed.saturating_sub(ns(self.policy().poll_interval))).as_secs_f64();
             let text = if suspended > 0 {
                 format!("the machine was suspended for {:.1}s", Duration::from_nanos(suspended).as_secs_f64())
