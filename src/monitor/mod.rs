@@ -13,6 +13,7 @@ mod exits;
 mod glance;
 mod keeper;
 mod look;
+mod loss;
 mod probe;
 mod report;
 mod sampler;

@@ -1,6 +1,7 @@
 //! One poll: glance at every slot, read those that changed or are due, judge, write down what was seen. Never waits.
 
 use super::glance::Glances;
+use super::loss;
 use super::probe::Probes;
 use super::report;
 use super::takeover;
@@ -57,7 +58,8 @@ pub struct Scanner {
     pid_namespace: u64,
     path: String,
     me: identity::Myself,
-    _lock: Lock,
+    /// Given up when it goes over to another segment of the name, whose lock is the same.
+    lock: Option<Lock>,
 }
 
 /// Episodes that one monitor can number; the products of all generations stay exact in JSON's numbers.
@@ -111,7 +113,7 @@ impl Scanner {
             probes,
             me,
             reader: Reader::new(segment),
-            _lock: lock,
+            lock: Some(lock),
         };
         scanner.publish_monitor(now, elapsed);
         Ok(scanner)
@@ -187,6 +189,11 @@ impl Scanner {
             poll.events.extend(takeover::close_what_nobody_took_over(self.segment(), &self.path));
         }
         self.read_slots(poll.tick.now);
+        if !self.segment().is_whole() {
+            // Lost on the way: what was read is no word of a worker's, and nothing follows from it.
+            self.look_at_the_file(&mut poll);
+            return poll;
+        }
         let findings = self.engine.finish();
         self.take(findings, &mut poll);
         self.beat = Beat(self.beat.0.wrapping_add(1));
@@ -230,24 +237,36 @@ impl Scanner {
 
     /// Whether the slots may be touched. A change of the file's fate is told once.
     fn look_at_the_file(&mut self, poll: &mut Poll) -> bool {
-        let presence = if matches!(self.presence, Presence::Truncated | Presence::Erased) {
-            self.presence
-        } else {
-            self.segment().presence()
-        };
-        poll.lost = matches!(presence, Presence::Truncated | Presence::Erased);
+        // What could not be read once has lost reports: it is not believed again.
+        let presence = if self.presence.is_readable() { self.segment().presence() } else { self.presence };
+        poll.lost = !presence.is_readable();
         if presence != self.presence {
             self.presence = presence;
-            let detail = match presence {
-                Presence::Present => None,
-                Presence::Unlinked => Some("its name is gone: new workers cannot find it, those attached are still watched"),
-                Presence::Superseded => Some("a newer segment has its name: those attached here are still watched"),
-                Presence::Truncated => Some("it was cut short: nobody can be watched in it any more"),
-                Presence::Erased => Some("its header was overwritten: nobody can be watched in it any more"),
-            };
-            poll.events.extend(detail.map(|detail| self.event(EventKind::SegmentLost).with_detail(detail)));
+            poll.events.extend(loss::meaning(presence).map(|detail| self.event(EventKind::SegmentLost).with_detail(detail)));
         }
         !poll.lost
+    }
+
+    /// Whether its slots could be read at the last poll.
+    pub(super) fn can_read(&self) -> bool {
+        self.presence.is_readable()
+    }
+
+    /// Whether nobody is left to be watched here, and none will come: it cannot be read, or its name leads to it no more and
+    /// the last worker has gone.
+    pub(super) fn is_done_here(&self) -> bool {
+        let is_needed = self.presence.is_found() || (self.can_read() && loss::has_workers(self.segment()));
+        !is_needed
+    }
+
+    /// Becomes a scanner of `segment`, which has the name now, with the policies and what was learnt. After an error nothing
+    /// holds the lock, and it may be asked again.
+    pub(super) fn go_over(&mut self, segment: Arc<Segment>) -> Result<()> {
+        // Before the other is taken: the sidecar of the name may be the very same file.
+        self.lock = None;
+        let next = Self::new(segment, self.engine.policies().clone())?.with_learnt(self.learnt().clone());
+        *self = Self { reclaims: self.reclaims, everything: self.everything, ..next };
+        Ok(())
     }
 
     /// Writes down, tells, buries.

@@ -1,6 +1,7 @@
 //! The monitor as a thread in a host program: polls, tells, and hands what it wants done to a supervisor if there is one.
 
 use super::keeper::{self, Keeper};
+use super::loss::Follower;
 use super::scan::{Poll, Scanner};
 use super::supervise::{Fleet, FleetEnd, Running};
 use crate::clock;
@@ -24,6 +25,7 @@ pub struct Builder {
     sinks: Vec<Box<dyn Sink>>,
     log: bool,
     fleet: Option<Fleet>,
+    follows: bool,
 }
 
 impl std::fmt::Debug for Builder {
@@ -81,10 +83,19 @@ impl Reloader {
 impl Monitor {
     /// A monitor of `segment`, with the default policy until told otherwise.
     pub fn builder(segment: Arc<Segment>) -> Builder {
-        Builder { segment, policies: Policy::default().into(), learnt: None, sinks: Vec::new(), log: true, fleet: None }
+        Builder {
+            segment,
+            policies: Policy::default().into(),
+            learnt: None,
+            sinks: Vec::new(),
+            log: true,
+            fleet: None,
+            follows: false,
+        }
     }
 
-    /// Whether the segment was lost: nothing is watched any more.
+    /// Whether the segment was lost: nothing is watched any more, or not until its name leads to one again (see
+    /// [`Builder::follow`]).
     pub fn is_lost(&self) -> bool {
         self.shared.lost.load(Relaxed)
     }
@@ -171,6 +182,14 @@ impl Builder {
         self
     }
 
+    /// Lives on when the segment is lost, and goes over to the one that its name leads to: at once where the old one cannot be
+    /// read, else when the last worker has left it. A fleet's workers are in the one segment, and its monitor follows nowhere.
+    #[must_use]
+    pub fn follow(mut self) -> Self {
+        self.follows = true;
+        self
+    }
+
     /// Starts. Another live monitor of the segment is an error of kind `Held`.
     pub fn spawn(mut self) -> Result<Monitor> {
         let what = format!("cannot monitor segment '{}'", self.segment.path().display());
@@ -188,6 +207,7 @@ impl Builder {
             lost: AtomicBool::new(false),
             wanted: Mutex::new(None),
         });
+        let mut follower = (self.follows && self.fleet.is_none()).then(Follower::default);
         let supervisor = match self.fleet {
             Some(fleet) => {
                 scanner.leave_the_dead();
@@ -205,7 +225,7 @@ impl Builder {
                     None => say_what_would_be_done(poll, &told),
                 };
                 let set_policy = |policy: &Policy| asker.as_ref().is_none_or(|asker| asker.set_policy(policy));
-                scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, hand_over, set_policy);
+                scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, &mut follower, hand_over, set_policy);
                 keeper.keep(scanner.learnt(), 0, true);
             })
             .map_err(failed)?;
@@ -229,6 +249,7 @@ fn scan_until_stopped(
     shared: &Shared,
     told: &Told,
     keeper: &mut Keeper,
+    follower: &mut Option<Follower>,
     hand_over: impl Fn(&Poll),
     set_policy: impl Fn(&Policy) -> bool,
 ) {
@@ -250,9 +271,11 @@ fn scan_until_stopped(
         }
         hand_over(&poll);
         keeper.keep(scanner.learnt(), poll.tick.now, false);
-        if poll.lost {
-            shared.lost.store(true, Relaxed);
-            return;
+        shared.lost.store(poll.lost, Relaxed);
+        match follower {
+            None if poll.lost => return,
+            None => {}
+            Some(follower) => follower.step(scanner).into_iter().for_each(|found| told.tell(found)),
         }
         // A late poll does not hurry the next one: the period starts anew.
         due = due.saturating_add(interval).max(now);

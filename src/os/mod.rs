@@ -8,6 +8,7 @@ pub(crate) mod identity;
 pub(crate) mod lock;
 pub(crate) mod pidfd;
 pub(crate) mod proc;
+pub(crate) mod sigbus;
 #[cfg(feature = "monitor")]
 pub(crate) mod spawn;
 pub(crate) mod time;

@@ -5,8 +5,7 @@ use crate::events::JsonLines;
 use crate::exit;
 use hangwatch::monitor::Monitor;
 use hangwatch::{Error, ErrorKind, Result};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::sync::mpsc::channel;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -26,7 +25,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     }
     let loaded = args.monitor.load(&[])?;
     let segment = args.monitor.open()?;
-    let mut builder = Monitor::builder(segment).policies(loaded.policies.clone());
+    let mut builder = Monitor::builder(segment).policies(loaded.policies.clone()).follow();
     if let Some(learnt) = &args.monitor.learnt {
         builder = builder.learnt(learnt);
     }
@@ -41,11 +40,8 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         // Nobody receives it any more where the monitor has just ended by itself.
         let _ = stop.send(());
     })?;
-    loop {
-        match stopped.recv_timeout(Duration::from_millis(200)) {
-            Err(RecvTimeoutError::Timeout) if monitor.is_lost() => return Ok(exit::UNUSABLE),
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(exit::WELL),
-        }
-    }
+    // A segment that is lost does not end it: workers may come back under the name.
+    let _ = stopped.recv();
+    drop(monitor);
+    Ok(exit::WELL)
 }
