@@ -58,7 +58,9 @@ fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { exit::USAGE } else { exit::WELL });
         }
     };
-    let done = logging::start(cli.log_format, &cli.log).and_then(|()| match &cli.command {
+    // A segment that is cut short is an event or an error of any command's, and no SIGBUS.
+    let started = logging::start(cli.log_format, &cli.log).and_then(|()| hangwatch::segment::survive_truncation());
+    let done = started.and_then(|()| match &cli.command {
         Some(Command::Run(args)) => commands::run::run(args),
         Some(Command::Watch(args)) => commands::watch::run(args),
         Some(Command::Status(args)) => commands::status::run(args),

@@ -1,6 +1,7 @@
 //! The monitor as a thread in a host program: polls, tells, and hands what it wants done to a supervisor if there is one.
 
 use super::keeper::{self, Keeper};
+use super::loss::Follower;
 use super::scan::{Poll, Scanner};
 use super::supervise::{Fleet, FleetEnd, OBSERVES, Running, Setup};
 use crate::clock;
@@ -26,6 +27,7 @@ pub struct Builder {
     log: bool,
     setup: Setup,
     unlinks: bool,
+    follows: bool,
 }
 
 impl std::fmt::Debug for Builder {
@@ -73,18 +75,30 @@ impl Shared {
 
 /// Tells from any thread whether the monitor still sees: for whoever watches the watcher.
 #[derive(Debug, Clone, Default)]
-pub struct Pulse(Arc<AtomicU64>);
+pub struct Pulse(Arc<Beats>);
+
+#[derive(Debug, Default)]
+struct Beats {
+    good: AtomicU64,
+    seen_by_newcomers: AtomicU64,
+}
 
 impl Pulse {
     /// Polls that were completed and not blind so far: every slot could be read and judged. Neither a poll after a gap of the
     /// monitor's own nor one that found the segment lost is counted.
     pub fn good_scans(&self) -> u64 {
-        self.0.load(Relaxed) // Relaxed: a statistic, with which nothing is published
+        self.0.good.load(Relaxed) // Relaxed: a statistic, with which nothing is published
+    }
+
+    /// Of these, the polls of a segment that its name leads to: at the others workers that come would not be seen.
+    pub fn good_scans_of_all(&self) -> u64 {
+        self.0.seen_by_newcomers.load(Relaxed) // Relaxed: as above
     }
 
     fn count(&self, poll: &Poll) {
         if !poll.lost && !poll.tick.gap {
-            self.0.fetch_add(1, Relaxed);
+            self.0.good.fetch_add(1, Relaxed);
+            self.0.seen_by_newcomers.fetch_add(u64::from(poll.is_found), Relaxed);
         }
     }
 }
@@ -112,10 +126,12 @@ impl Monitor {
             log: true,
             setup: Setup::default(),
             unlinks: false,
+            follows: false,
         }
     }
 
-    /// Whether the segment was lost: nothing is watched any more.
+    /// Whether the segment was lost: nothing is watched any more, or not until its name leads to one again (see
+    /// [`Builder::follow`]).
     pub fn is_lost(&self) -> bool {
         self.shared.lost.load(Relaxed)
     }
@@ -232,6 +248,14 @@ impl Builder {
         self
     }
 
+    /// Lives on when the segment is lost, and goes over to the one that its name leads to: at once where the old one cannot be
+    /// read, else when the last worker has left it. A fleet's workers are in the one segment, and its monitor follows nowhere.
+    #[must_use]
+    pub fn follow(mut self) -> Self {
+        self.follows = true;
+        self
+    }
+
     /// Starts. Another live monitor of the segment is an error of kind `Held`.
     pub fn spawn(mut self) -> Result<Monitor> {
         let what = format!("cannot monitor segment '{}'", self.segment.path().display());
@@ -250,6 +274,7 @@ impl Builder {
             pulse: Pulse::default(),
             wanted: Mutex::new(None),
         });
+        let mut follower = (self.follows && self.setup.fleet.is_none()).then(Follower::default);
         let supervisor = if self.setup.is_wanted() {
             scanner.leave_the_dead();
             if self.setup.evidence.is_some() {
@@ -269,7 +294,8 @@ impl Builder {
                     None => say_what_would_be_done(poll, &told),
                 };
                 let set_policy = |policy: &Policy| asker.as_ref().is_none_or(|asker| asker.set_policy(policy));
-                scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, hand_over, set_policy);
+                let goes_over = |scanner: &Scanner| asker.iter().for_each(|asker| asker.set_segment(scanner.segment()));
+                scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, &mut follower, hand_over, goes_over, set_policy);
                 keeper.keep(scanner.learnt(), 0, true);
                 scanner
             })
@@ -293,7 +319,9 @@ fn scan_until_stopped(
     shared: &Shared,
     told: &Told,
     keeper: &mut Keeper,
+    follower: &mut Option<Follower>,
     hand_over: impl Fn(&Poll, &Scanner),
+    goes_over: impl Fn(&Scanner),
     set_policy: impl Fn(&Policy) -> bool,
 ) {
     let mut due = clock::monotonic_ns();
@@ -315,9 +343,16 @@ fn scan_until_stopped(
         hand_over(&poll, scanner);
         keeper.keep(scanner.learnt(), poll.tick.now, false);
         shared.pulse.count(&poll);
-        if poll.lost {
-            shared.lost.store(true, Relaxed);
-            return;
+        shared.lost.store(poll.lost, Relaxed);
+        match follower {
+            None if poll.lost => return,
+            None => {}
+            Some(follower) => {
+                if let Some(found) = follower.step(scanner) {
+                    goes_over(scanner);
+                    told.tell(found);
+                }
+            }
         }
         // A late poll does not hurry the next one: the period starts anew.
         due = due.saturating_add(interval).max(now);

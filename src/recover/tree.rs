@@ -238,6 +238,7 @@ impl Tree {
     }
 
     /// Whether the tree is in a cgroup of its own.
+    #[cfg(test)]
     pub(crate) fn uses_cgroup(&self) -> bool {
         self.cgroup.is_some()
     }

@@ -43,6 +43,8 @@ pub enum EventKind {
     MonitorGap,
     /// The segment is gone or damaged.
     SegmentLost,
+    /// Its name leads to a segment again, and that one is watched from now on.
+    SegmentFound,
     /// A new configuration is in force; every age goes on.
     ConfigReloaded,
     /// A new configuration is bad; the old one stays.
@@ -89,6 +91,7 @@ impl EventKind {
             Self::AllFrozen => "all_frozen",
             Self::MonitorGap => "monitor_gap",
             Self::SegmentLost => "segment_lost",
+            Self::SegmentFound => "segment_found",
             Self::ConfigReloaded => "config_reloaded",
             Self::ConfigRejected => "config_rejected",
         }
@@ -233,6 +236,7 @@ impl Event {
             EventKind::AllFrozen => after("all workers are frozen".into(), detail),
             EventKind::MonitorGap => after("this monitor was away, nobody is judged by this poll".into(), detail),
             EventKind::SegmentLost => after(format!("lost {subject}"), detail),
+            EventKind::SegmentFound => after(format!("found {subject}"), detail),
             EventKind::ConfigReloaded => after("new configuration in force".into(), detail),
             EventKind::ConfigRejected => after("new configuration rejected, the old one stays".into(), detail),
         }

@@ -5,9 +5,6 @@ use crate::hooks::{HookArgs, Hooks};
 use crate::ping::{Pinger, Pinging};
 use hangwatch::Result;
 use hangwatch::monitor::Monitor;
-use hangwatch::segment::Segment;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 /// What tells others of this monitor: hooks, and a sign of life.
 #[derive(Debug, Clone)]
@@ -24,19 +21,10 @@ impl Outward {
         Ok(Self { args: args.clone(), hooks: Hooks::start(args, &loaded.hooks)?, pinger })
     }
 
-    /// Pings while `monitor` sees `segment`, and workers find it: to those that a new one would serve, an old one is blind.
-    pub(crate) fn ping(&self, monitor: &Monitor, segment: &Segment) -> Result<Pinging> {
-        let (pulse, path) = (monitor.pulse(), segment.path().to_path_buf());
-        let identity = |path: &Path| std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
-        let (found, mut good, mut seen) = (identity(&path), 0, 0);
-        self.pinger.start(move || {
-            let scans = pulse.good_scans();
-            if scans > seen && found.is_some() && identity(&path) == found {
-                good += 1;
-            }
-            seen = scans;
-            good
-        })
+    /// Pings while `monitor` sees its segment, and workers find it: to those that a new one would serve, an old one is blind.
+    pub(crate) fn ping(&self, monitor: &Monitor) -> Result<Pinging> {
+        let pulse = monitor.pulse();
+        self.pinger.start(move || pulse.good_scans_of_all())
     }
 
     /// As the file says now.
@@ -47,4 +35,3 @@ impl Outward {
         Ok(())
     }
 }
-

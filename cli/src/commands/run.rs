@@ -141,7 +141,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     };
     let begun = standby::begin(args.monitor.standby, &control, &notifier, || args.monitor.open(), begin)?;
     let Some(standby::Begun { segment, mut monitor }) = begun else { return Ok(exit::WELL) };
-    let _pinging = outward.ping(&monitor, &segment)?;
+    let _pinging = outward.ping(&monitor)?;
     if let Some(stopper) = monitor.fleet_stopper() {
         control.serve(move || stopper.stop(), loaded, outward, &monitor, &notifier)?;
     }

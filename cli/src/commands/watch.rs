@@ -12,8 +12,7 @@ use hangwatch::Result;
 use hangwatch::monitor::Monitor;
 use hangwatch::segment::Segment;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::sync::mpsc::channel;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -33,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     let notifier = Notifier::start()?;
     let control = Control::start(&notifier)?;
     let begin = |segment: &Arc<Segment>| {
-        let mut builder = Monitor::builder(Arc::clone(segment)).policies(loaded.policies.clone()).sink(notifier.sink());
+        let mut builder = Monitor::builder(Arc::clone(segment)).policies(loaded.policies.clone()).follow().sink(notifier.sink());
         if args.mode == Mode::Act {
             builder = builder.act_on_others();
         }
@@ -49,21 +48,17 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         builder.sink(outward.hooks.sink()).spawn()
     };
     let begun = standby::begin(args.monitor.standby, &control, &notifier, || args.monitor.open(), begin)?;
-    let Some(standby::Begun { segment, monitor }) = begun else { return Ok(exit::WELL) };
-    let _pinging = outward.ping(&monitor, &segment)?;
+    let Some(standby::Begun { monitor, .. }) = begun else { return Ok(exit::WELL) };
+    let pinging = outward.ping(&monitor)?;
     let (stop, stopped) = channel();
     let on_stop = move || {
         // Nobody receives it any more where the monitor has just ended by itself.
         let _ = stop.send(());
     };
     control.serve(on_stop, loaded, outward, &monitor, &notifier)?;
-    let code = loop {
-        match stopped.recv_timeout(Duration::from_millis(200)) {
-            Err(RecvTimeoutError::Timeout) if monitor.is_lost() => break exit::UNUSABLE,
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => break exit::WELL,
-        }
-    };
+    // A segment that is lost does not end it: workers may come back under the name.
+    let _ = stopped.recv();
     notifier.ended();
-    Ok(code)
+    drop((pinging, monitor));
+    Ok(exit::WELL)
 }

@@ -60,6 +60,12 @@ impl Asker {
         self.0.send(Ask::Policy(Box::new(policy.clone())))
     }
 
+    /// Workers are watched in another segment from now on. Where the supervisor is too far behind to be told it goes on with the
+    /// old one, in which nobody is left.
+    pub(in crate::monitor) fn set_segment(&self, segment: &Arc<Segment>) {
+        self.0.send(Ask::Segment(Arc::clone(segment)));
+    }
+
     pub(in crate::monitor) fn ask(&self, poll: &Poll, history: impl Fn(u32) -> Vec<Moment>) {
         let hung = poll.judged.iter().filter(|judged| !poll.tick.gap && judged.judgement.severity == Severity::Acting);
         let hung = hung.map(|judged| Ask::Hung(Box::new(judged.clone()), history(judged.observation.index)));
@@ -300,6 +306,12 @@ impl Supervisor {
         if let Some(policy) = asks.iter().rev().find_map(|ask| if let Ask::Policy(policy) = ask { Some(policy) } else { None }) {
             self.policy = (**policy).clone();
         }
+        if let Some(segment) =
+            asks.iter().rev().find_map(|ask| if let Ask::Segment(segment) = ask { Some(segment) } else { None })
+        {
+            self.told_would = vec![0; segment.len() as usize];
+            self.slots = Slots::new(Arc::clone(segment));
+        }
         let stops = asked > std::mem::replace(&mut self.stopped, asked);
         self.turn(|parts, world| {
             if stops {
@@ -342,7 +354,7 @@ struct Parts<'a> {
 impl Parts<'_> {
     fn answer(&mut self, ask: Ask, world: &World<'_>) {
         match ask {
-            Ask::Policy(_) => {}
+            Ask::Policy(_) | Ask::Segment(_) => {}
             Ask::Hung(judged, history) => self.hung(&judged, history, world),
             Ask::Unclaimed(index) => {
                 let replica = self.replicas.iter_mut().find(|replica| replica.reserved().index == index);
