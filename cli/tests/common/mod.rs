@@ -1,8 +1,16 @@
 //! The binary and real workers as processes of a test, and what they say: tests wait for events, never for time.
-#![allow(dead_code, reason = "each test file is a program of its own and uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file is a program of its own and uses its part")]
 #![allow(unsafe_code, reason = "signals to children of the test, by their own handles")]
 
+#[path = "../../../tests/common/diary.rs"]
+pub(crate) mod diary;
 pub(crate) mod part;
+#[path = "../../../tests/common/skipped.rs"]
+mod skipped;
+#[path = "../../../tests/common/trial.rs"]
+pub(crate) mod trial;
+
+pub(crate) use skipped::skip;
 
 use hangwatch::segment::{Geometry, Segment};
 use serde_json::Value;
@@ -301,11 +309,6 @@ impl Monitor {
         self.held.signal(libc::SIGTERM);
         self.end()
     }
-}
-
-/// Says aloud that a test had nothing to test here.
-pub(crate) fn skip(why: &str) {
-    let _ = std::io::stderr().lock().write_all(format!("skipped {why}\n").as_bytes());
 }
 
 /// `status --json` of a segment.
