@@ -93,7 +93,7 @@ pub(super) fn dump(words: &[OsString], target: Target<'_>, until_ns: u64) -> Dum
         Ok(finished) => finished,
         Err(e) => return said(format!("cannot start {}: {e}", program.display())),
     };
-    let resumed = let_go(target, matches!(finished.end, End::TimedOut | End::LeftBehind));
+    let resumed = let_go(target, !matches!(finished.end, End::Code(_)));
     if target.fd.has_exited() {
         return said("the worker ended meanwhile; its output may be another process's and was thrown away".into());
     }

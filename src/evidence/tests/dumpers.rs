@@ -56,6 +56,31 @@ fn gdb_shows_the_stack_of_a_worker_and_leaves_it_running() {
 }
 
 #[test]
+fn py_spy_shows_where_a_python_worker_hangs_and_leaves_it_running() {
+    const TEST: &str = "py_spy_shows_where_a_python_worker_hangs_and_leaves_it_running";
+    if Command::new("py-spy").arg("--version").stdout(Stdio::null()).status().is_err() {
+        return skip(&format!("{TEST}: no py-spy here"));
+    }
+    let script = "def hung():\n    print('hangs', flush=True)\n    input()\nhung()";
+    let mut child = match Command::new("python3").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() {
+        Ok(child) => child,
+        Err(e) => return skip(&format!("{TEST}: python3: {e}")),
+    };
+    let mut said = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().expect("piped"), &mut said).expect("it hangs");
+    let mut scratch = Scratch::new();
+    scratch.settings.dumpers = vec![Dumper::PySpy];
+    let outcome = scratch.gathered(of_process(child.id(), child.id()), LONG);
+    let state = state(child.id());
+    child.kill().expect("ours");
+    child.wait().expect("reaped");
+    let bundle = outcome.bundle.expect("written");
+    let stack = read(&bundle, "py-spy.txt");
+    assert!(stack.contains("hung (<string>:3)"), "{stack}");
+    assert!(!matches!(state, 'T' | 't' | 'Z'), "it goes on, in {state}");
+}
+
+#[test]
 fn a_worker_goes_on_after_a_debugger_that_was_killed_while_it_held_it() {
     const TEST: &str = "a_worker_goes_on_after_a_debugger_that_was_killed_while_it_held_it";
     if Command::new("gdb").arg("--version").stdout(Stdio::null()).status().is_err() {
@@ -64,13 +89,28 @@ fn a_worker_goes_on_after_a_debugger_that_was_killed_while_it_held_it() {
     let mut scratch = Scratch::new();
     let child = Subject::sleeping();
     let holds = scratch.path("holds");
-    let touch = format!("shell touch {}; sleep 1000", holds.display());
-    scratch.settings.dumpers = vec![command(&["gdb", "-nx", "-batch", "-p", "{pid}", "-ex", &touch])];
-    // Long enough for a debugger to attach on a busy machine.
-    let bundle = scratch.gathered(of_process(child.pid(), child.pid()), Duration::from_secs(30)).bundle.expect("written");
+    // The debugger's own shell ends it, so that it is held for certain.
+    let ends = format!("shell touch {}; kill -9 $PPID", holds.display());
+    scratch.settings.dumpers = vec![command(&["gdb", "-nx", "-batch", "-p", "{pid}", "-ex", &ends])];
+    let bundle = scratch.gathered(of_process(child.pid(), child.pid()), LONG).bundle.expect("written");
     assert!(holds.exists(), "it held the worker: {}", read(&bundle, "summary.txt"));
     assert!(read(&bundle, "summary.txt").contains("the worker was sent SIGCONT after it"));
     assert!(!matches!(state(child.pid()), 'T' | 't'), "it goes on");
+}
+
+#[test]
+fn a_worker_that_a_dumper_has_left_stopped_goes_on() {
+    let mut scratch = Scratch::new();
+    let stops = "kill -STOP {pid}; until grep -q '^State:.T' /proc/{pid}/status; do :; done";
+    for then in ["exit 0", "kill -9 $$", "exec sleep 1000"] {
+        let child = Subject::sleeping();
+        scratch.settings.dumpers = vec![command(&["sh", "-c", &format!("{stops}; echo stopped; {then}")])];
+        let deadline = if then.contains("sleep") { Duration::from_secs(8) } else { LONG };
+        let bundle = scratch.gathered(of_process(child.pid(), child.pid()), deadline).bundle.expect("written");
+        assert_eq!(read(&bundle, "dumper-1.txt"), "stopped\n", "then {then}");
+        assert_ne!(state(child.pid()), 'T', "then {then}: {}", read(&bundle, "summary.txt"));
+        assert!(read(&bundle, "summary.txt").contains("the worker was sent SIGCONT after it"), "then {then}");
+    }
 }
 
 #[test]
@@ -103,6 +143,6 @@ fn a_worker_is_asked_for_its_traceback_if_it_catches_the_signal_and_only_then() 
     assert_eq!(read(&bundle, "log-tail.txt"), "began\n", "the tail is from before");
     let deaf = Subject::sleeping();
     let bundle = scratch.gathered(Of { log: Some(log), ..of_process(deaf.pid(), 0) }, LONG).bundle.expect("written");
-    assert_eq!(state(deaf.pid()), 'S', "the signal would have ended it");
+    assert_ne!(state(deaf.pid()), 'Z', "the signal would have ended it");
     assert!(read(&bundle, "summary.txt").contains("the worker does not catch signal"), "and that is said");
 }
