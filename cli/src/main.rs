@@ -102,6 +102,29 @@ mod tests {
     }
 
     #[test]
+    fn every_flag_of_run_is_documented() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/run.md")).expect("the page");
+        let cli = Cli::command();
+        let flags = |name: &str| cli.find_subcommand(name).expect("a command").get_arguments().filter_map(clap::Arg::get_long);
+        // Of every monitor: the README and docs/policy.md have them.
+        let common = ["segment", "slots", "config", "inference-step-timeout", "learnt", "events", "help"];
+        for flag in flags("run").filter(|flag| !common.contains(flag)) {
+            assert!(page.contains(&format!("`--{flag}")), "docs/run.md lacks --{flag}");
+        }
+    }
+
+    #[test]
+    fn a_variable_of_a_flag_is_no_unknown_key_of_the_policy() {
+        let cli = Cli::command();
+        let of_commands = cli.get_subcommands().flat_map(clap::Command::get_arguments);
+        let variables = cli.get_arguments().chain(of_commands).filter_map(clap::Arg::get_env);
+        for variable in variables.map(|name| name.to_str().expect("UTF-8")) {
+            let name = variable.strip_prefix("HANGWATCH_").expect("ours");
+            assert!(super::config::env::RESERVED.contains(&name), "{variable} is a flag's and would be warned of");
+        }
+    }
+
+    #[test]
     fn the_readme_says_what_each_verdict_that_is_given_means() {
         for verdict in Verdict::ALL {
             let row = readme().lines().any(|line| line.starts_with('|') && line.contains(&format!("`{verdict}`")));

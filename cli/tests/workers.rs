@@ -185,6 +185,30 @@ fn a_worker_that_is_started_anew_goes_on_in_its_log_or_in_a_new_one() {
 }
 
 #[test]
+fn a_reader_that_takes_nothing_holds_up_neither_the_worker_nor_the_rotation() {
+    let scratch = Scratch::new();
+    let (current, written) = (log(&scratch, "worker-0.log"), scratch.path().join("written"));
+    // Each far more than a pipe and the queue before it hold; the log is emptied though nobody reads.
+    let megabyte = format!(
+        "yes 'one of many lines' | head -c 1048576; while [ $(stat -c %s '{}') -ge 65536 ]; do sleep 0.01; done",
+        current.display()
+    );
+    let script = format!("{megabyte}; {megabyte}; {megabyte}; echo; echo end; touch '{}'", written.display());
+    let mut run = start(run(&scratch, "--log-max-size 64K --log-files 2"), &script);
+    until(|| written.exists());
+    let mut last = Vec::new();
+    while let Some(line) = run.line() {
+        last.push(line);
+    }
+    assert!(
+        last.iter().any(|line| line.ends_with("bytes were rotated away before they could be shown)")),
+        "it is said what is missing"
+    );
+    assert_eq!(last.last().map(String::as_str), Some("0 | end"), "what is there still is shown when it is read");
+    assert_eq!(run.wait().code(), Some(0));
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_no_run() {
     let scratch = Scratch::new();
     let closed = scratch.path().join("closed");

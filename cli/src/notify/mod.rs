@@ -153,7 +153,15 @@ impl Manager {
     fn take(&mut self, word: Word) {
         match word {
             Word::StandingBy(looks) => (self.source, self.fed) = (Source::StandingBy(looks), 0),
-            Word::Watching(segment, pulse) => (self.source, self.fed) = (Source::Watching(segment, pulse), 0),
+            Word::Watching(segment, pulse) => {
+                let interval = Duration::from_nanos(segment.header().peek_monitor().interval_ns);
+                if self.period.is_some_and(|period| period < interval) {
+                    tracing::warn!(
+                        "the service manager's watchdog is shorter than two polls of {interval:?}: it will end this monitor"
+                    );
+                }
+                (self.source, self.fed) = (Source::Watching(segment, pulse), 0);
+            }
             Word::Reloading if !self.is_reloading && !self.is_stopping => {
                 let now = NotifyState::MonotonicUsec(i128::from(monotonic_ns() / 1000));
                 self.is_reloading = self.socket.send(&[NotifyState::Reloading, now]);
