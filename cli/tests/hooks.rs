@@ -121,6 +121,23 @@ fn a_receiver_that_never_answers_costs_its_timeout_and_no_other_hook_waits() {
 }
 
 #[test]
+fn a_handshake_that_nobody_answers_costs_the_timeout_too() {
+    // The kernel connects; nobody ever reads.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let scratch = Scratch::new();
+    let segment = scratch.made();
+    let config = format!(
+        "hangwatch: 1\nhooks:\n  - webhook: https://{}/\n    timeout: 1s\n    retries: 0\n    events: all\n",
+        listener.local_addr().expect("its address")
+    );
+    let config = scratch.file("hangwatch.yaml", &config);
+    let mut watch = Watch::start(&scratch, &segment, &["--config", &config.display().to_string()]);
+    watch.event();
+    watch.until_logged("1 not delivered (last: no answer within its timeout)");
+    assert_eq!(watch.monitor.stop(), Some(0));
+}
+
+#[test]
 fn a_command_that_sleeps_holds_up_neither_a_scan_nor_for_longer_than_its_timeout_the_next_event() {
     let scratch = Scratch::new();
     let segment = scratch.made();
@@ -161,7 +178,7 @@ fn a_full_queue_drops_the_newest_and_says_so() {
     assert_eq!(server.next().json(), first);
     let second = watch.event();
     watch.event();
-    watch.until_logged("1 dropped, since its queue was full");
+    watch.until_logged("1 dropped (its queue was full)");
     release.send(()).expect("the server waits for it");
     assert_eq!(server.next().json(), second, "what was queued stays");
     let fourth = watch.event();

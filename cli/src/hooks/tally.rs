@@ -74,13 +74,13 @@ impl Tally {
     fn line(&self, counts: &mut Counts) -> Option<String> {
         let mut parts = Vec::new();
         if counts.failed > 0 {
-            parts.push(format!("{} not delivered, the last one since {}", counts.failed, counts.why));
+            parts.push(format!("{} not delivered (last: {})", counts.failed, counts.why));
         }
         if counts.dropped > 0 {
-            parts.push(format!("{} dropped, since its queue was full", counts.dropped));
+            parts.push(format!("{} dropped (its queue was full)", counts.dropped));
         }
         (counts.dropped, counts.failed) = (0, 0);
-        (!parts.is_empty()).then(|| format!("{}: of its events {}", self.hook, parts.join(", and ")))
+        (!parts.is_empty()).then(|| format!("{}: events lost: {}", self.hook, parts.join(", ")))
     }
 }
 
@@ -94,16 +94,15 @@ mod tests {
     fn losses_are_said_at_once_and_then_once_a_minute_with_their_number() {
         let tally = Tally::new("hook a".into());
         let line = tally.failed("status 500".into(), 0);
-        assert_eq!(line.as_deref(), Some("hook a: of its events 1 not delivered, the last one since status 500"));
+        assert_eq!(line.as_deref(), Some("hook a: events lost: 1 not delivered (last: status 500)"));
         assert_eq!(tally.dropped(S), None);
         assert_eq!(tally.dropped(2 * S), None);
         assert_eq!(tally.failed("status 502".into(), 59 * S), None);
         let line = tally.rest(60 * S);
-        let both =
-            "hook a: of its events 1 not delivered, the last one since status 502, and 2 dropped, since its queue was full";
+        let both = "hook a: events lost: 1 not delivered (last: status 502), 2 dropped (its queue was full)";
         assert_eq!(line.as_deref(), Some(both), "every one of them is counted once");
         assert_eq!(tally.rest(500 * S), None, "nothing new is nothing to say");
         assert!(tally.dropped(501 * S).is_some() && tally.dropped(502 * S).is_none());
-        assert_eq!(tally.last().as_deref(), Some("hook a: of its events 1 dropped, since its queue was full"));
+        assert_eq!(tally.last().as_deref(), Some("hook a: events lost: 1 dropped (its queue was full)"));
     }
 }
