@@ -26,6 +26,7 @@ const ROWS: &[(&str, u8)] = &[
     ("engine", 4),
     ("recover", 4),
     ("tell", 5),
+    ("evidence", 5),
     ("monitor", 6),
 ];
 
@@ -34,6 +35,7 @@ const SAME_ROW: &[(&str, &str, &str)] = &[
     ("clock", "os", "the clock of the edge is a name for the system's"),
     ("judge", "observe", "verdicts are judged from the ages that observe makes"),
     ("learn", "observe", "gaps are timed by the ages that observe makes"),
+    ("evidence", "tell", "a bundle begins with the event that opened its episode"),
     ("rate", "observe", "a rate is followed from what observe has seen"),
     ("record", "observe", "a trace holds the results of probes, which are observe's input"),
 ];
@@ -52,7 +54,7 @@ const NEVER_REACHES: &[(&str, &[&str])] = &[
 ];
 
 /// Who may ask what time it is; everywhere else `now` is an argument.
-const MAY_READ_THE_CLOCK: &[&str] = &["helper", "monitor", "worker"];
+const MAY_READ_THE_CLOCK: &[&str] = &["evidence", "helper", "monitor", "worker"];
 
 /// A source file: its module path (`["segment", "open"]`) and its tokens, comments and literals left out.
 struct Source {

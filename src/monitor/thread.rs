@@ -2,16 +2,17 @@
 
 use super::keeper::{self, Keeper};
 use super::scan::{Poll, Scanner};
-use super::supervise::{Fleet, FleetEnd, Running};
+use super::supervise::{Fleet, FleetEnd, Running, Setup};
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::evidence::Settings;
 use crate::os::wake::{Bell, wait_readable};
 use crate::policy::{Policy, PolicySet, ns};
 use crate::segment::Segment;
 use crate::tell::{Event, EventKind, LogSink, Sink, Teller, Told};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub struct Builder {
     learnt: Option<PathBuf>,
     sinks: Vec<Box<dyn Sink>>,
     log: bool,
-    fleet: Option<Fleet>,
+    setup: Setup,
 }
 
 impl std::fmt::Debug for Builder {
@@ -47,6 +48,7 @@ struct Shared {
     bell: Bell,
     stop: AtomicBool,
     lost: AtomicBool,
+    pulse: Pulse,
     /// Policies that are to be put in force at the next poll.
     wanted: Mutex<Option<Result<PolicySet>>>,
 }
@@ -66,6 +68,24 @@ impl Shared {
     }
 }
 
+/// Tells from any thread whether the monitor still sees: for whoever watches the watcher.
+#[derive(Debug, Clone, Default)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// Polls that were completed and not blind so far: every slot could be read and judged. Neither a poll after a gap of the
+    /// monitor's own nor one that found the segment lost is counted.
+    pub fn good_scans(&self) -> u64 {
+        self.0.load(Relaxed) // Relaxed: a statistic, with which nothing is published
+    }
+
+    fn count(&self, poll: &Poll) {
+        if !poll.lost && !poll.tick.gap {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+}
+
 /// Puts other policies in force while the monitor runs.
 #[derive(Debug, Clone)]
 pub struct Reloader(Arc<Shared>);
@@ -81,7 +101,14 @@ impl Reloader {
 impl Monitor {
     /// A monitor of `segment`, with the default policy until told otherwise.
     pub fn builder(segment: Arc<Segment>) -> Builder {
-        Builder { segment, policies: Policy::default().into(), learnt: None, sinks: Vec::new(), log: true, fleet: None }
+        Builder {
+            segment,
+            policies: Policy::default().into(),
+            learnt: None,
+            sinks: Vec::new(),
+            log: true,
+            setup: Setup::default(),
+        }
     }
 
     /// Whether the segment was lost: nothing is watched any more.
@@ -97,6 +124,11 @@ impl Monitor {
     /// Waits until every replica of the fleet has ended. Returns at once where there is no fleet.
     pub fn wait(&mut self) -> FleetEnd {
         self.supervisor.as_mut().map(Running::wait).unwrap_or_default()
+    }
+
+    /// A handle that tells whether it still sees; it holds nothing of the monitor back when that ends.
+    pub fn pulse(&self) -> Pulse {
+        self.shared.pulse.clone()
     }
 
     /// A handle that puts other policies in force, from any thread.
@@ -167,7 +199,21 @@ impl Builder {
     /// Spawns, watches and replaces these workers; without a fleet the monitor observes and says what it would do.
     #[must_use]
     pub fn fleet(mut self, fleet: Fleet) -> Self {
-        self.fleet = Some(fleet);
+        self.setup.fleet = Some(fleet);
+        self
+    }
+
+    /// Ends workers that others spawned when they hang, where it is proven who they are; never starts one.
+    #[must_use]
+    pub fn act_on_others(mut self) -> Self {
+        self.setup.acts_on_others = true;
+        self
+    }
+
+    /// Keeps evidence of a worker before it is ended.
+    #[must_use]
+    pub fn evidence(mut self, settings: Settings) -> Self {
+        self.setup.evidence = Some(settings);
         self
     }
 
@@ -186,22 +232,25 @@ impl Builder {
             bell: Bell::new().map_err(failed)?,
             stop: AtomicBool::new(false),
             lost: AtomicBool::new(false),
+            pulse: Pulse::default(),
             wanted: Mutex::new(None),
         });
-        let supervisor = match self.fleet {
-            Some(fleet) => {
-                scanner.leave_the_dead();
-                Some(fleet.start(Arc::clone(&self.segment), self.policies.base().clone(), teller.told())?)
+        let supervisor = if self.setup.fleet.is_some() || self.setup.acts_on_others {
+            scanner.leave_the_dead();
+            if self.setup.evidence.is_some() {
+                scanner.keep_history();
             }
-            None => None,
+            Some(Running::start(self.setup, Arc::clone(&self.segment), self.policies.base().clone(), teller.told())?)
+        } else {
+            None
         };
         let asker = supervisor.as_ref().map(Running::asker);
         let (theirs, told) = (Arc::clone(&shared), teller.told());
         let scan = std::thread::Builder::new()
             .name("hangwatch-scan".into())
             .spawn(move || {
-                let hand_over = |poll: &Poll| match &asker {
-                    Some(asker) => asker.ask(poll),
+                let hand_over = |poll: &Poll, scanner: &Scanner| match &asker {
+                    Some(asker) => asker.ask(poll, |index| scanner.history(index)),
                     None => say_what_would_be_done(poll, &told),
                 };
                 let set_policy = |policy: &Policy| asker.as_ref().is_none_or(|asker| asker.set_policy(policy));
@@ -229,7 +278,7 @@ fn scan_until_stopped(
     shared: &Shared,
     told: &Told,
     keeper: &mut Keeper,
-    hand_over: impl Fn(&Poll),
+    hand_over: impl Fn(&Poll, &Scanner),
     set_policy: impl Fn(&Policy) -> bool,
 ) {
     let mut due = clock::monotonic_ns();
@@ -248,8 +297,9 @@ fn scan_until_stopped(
         for event in &poll.events {
             told.tell(event.clone());
         }
-        hand_over(&poll);
+        hand_over(&poll, scanner);
         keeper.keep(scanner.learnt(), poll.tick.now, false);
+        shared.pulse.count(&poll);
         if poll.lost {
             shared.lost.store(true, Relaxed);
             return;
@@ -272,5 +322,26 @@ fn reload(wanted: Result<PolicySet>, scanner: &mut Scanner, shared: &Shared, tol
         // The supervisor cannot take it now; it is asked again at the next poll.
         Ok(policies) => shared.want(Ok(policies)),
         Err(e) => told.tell(event(EventKind::ConfigRejected).with_detail(e.to_string().replace('\n', "; "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Tick;
+
+    #[test]
+    fn a_scan_after_a_gap_and_one_that_lost_the_segment_are_blind() {
+        let pulse = Pulse::default();
+        let gap = Tick { gap: true, ..Tick::default() };
+        for (poll, good) in [
+            (Poll::default(), 1),
+            (Poll { tick: gap, ..Poll::default() }, 1),
+            (Poll { lost: true, ..Poll::default() }, 1),
+            (Poll::default(), 2),
+        ] {
+            pulse.count(&poll);
+            assert_eq!(pulse.good_scans(), good, "only a scan that saw is counted: {poll:?}");
+        }
     }
 }

@@ -19,6 +19,8 @@ pub const ENV_SEGMENT: &str = "HANGWATCH_SEGMENT";
 pub const ENV_SLOT: &str = "HANGWATCH_SLOT";
 /// The device number that a supervisor assigned.
 pub const ENV_DEVICE: &str = "HANGWATCH_DEVICE";
+/// Names the models that keep hanging, one a line; a supervisor sets it for whoever chooses what a worker is to load.
+pub const ENV_QUARANTINED_MODELS: &str = "HANGWATCH_QUARANTINED_MODELS";
 /// The worker's label, where the program gives none.
 pub const ENV_NAME: &str = "HANGWATCH_NAME";
 

@@ -194,6 +194,18 @@ impl Drop for Held {
     }
 }
 
+/// To a process that the test knows to be there: one that it, or a command of its own, has started and nobody has reaped.
+pub(crate) fn signal(pid: u64, signal: i32) {
+    // SAFETY: kill touches no memory of ours.
+    assert_eq!(unsafe { libc::kill(i32::try_from(pid).expect("a pid"), signal) }, 0, "pid {pid} can be signalled");
+}
+
+/// Whether a process has ended, reaped or not.
+pub(crate) fn has_ended(pid: u64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+}
+
 /// `hangwatch run` or `watch` with its events on standard output, where its workers' lines are too.
 pub(crate) struct Monitor {
     pub(crate) held: Held,

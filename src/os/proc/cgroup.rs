@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 /// Where a hierarchy is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Mount {
+pub(in crate::os) struct Mount {
     /// The part of the hierarchy that is mounted: `/` for all of it.
     root: String,
     point: String,
@@ -14,7 +14,7 @@ struct Mount {
 
 impl Mount {
     /// The folder of the cgroup `path`, in `out`; `false` if it lies outside of what is mounted.
-    fn folder(&self, path: &str, out: &mut String) -> bool {
+    pub(in crate::os) fn folder(&self, path: &str, out: &mut String) -> bool {
         out.clear();
         let inside = match self.root.as_str() {
             "/" => Some(path),
@@ -41,6 +41,11 @@ impl Freezers {
     pub(crate) fn find() -> Self {
         // Of any length: a host of containers has hundreds of mounts.
         std::fs::read("/proc/self/mountinfo").map_or_else(|_| Self::default(), |it| Self::parse(&String::from_utf8_lossy(&it)))
+    }
+
+    /// Where the hierarchy of version 2 is mounted.
+    pub(in crate::os) fn unified(self) -> Vec<Mount> {
+        self.unified
     }
 
     fn parse(mountinfo: &str) -> Self {
@@ -93,7 +98,7 @@ impl Freezers {
 }
 
 /// `0::/path`, the line of version 2.
-fn unified_path(cgroups: &str) -> Option<&str> {
+pub(in crate::os) fn unified_path(cgroups: &str) -> Option<&str> {
     cgroups.lines().find_map(|line| line.strip_prefix("0::"))
 }
 

@@ -1,0 +1,57 @@
+//! From a case to its evidence, and back.
+
+use super::mail::Ask;
+use super::world::World;
+use crate::evidence::{Moment, Outcome, Subject};
+use crate::monitor::scan::Judged;
+use crate::os::pidfd::PidFd;
+use crate::recover::Tree;
+use crate::tell::Event;
+use std::path::PathBuf;
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Gathered(Outcome);
+
+impl Gathered {
+    /// `futex wait: thread 4821 in S …; kept in '/var/…'`.
+    pub(super) fn sentence(&self) -> String {
+        let cause = self.0.cause.as_ref().map_or_else(|| "what it waits for is not known".into(), ToString::to_string);
+        match &self.0.bundle {
+            Ok(path) => format!("{cause}; kept in '{}'", path.display()),
+            Err(e) => format!("{cause}; it could not be kept: {e}"),
+        }
+    }
+}
+
+/// Starts gathering; the answer comes by mail, at `evidence_wait` at the latest. `false` where nothing is to be gathered.
+pub(super) fn gather(
+    case: u64,
+    event: Event,
+    judged: &Judged,
+    history: Vec<Moment>,
+    tree: &Tree,
+    log: Option<PathBuf>,
+    world: &World<'_>,
+) -> bool {
+    let Some(gatherer) = world.gatherer else { return false };
+    let worker = worker(judged, world).or_else(|| tree.handle().ok().map(|fd| (tree.pid(), 0, fd)));
+    let (pid, tid, fd) = worker.map_or((tree.pid(), 0, None), |(pid, tid, fd)| (pid, tid, Some(fd)));
+    let subject = Subject { event, pid, tid, fd, history, log, verdict: judged.judgement.verdict };
+    let mail = world.mail.clone();
+    gatherer.gather(subject, world.policy.evidence_wait, move |outcome| {
+        mail.send(Ask::Gathered(case, Box::new(Gathered(outcome))));
+    });
+    true
+}
+
+/// The process and the thread that claimed the slot, which need not be the leader of its tree. `None` where it is not proven
+/// to be the one that claimed.
+fn worker(judged: &Judged, world: &World<'_>) -> Option<(u32, u32, PidFd)> {
+    let (owner, identity) = world.slots.slot(judged.observation.index)?.read_identity()?;
+    if owner != judged.observation.owner || !world.slots.is_here(&identity) {
+        return None;
+    }
+    let fd = PidFd::open(owner.pid()).ok()?;
+    (identity.pidfd_ino != 0 && fd.inode() == identity.pidfd_ino).then_some((owner.pid(), identity.tid, fd))
+}
