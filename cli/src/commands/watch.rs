@@ -1,10 +1,10 @@
-//! `hangwatch watch`: observe workers that others spawn.
+//! `hangwatch watch`: observe workers that others spawn, or end those that hang.
 
 use super::shared::{Hangups, Mode, MonitorArgs, StopSignals};
 use crate::events::JsonLines;
 use crate::exit;
+use hangwatch::Result;
 use hangwatch::monitor::Monitor;
-use hangwatch::{Error, ErrorKind, Result};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -12,21 +12,19 @@ use std::time::Duration;
 pub(crate) struct Args {
     #[command(flatten)]
     monitor: MonitorArgs,
-    /// 'observe' never signals, and says what it would do.
+    /// 'observe' never signals, and says what it would do; 'act' ends those that hang, where it is proven who they are, and
+    /// starts none again.
     #[arg(long, value_enum, default_value_t = Mode::Observe)]
     mode: Mode,
 }
 
 pub(crate) fn run(args: &Args) -> Result<u8> {
-    if args.mode == Mode::Act {
-        let why = "the identity of workers that others spawned cannot be proven";
-        return Err(Error::new(ErrorKind::Usage, "cannot watch with --mode act", why)
-            .hint("let hangwatch spawn them with 'hangwatch run -- COMMAND', which replaces what hangs")
-            .hint("or watch with --mode observe, which says what it would do"));
-    }
     let loaded = args.monitor.load(&[])?;
     let segment = args.monitor.open()?;
     let mut builder = Monitor::builder(segment).policies(loaded.policies.clone());
+    if args.mode == Mode::Act {
+        builder = builder.act_on_others();
+    }
     if let Some(learnt) = &args.monitor.learnt {
         builder = builder.learnt(learnt);
     }

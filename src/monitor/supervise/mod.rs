@@ -13,6 +13,7 @@ mod reclaim;
 mod replica;
 mod slots;
 mod thread;
+mod ward;
 mod world;
 
 pub use fleet::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart};

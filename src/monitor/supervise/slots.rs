@@ -162,6 +162,11 @@ impl Slots {
         }
     }
 
+    /// Frees the slot of an owner whose exit was seen through a handle that is proven to be its own.
+    pub(super) fn free(&self, index: u32, owner: Owner) -> bool {
+        self.slot(index).is_some_and(|slot| slot.reclaim(owner, Freed::Free))
+    }
+
     /// Frees a slot of a tree whose leader was reaped and whose group was killed, if its owner is proven dead.
     pub(super) fn free_if_dead(&self, index: u32) -> bool {
         let Some(slot) = self.slot(index) else { return false };

@@ -6,11 +6,13 @@ use super::ledger::Ledger;
 use super::mail::{Ask, Mail, QUEUE};
 use super::replica::Replica;
 use super::slots::Slots;
+use super::ward::Wards;
 use super::world::World;
 use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evidence::{Gatherer, Moment, Settings};
 use crate::judge::Severity;
+use crate::monitor::proof::Unproven;
 use crate::monitor::report;
 use crate::monitor::scan::{Judged, Poll};
 use crate::os::wake::{Bell, wait_readable};
@@ -118,7 +120,7 @@ impl Running {
         let mut supervisor = Supervisor {
             replicas: Vec::new(),
             gatherer: evidence.map(Gatherer::new),
-            acts_on_others,
+            wards: acts_on_others.then(Wards::new),
             slots: Slots::new(segment),
             ledger: RefCell::default(),
             children,
@@ -177,7 +179,8 @@ struct Supervisor {
     cap: Cap,
     ledger: RefCell<Ledger>,
     gatherer: Option<Gatherer>,
-    acts_on_others: bool,
+    /// Where it acts on workers that others spawned.
+    wards: Option<Wards>,
 }
 
 impl Supervisor {
@@ -229,7 +232,7 @@ impl Supervisor {
     }
 
     fn end(&self) -> Option<FleetEnd> {
-        if self.acts_on_others && self.stopped == 0 {
+        if self.wards.is_some() && self.stopped == 0 {
             return None;
         }
         let ends: Option<Vec<ReplicaEnd>> = self.replicas.iter().map(|replica| replica.end().cloned()).collect();
@@ -238,11 +241,13 @@ impl Supervisor {
     }
 
     fn wait(&self) {
-        let trees: Vec<_> = self.replicas.iter().flat_map(Replica::trees).collect();
+        let wards = self.wards.iter().flat_map(Wards::trees);
+        let trees: Vec<_> = self.replicas.iter().flat_map(Replica::trees).chain(wards).collect();
         let mut fds = vec![self.mail.bell.as_fd()];
         fds.extend(trees.iter().map(|tree| tree.as_fd()));
         let now = clock::monotonic_ns();
-        let deadline = self.replicas.iter().filter_map(|replica| replica.deadline(now)).min();
+        let deadlines = self.replicas.iter().filter_map(|replica| replica.deadline(now));
+        let deadline = deadlines.chain(self.wards.iter().filter_map(|wards| wards.deadline(now))).min();
         let timeout = deadline.map(|at| Duration::from_nanos(at.saturating_sub(now)));
         wait_readable(&fds, timeout);
         self.mail.bell.silence();
@@ -250,7 +255,7 @@ impl Supervisor {
 
     /// Lends the replicas and their world.
     fn turn<T>(&mut self, with: impl FnOnce(&mut Parts<'_>, &World<'_>) -> T) -> T {
-        let Self { replicas, fleet, slots, children, policy, told, mail, told_would, cap, ledger, gatherer, .. } = self;
+        let Self { replicas, fleet, slots, children, policy, told, mail, told_would, cap, ledger, gatherer, wards, .. } = self;
         let held: Vec<String> = replicas.iter().filter_map(|replica| replica.held_device(fleet)).collect();
         let world = World {
             now: clock::monotonic_ns(),
@@ -264,7 +269,7 @@ impl Supervisor {
             held_devices: &held,
             gatherer: gatherer.as_ref(),
         };
-        with(&mut Parts { replicas, children: children.as_ref(), told_would, cap }, &world)
+        with(&mut Parts { replicas, wards: wards.as_mut(), children: children.as_ref(), told_would, cap }, &world)
     }
 
     fn step(&mut self) {
@@ -277,9 +282,11 @@ impl Supervisor {
         self.turn(|parts, world| {
             if stops {
                 parts.replicas.iter_mut().for_each(|replica| replica.stop(asked > 1, world));
+                parts.wards.iter_mut().for_each(|wards| wards.leave());
             }
             // Exits before questions: a worker that has just ended is not hung.
             parts.replicas.iter_mut().for_each(|replica| replica.advance(parts.children, world));
+            parts.wards.iter_mut().for_each(|wards| wards.advance(world));
             for ask in asks {
                 parts.answer(ask, world);
             }
@@ -304,6 +311,7 @@ impl Supervisor {
 /// What a turn changes.
 struct Parts<'a> {
     replicas: &'a mut Vec<Replica>,
+    wards: Option<&'a mut Wards>,
     children: Option<&'a Children>,
     told_would: &'a mut Vec<u64>,
     cap: &'a mut Cap,
@@ -326,7 +334,8 @@ impl Parts<'_> {
             }
             ask @ (Ask::Gathered(..) | Ask::Reclaimed(_)) => {
                 // One about a process that has gone meanwhile is about nobody.
-                self.replicas.iter_mut().try_fold(ask, |ask, replica| replica.answer(ask, world));
+                let ask = self.replicas.iter_mut().try_fold(ask, |ask, replica| replica.answer(ask, world));
+                ask.and_then(|ask| self.wards.as_mut()?.answer(ask, world));
             }
         }
     }
@@ -349,20 +358,35 @@ impl Parts<'_> {
                 }
             }
             Some(_) => {}
-            None => self.not_ours(judged, world),
+            None => self.not_ours(judged, history, world),
         }
     }
 
-    /// A worker that others spawned: the dead give their slot back, of the living it is said what would be done.
-    fn not_ours(&mut self, judged: &Judged, world: &World<'_>) {
+    /// A worker that others spawned: the dead give their slot back; of the living it is proven who they are, or said what would
+    /// be done.
+    fn not_ours(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) {
         let (o, verdict) = (&judged.observation, judged.judgement.verdict);
+        if self.wards.as_ref().is_some_and(|wards| wards.has(o.index, o.owner, world.slots)) {
+            return;
+        }
         if verdict.is_death() {
             if world.slots.free_if_dead(o.index) && o.job.is_some() {
                 tell(EventKind::LostJob, judged, world, "its process ended with the job open");
             }
             return;
         }
-        self.would_act(judged, world, "it is no child of this monitor, which acts on its own children only");
+        let Some(wards) = &mut self.wards else {
+            return self.would_act(judged, world, "it is no child of this monitor, which acts on its own children only");
+        };
+        if world.stopping || judged.frozen_with_all && !self.cap.allows(world.now, world.policy) {
+            return;
+        }
+        match wards.hung(judged, history, world) {
+            Ok(()) => self.cap.begun(world.now),
+            // It is judged anew, as what it is by now.
+            Err(Unproven::Changed | Unproven::Exited) => {}
+            Err(why) => self.would_act(judged, world, &format!("its identity is not proven: {why}")),
+        }
     }
 
     /// Says once an episode what would be done, and why it is not.
