@@ -143,29 +143,68 @@ fn an_innocent_whose_every_word_was_forged_into_a_hung_slot_gets_no_signal() {
     assert!(held.is_alive(), "nor does a lock without words that fit it");
 }
 
+/// In a role: a job in each slot that goes no further.
+fn hang<const N: usize>(mut slots: [hangwatch::Worker; N]) -> ! {
+    for worker in &mut slots {
+        worker.begin_job("a1b2", "m", Total::Known(4));
+        worker.step(1);
+    }
+    let _ = std::io::stdout().lock().write_all(b"\nit hangs now\n");
+    loop {
+        std::thread::park();
+    }
+}
+
+/// This test in a role in which it hangs.
+fn hanging(test: &str, segment: &Segment) -> Held {
+    let mut held = Held::start(again(&[], test).env(SEGMENT, segment.path()));
+    held.line_with("it hangs now");
+    held
+}
+
+#[test]
+fn a_process_that_hangs_in_two_slots_is_ended_once() {
+    const TEST: &str = "a_process_that_hangs_in_two_slots_is_ended_once";
+    if std::env::var_os(ROLE).is_some() {
+        // SAFETY: nobody else's handler is replaced.
+        unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+        let worker = Attach::new().segment(std::env::var(SEGMENT).expect("given")).attach().expect("a slot");
+        let lane = worker.lane("second").expect("another");
+        hang([worker, lane]);
+    }
+    for has_inodes in [true, false] {
+        let scratch = Scratch::new();
+        let segment = scratch.made();
+        let _held = hanging(TEST, &segment);
+        // Were all frozen together, one recovery would be all that may begin.
+        let _healthy = worker(c_worker(), segment.path(), "healthy", "--steps 1000000 --step-ms 20");
+        if !has_inodes {
+            // As a kernel before 6.9 has it.
+            (0..2).for_each(|slot| write_word(&segment, slot, PIDFD_INODE, 0));
+        }
+        let mut watch = Monitor::watch(&segment, ACT);
+        watch.next("lost_job");
+        watch.next("lost_job");
+        assert_eq!(watch.stop(), Some(0));
+        assert_eq!([watch.of_kind("action").len(), watch.of_kind("lost_job").len()], [2, 2], "{:#?}", watch.events);
+    }
+}
+
 #[test]
 fn a_hung_worker_that_went_to_another_user_is_only_told_of() {
     const TEST: &str = "a_hung_worker_that_went_to_another_user_is_only_told_of";
     if std::env::var_os(ROLE).is_some() {
-        let segment = std::env::var(SEGMENT).expect("given");
-        let mut worker = Attach::new().segment(segment).attach().expect("a slot");
+        let worker = Attach::new().segment(std::env::var(SEGMENT).expect("given")).attach().expect("a slot");
         // SAFETY: it takes three numbers.
         assert_eq!(unsafe { libc::setresuid(65534, 65534, 65534) }, 0);
-        worker.begin_job("a1b2", "m", Total::Known(4));
-        worker.step(1);
-        let _ = std::io::stdout().lock().write_all(b"\nit hangs now\n");
-        loop {
-            std::thread::park();
-        }
+        hang([worker]);
     }
     if !is_root() {
         return skip(&format!("{TEST}: it takes root to become another user"));
     }
     let scratch = Scratch::new();
     let segment = scratch.made();
-    let mut other = again(&[], TEST);
-    let mut other = Held::start(other.env(SEGMENT, segment.path()));
-    other.line_with("it hangs now");
+    let mut other = hanging(TEST, &segment);
     let mut watch = Monitor::watch(&segment, ACT);
     spares(&segment, &mut watch, "runs as another user than this monitor");
     assert!(other.is_alive(), "root may, and does not");

@@ -267,7 +267,7 @@ fn say_what_would_be_done(poll: &Poll, told: &Told) {
     for event in poll.events.iter().filter(|event| event.event == EventKind::Opened && event.slot.is_some()) {
         let opened = poll.judged.iter().find(|judged| Some(judged.observation.index) == event.slot && judged.opened_acting);
         if opened.is_some_and(|judged| !judged.judgement.verdict.is_death()) {
-            let detail = "this monitor observes only; 'hangwatch run' replaces the workers that it spawns";
+            let detail = "this monitor observes only; 'hangwatch run' replaces the workers that it spawns, 'watch --mode act' ends those of others";
             told.tell(Event { event: EventKind::WouldAct, ..event.clone() }.with_detail(detail));
         }
     }

@@ -382,7 +382,8 @@ impl Parts<'_> {
             return;
         }
         match wards.hung(judged, history, world) {
-            Ok(()) => self.cap.begun(world.now),
+            Ok(true) => self.cap.begun(world.now),
+            Ok(false) => {}
             // It is judged anew, as what it is by now.
             Err(Unproven::Changed | Unproven::Exited) => {}
             Err(why) => self.would_act(judged, world, &format!("its identity is not proven: {why}")),

@@ -43,17 +43,21 @@ impl Wards {
         self.cases.iter().any(|case| case.owns(index, owner, slots) || case.owned(index, owner))
     }
 
-    /// A scan found it hung. Its recovery begins now, or it is not proven who it is.
-    pub(super) fn hung(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) -> Result<(), Unproven> {
+    /// A scan found it hung. Returns whether its recovery begins now, or why it is not proven who it is.
+    pub(super) fn hung(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) -> Result<bool, Unproven> {
         let (index, owner) = (judged.observation.index, judged.observation.owner);
         if world.slots.slot(index).is_none() {
             return Err(Unproven::Changed);
         }
         let Proven { fd, pid } = self.prover.prove(&world.slots.segment, index, owner)?;
+        // Another slot of one that is on its way out: while that has not exited its number is its own.
+        if self.cases.iter().any(|case| case.pid() == pid && case.tree().exit().is_none()) {
+            return Ok(false);
+        }
         let mut case = Case::new(Tree::of_other(fd, pid), Of::Other(index, owner), None, world);
-        case.hung(judged, history, world);
+        let begins = case.hung(judged, history, world);
         self.cases.push(case);
-        Ok(())
+        Ok(begins)
     }
 
     /// A thread's answer about one of them; given back where it is not about that.
