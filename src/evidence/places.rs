@@ -83,6 +83,7 @@ const PLACES: &[(&str, CauseKind)] = &[
     ("kernel_wait", Sleeping),
     // Version 2 of cgroups freezes where a signal would be taken.
     ("get_signal", Stopped),
+    ("refrigerator", Stopped),
     ("do_freezer_trap", Stopped),
     ("do_signal_stop", Stopped),
     ("ptrace_stop", Stopped),

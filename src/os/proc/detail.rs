@@ -28,7 +28,7 @@ pub(crate) struct Detail {
     pub(crate) wchan: Option<String>,
     /// The system call it is in, as the kernel writes it: number, arguments, stack pointer, program counter.
     pub(crate) syscall: Option<String>,
-    /// Frames of the kernel, innermost first; needs CAP_SYS_ADMIN.
+    /// Frames of the kernel, innermost first, empty while it runs its own code; needs CAP_SYS_ADMIN.
     pub(crate) stack: Option<String>,
     /// The CPU it was on last.
     pub(crate) cpu: Option<u32>,
@@ -63,8 +63,7 @@ fn text_of(text: &mut Text, path: Arguments<'_>, max: usize) -> Option<String> {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let text = text[..end].trim_end();
-    (!text.is_empty()).then(|| text.to_owned())
+    Some(text[..end].trim_end().to_owned())
 }
 
 impl Task {
@@ -74,7 +73,7 @@ impl Task {
         let mut detail = parse_stat(&text.read(format_args!("/proc/{pid}/task/{tid}/stat"))?, tid)
             .ok_or(io::Error::from(io::ErrorKind::InvalidData))?;
         add_status(&mut detail, &text.read(format_args!("/proc/{pid}/task/{tid}/status"))?);
-        detail.wchan = text_of(text, format_args!("/proc/{pid}/task/{tid}/wchan"), 128).filter(|it| it != "0");
+        detail.wchan = text_of(text, format_args!("/proc/{pid}/task/{tid}/wchan"), 128).filter(|it| !it.is_empty() && it != "0");
         detail.syscall = text_of(text, format_args!("/proc/{pid}/task/{tid}/syscall"), 256);
         if let Ok(text) = text.read(format_args!("/proc/{pid}/task/{tid}/schedstat")) {
             (detail.on_cpu_ns, detail.run_delay_ns) = parse_schedstat(&text).unzip();
