@@ -94,15 +94,19 @@ pub(super) fn cause(threads: &Threads) -> Cause {
     let reading = |it: &Thread| reading(it, threads.between_ns);
     // An idle thread may wait for one that is not.
     let is_idle = matches!(kind, CauseKind::PipeWait | CauseKind::Sleeping | CauseKind::Exited | CauseKind::Unknown);
-    let mut others = [first, busiest].into_iter().flatten().filter(|it| it.now.tid != own.now.tid);
-    for other in others.clone().filter(|_| is_idle) {
+    let others = [first, busiest].into_iter().flatten().filter(|it| it.now.tid != own.now.tid);
+    for other in others.filter(|_| is_idle) {
         let kind = self::kind(other, threads.between_ns);
         if matches!(kind, CauseKind::DriverWait | CauseKind::DiskWait | CauseKind::BusyLoop | CauseKind::Starved) {
             return Cause { kind, reading: format!("{note}{}; {} is idle", reading(other), who(own)) };
         }
     }
-    let busy = others.rfind(|it| self::kind(it, threads.between_ns) == CauseKind::BusyLoop);
-    let besides = busy.map_or_else(String::new, |it| format!("; besides, {}", reading(it)));
+    // What it waits for may be a thread that waits for more than a thread.
+    let tells = |it: &&Thread, tells: CauseKind| it.now.tid != own.now.tid && self::kind(it, threads.between_ns) == tells;
+    let another = [CauseKind::DriverWait, CauseKind::DiskWait, CauseKind::BusyLoop]
+        .into_iter()
+        .find_map(|kind| threads.threads.iter().find(|it| tells(it, kind)));
+    let besides = another.map_or_else(String::new, |it| format!("; besides, {}", reading(it)));
     Cause { kind, reading: format!("{note}{}{besides}", reading(own)) }
 }
 

@@ -79,8 +79,6 @@ const PLACES: &[(&str, CauseKind)] = &[
     ("common_nsleep", Sleeping),
     ("do_sigtimedwait", Sleeping),
     ("sigsuspend", Sleeping),
-    ("do_wait", Sleeping),
-    ("kernel_wait", Sleeping),
     // Version 2 of cgroups freezes where a signal would be taken.
     ("get_signal", Stopped),
     ("refrigerator", Stopped),

@@ -85,6 +85,12 @@ impl Task {
         Ok(detail)
     }
 
+    /// Its number in its own pid namespace.
+    pub(crate) fn own_number(self, text: &mut Text) -> Option<u32> {
+        let status = text.read(format_args!("/proc/{}/task/{}/status", self.pid, self.tid)).ok()?;
+        Some(own_number(&status).unwrap_or(self.tid))
+    }
+
     /// Adds the kernel's stack and the scheduler's file.
     pub(crate) fn add_long(self, detail: &mut Detail, text: &mut Text) {
         let Self { pid, tid } = self;
@@ -134,10 +140,15 @@ pub(crate) fn fields(status: &str) -> impl Iterator<Item = (&str, &str)> {
     status.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()))
 }
 
+/// The last of the numbers, which is the innermost namespace's. `None`: a kernel that does not tell.
+fn own_number(status: &str) -> Option<u32> {
+    fields(status).find(|(name, _)| *name == "NSpid")?.1.rsplit('\t').next()?.parse().ok()
+}
+
 fn add_status(detail: &mut Detail, status: &str) {
+    detail.own_tid = own_number(status).unwrap_or(detail.tid);
     for (name, value) in fields(status) {
         match name {
-            "NSpid" => detail.own_tid = value.rsplit('\t').next().and_then(|it| it.parse().ok()).unwrap_or(detail.tid),
             "SigPnd" | "ShdPnd" => detail.pending_signals |= u64::from_str_radix(value, 16).unwrap_or(0),
             "voluntary_ctxt_switches" => detail.voluntary_switches = value.parse().unwrap_or(0),
             "nonvoluntary_ctxt_switches" => detail.involuntary_switches = value.parse().unwrap_or(0),
