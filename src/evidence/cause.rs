@@ -73,7 +73,7 @@ impl std::fmt::Display for Cause {
 const BUSY: f64 = 0.5;
 /// The same where it waited for a CPU for most of the rest: it shares one.
 const BUSY_SHARED: f64 = 0.2;
-/// One that had less was not running in earnest.
+/// One that was runnable all the time and had less of it was starved, one that had more spins on what it is given.
 const HARDLY: f64 = 0.1;
 
 /// What a worker waits for. The thread that claimed decides; where that one is idle or not known, the first thread, and then
@@ -119,7 +119,10 @@ fn kind(thread: &Thread, between_ns: u64) -> CauseKind {
         'Z' | 'X' | 'x' => return CauseKind::Exited,
         'T' | 't' => return CauseKind::Stopped,
         _ if on_cpu >= BUSY || (on_cpu >= BUSY_SHARED && on_cpu + waited >= BUSY) => return CauseKind::BusyLoop,
-        'R' if *first_state == 'R' && (waited > on_cpu || on_cpu < HARDLY) => return CauseKind::Starved,
+        // It has not given its CPU up in between, so it wanted one all the time. How long it waited is counted when a wait ends.
+        'R' if *first_state == 'R' && grew.voluntary_switches == 0 => {
+            return if on_cpu < HARDLY { CauseKind::Starved } else { CauseKind::BusyLoop };
+        }
         'R' => return CauseKind::Unknown,
         _ => {}
     }

@@ -132,11 +132,14 @@ fn time_on_a_cpu_tells_a_busy_loop_from_one_that_is_given_none() {
         (5, 240, 'R', 'R', Starved),
         (0, 0, 'R', 'R', Starved),
         (5, 0, 'S', 'R', Unknown),
-        (60, 0, 'R', 'R', Unknown),
+        (40, 0, 'R', 'R', BusyLoop),
     ] {
         let it = of_one(runs(cpu, delay, first, state));
         assert_eq!(it.kind, kind, "{cpu} ms on a CPU, {delay} ms waiting for one, {first} then {state}");
     }
+    let mut now_and_then = runs(40, 5, 'R', 'R');
+    now_and_then.grew.voluntary_switches = 1;
+    assert_eq!(of_one(now_and_then).kind, Unknown, "it gave its CPU up in between");
     assert!(of_one(runs(5, 240, 'R', 'R')).reading.contains("waited 240 ms for a CPU"));
 }
 
