@@ -59,7 +59,7 @@ impl Segment {
         for _ in 0..2 {
             match Self::try_open(path, true)? {
                 Opened::Segment(segment) => return Ok(*segment),
-                Opened::Stale(stale) => remove_if_same(path, &stale)?,
+                Opened::Stale(stale) => remove_if_same(path, &stale).map(drop)?,
                 Opened::Absent => {}
             }
             if let Some(segment) = Self::try_create(path, geometry)? {
@@ -145,11 +145,12 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Removes the segment's name, if it still leads to this very file, and the monitor's lock file beside it. Mapped
-    /// processes keep what they have.
+    /// Removes the segment's name, if it still leads to this very file, and the monitor's lock file beside it, unless the name
+    /// is another's by now: so is the lock then. Mapped processes keep what they have.
     pub fn unlink(&self) -> Result<()> {
-        remove_if_same(&self.path, &self.file)?;
-        let _ = fs::remove_file(file::sidecar(&self.path, "monitor"));
+        if remove_if_same(&self.path, &self.file)? {
+            let _ = fs::remove_file(file::sidecar(&self.path, "monitor"));
+        }
         Ok(())
     }
 }
@@ -196,8 +197,8 @@ fn no_room(error: &io::Error, path: &Path, needed: u64) -> Error {
         .hint("or give the tmpfs more room, or set HANGWATCH_DIR to a folder in one that has it")
 }
 
-/// Removes `path` under the unlink lock if it is still the file that was opened.
-fn remove_if_same(path: &Path, opened: &File) -> Result<()> {
+/// Removes `path` under the unlink lock if it is still the file that was opened. `false`: it is another one.
+fn remove_if_same(path: &Path, opened: &File) -> Result<bool> {
     let what = format!("cannot remove segment '{}'", path.display());
     let failed = |e: io::Error| Error::io(&what, &e);
     let same = |path: &Path, file: &File| -> io::Result<bool> {
@@ -218,8 +219,8 @@ fn remove_if_same(path: &Path, opened: &File) -> Result<()> {
         }
     };
     let removed = match same(path, opened) {
-        Ok(true) => fs::remove_file(path).map_err(failed),
-        Ok(false) => Ok(()),
+        Ok(true) => fs::remove_file(path).map(|()| true).map_err(failed),
+        Ok(false) => Ok(fs::symlink_metadata(path).is_err()),
         Err(e) => Err(failed(e)),
     };
     let _ = fs::remove_file(&lock_path);

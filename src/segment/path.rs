@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The segment's name where a program names none.
 pub const DEFAULT_NAME: &str = "default";
 /// Files that stand beside a segment; a segment cannot be called `x.monitor`.
-pub const SIDECARS: [&str; 4] = ["monitor", "unlink", "liveness", "children"];
+pub const SIDECARS: [&str; 7] = ["monitor", "unlink", "liveness", "children", "learnt", "learnt.bad", "learnt.new"];
 
 /// The folder of named segments: `$HANGWATCH_DIR`, else `$XDG_RUNTIME_DIR/hangwatch`, else `/dev/shm/hangwatch-<uid>`.
 pub fn directory() -> PathBuf {
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_path_is_taken_as_it_is_and_a_name_is_checked() {
         assert_eq!(resolve("/run/x/train").unwrap(), PathBuf::from("/run/x/train"));
-        for bad in ["", ".hidden", "a b", "a\u{1b}[31m", "train.monitor", &"x".repeat(65)] {
+        for bad in ["", ".hidden", "a b", "a\u{1b}[31m", "train.monitor", "train.learnt", "train.learnt.bad", &"x".repeat(65)] {
             let e = resolve(bad).expect_err(bad);
             assert_eq!(e.kind(), ErrorKind::Usage);
             assert!(!e.to_string().contains('\u{1b}'), "a bad name is escaped before it is shown");
