@@ -200,6 +200,30 @@ fn a_run_whose_segment_is_cut_short_tells_it_and_ends_its_workers_and_itself() {
 }
 
 #[test]
+fn a_run_ends_workers_that_it_can_see_no_more_though_they_touch_nothing() {
+    type Deed = fn(&Path);
+    let deeds: [(&str, Deed); 2] = [(HANGS, |path| cut(path, 0)), (WORKS, |path| overwrite(path, 0, &[0; 8]))];
+    for (worker, deed) in deeds {
+        let scratch = Scratch::new();
+        let path = scratch.segment();
+        let command = [c_worker().to_str().expect("a UTF-8 path")].into_iter().chain(worker.split_whitespace());
+        // It hangs, and no budget runs out while anybody looks.
+        let mut run = Monitor::run(&path, "--poll 50ms --grace 10s", &command.collect::<Vec<_>>());
+        run.attached(1);
+        let segment = Segment::open_read_only(&path).expect("the segment");
+        let slot = segment.slot(0).expect("its slot");
+        until(|| slot.read_hot().is_ok_and(|hot| hot.progress != u64::MAX));
+        let pid = slot.peek_owner().pid();
+        deed(&path);
+        run.next("segment_lost");
+        assert!(run.next("action")["detail"].as_str().is_some_and(|detail| detail.contains("SIGTERM")));
+        assert_eq!(run.end(), Some(4), "{:#?}", run.events);
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "worker {pid} is no orphan");
+        assert_eq!([losses(&run).len(), run.of_kind("replaced").len()], [1, 0]);
+    }
+}
+
+#[test]
 fn a_run_whose_segments_name_is_removed_tells_it_and_watches_on() {
     let scratch = Scratch::new();
     let path = scratch.segment();

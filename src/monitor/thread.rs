@@ -215,7 +215,7 @@ impl Builder {
             }
             None => None,
         };
-        let asker = supervisor.as_ref().map(Running::asker);
+        let (asker, stopper) = (supervisor.as_ref().map(Running::asker), supervisor.as_ref().map(Running::stopper));
         let (theirs, told) = (Arc::clone(&shared), teller.told());
         let scan = std::thread::Builder::new()
             .name("hangwatch-scan".into())
@@ -226,6 +226,10 @@ impl Builder {
                 };
                 let set_policy = |policy: &Policy| asker.as_ref().is_none_or(|asker| asker.set_policy(policy));
                 scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, &mut follower, hand_over, set_policy);
+                if let Some(stopper) = stopper.filter(|_| theirs.lost.load(Relaxed)) {
+                    // Nobody can see its workers any more, and those that hang would never touch the segment again.
+                    stopper.stop();
+                }
                 keeper.keep(scanner.learnt(), 0, true);
             })
             .map_err(failed)?;
