@@ -11,10 +11,13 @@
 
 mod exits;
 mod glance;
+mod history;
 mod keeper;
 mod look;
 mod loss;
+mod orphans;
 mod probe;
+mod proof;
 mod report;
 mod sampler;
 mod scan;
@@ -24,7 +27,8 @@ mod takeover;
 mod thread;
 
 pub use keeper::{learnt_path, read_learnt};
+pub use orphans::become_subreaper;
 pub use sampler::Sampler;
 pub use scan::{Judged, Poll, Scanner};
-pub use supervise::{Fleet, FleetEnd, ReplicaEnd, Restart, Stopper};
-pub use thread::{Builder, Monitor, Reloader};
+pub use supervise::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart, Stopper};
+pub use thread::{Builder, Monitor, Pulse, Reloader};

@@ -1,6 +1,7 @@
 //! One poll: glance at every slot, read those that changed or are due, judge, write down what was seen. Never waits.
 
 use super::glance::Glances;
+use super::history::Histories;
 use super::loss;
 use super::probe::Probes;
 use super::report;
@@ -8,6 +9,7 @@ use super::takeover;
 use crate::clock;
 use crate::engine::{ChangeKind, Engine, Findings, Unclaimed};
 use crate::error::{Error, ErrorKind, Result};
+use crate::evidence::Moment;
 use crate::judge::Verdict;
 use crate::layout::claim::Freed;
 use crate::layout::monitor::{MonitorWords, Seen};
@@ -40,6 +42,8 @@ pub struct Poll {
     pub all_frozen: bool,
     /// The segment can be read no more.
     pub lost: bool,
+    /// Its name leads to it.
+    pub is_found: bool,
 }
 
 /// Judges slots at polls. Holds the segment's monitor lock; no thread, no signal.
@@ -52,6 +56,7 @@ pub struct Scanner {
     beat: Beat,
     owner: Owner,
     reclaims: bool,
+    histories: Option<Histories>,
     resuming: bool,
     everything: bool,
     presence: Presence,
@@ -105,6 +110,7 @@ impl Scanner {
             beat: Beat::start(owner.generation()),
             owner,
             reclaims: true,
+            histories: None,
             resuming,
             everything: false,
             presence: Presence::Present,
@@ -148,6 +154,16 @@ impl Scanner {
     /// Leaves the slots of dead workers to a supervisor.
     pub(super) fn leave_the_dead(&mut self) {
         self.reclaims = false;
+    }
+
+    /// Remembers the last observations of each slot.
+    pub(super) fn keep_history(&mut self) {
+        self.histories = Some(Histories::default());
+    }
+
+    /// The last observations of a slot, oldest first; none where they are not kept.
+    pub(super) fn history(&self, index: u32) -> Vec<Moment> {
+        self.histories.as_ref().map_or_else(Vec::new, |histories| histories.of(index))
     }
 
     /// Judges every LIVE slot at every poll, quiet or not: for a display. The verdicts are the same.
@@ -210,6 +226,9 @@ impl Scanner {
             let Some(slot) = segment.slot(at) else { break };
             let Some(reported) = self.glances.look(index, slot, now).or(self.everything.then_some(false)) else { continue };
             let Some(mut snapshot) = self.reader.read(at) else { continue };
+            if let (Some(histories), Some(hot)) = (&mut self.histories, &snapshot.hot) {
+                histories.take(at, now, hot);
+            }
             self.probes.complete(&mut snapshot, slot, self.engine.wants_look(at));
             let (owner, resuming) = (snapshot.owner, self.resuming);
             self.engine.take_over(snapshot, || resuming.then(|| slot.peek_seen()));
@@ -240,6 +259,7 @@ impl Scanner {
         // What could not be read once has lost reports: it is not believed again.
         let presence = if self.presence.is_readable() { self.segment().presence() } else { self.presence };
         poll.lost = !presence.is_readable();
+        poll.is_found = presence.is_found();
         if presence != self.presence {
             self.presence = presence;
             poll.events.extend(loss::meaning(presence).map(|detail| self.event(EventKind::SegmentLost).with_detail(detail)));

@@ -2,8 +2,13 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod canary;
+#[cfg(feature = "monitor")]
+pub(crate) mod cgroup_tree;
+#[cfg(feature = "monitor")]
+pub(crate) mod children;
 pub(crate) mod file;
 pub(crate) mod identity;
+pub(crate) mod liveness;
 #[cfg(feature = "monitor")]
 pub(crate) mod lock;
 pub(crate) mod pidfd;

@@ -52,6 +52,27 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Opened,
+        Self::Reminder,
+        Self::Closed,
+        Self::Action,
+        Self::WouldAct,
+        Self::Evidence,
+        Self::Replaced,
+        Self::LostJob,
+        Self::GaveUp,
+        Self::Quarantined,
+        Self::Adopted,
+        Self::Storm,
+        Self::AllFrozen,
+        Self::MonitorGap,
+        Self::SegmentLost,
+        Self::ConfigReloaded,
+        Self::ConfigRejected,
+    ];
+
     /// Its name, everywhere.
     pub const fn name(self) -> &'static str {
         match self {
@@ -225,6 +246,19 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_events_are_listed_and_the_readme_names_each() {
+        let readme = include_str!("../../README.md");
+        // The names of the source itself: what was added and not listed is found.
+        let variants =
+            include_str!("event.rs").split("pub const fn name(").nth(1).and_then(|rest| rest.split("/// An event").next());
+        let named = variants.unwrap_or_default().matches("Self::").count();
+        assert_eq!(named, EventKind::ALL.len(), "each has a name, and each with a name is in the list");
+        for kind in EventKind::ALL {
+            assert!(readme.contains(&format!("`{}`", kind.name())), "the README's list of events lacks {}", kind.name());
+        }
+    }
 
     #[test]
     fn the_line_of_a_stalled_worker_is_the_one_that_is_promised() {
