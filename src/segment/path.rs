@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The segment's name where a program names none.
 pub const DEFAULT_NAME: &str = "default";
 /// Files that stand beside a segment; a segment cannot be called `x.monitor`.
-pub const SIDECARS: [&str; 7] = ["monitor", "unlink", LIVENESS, "children", "learnt", "learnt.bad", "learnt.new"];
+pub const SIDECARS: [&str; 8] = ["monitor", "unlink", LIVENESS, "children", "children.new", "learnt", "learnt.bad", "learnt.new"];
 /// The one of which each worker holds the byte of its slot locked.
 pub(crate) const LIVENESS: &str = "liveness";
 
