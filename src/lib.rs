@@ -40,6 +40,8 @@ pub mod worker;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod engine;
 #[cfg(all(not(loom), feature = "monitor"))]
+pub mod evidence;
+#[cfg(all(not(loom), feature = "monitor"))]
 pub mod helper;
 #[cfg(all(not(loom), feature = "monitor"))]
 pub mod judge;

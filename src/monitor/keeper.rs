@@ -7,8 +7,7 @@ use crate::learn::Learnt;
 use crate::os::file;
 use crate::segment::Segment;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -33,7 +32,7 @@ pub fn learnt_path(segment: &Segment) -> PathBuf {
 /// What a monitor has learnt and kept; `None` where there is no such file. It is left as it is.
 pub fn read_learnt(path: &Path) -> Result<Option<Learnt>> {
     let what = || format!("cannot read what was learnt, '{}'", path.display());
-    let Some(bytes) = read(path).map_err(|e| Error::io(what(), &e))? else { return Ok(None) };
+    let Some(bytes) = file::read_own(path, Learnt::MAX_BYTES).map_err(|e| Error::io(what(), &e))? else { return Ok(None) };
     let learnt = Learnt::from_bytes(&bytes).map_err(|e| Error::new(ErrorKind::System, what(), e.to_string()));
     learnt.map(Some).map_err(|e| e.hint("a monitor that starts sets such a file aside and learns anew"))
 }
@@ -49,31 +48,6 @@ pub(super) fn load(path: &Path) -> Learnt {
         tracing::warn!("cannot use what was learnt, '{}': {}; {kept}; learning starts anew", path.display(), e.why());
         Learnt::new()
     })
-}
-
-fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match file::open_existing(path, false) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    let (about, invalid) = (file.metadata()?, |why: String| Err(io::Error::new(io::ErrorKind::InvalidData, why)));
-    if !about.is_file() {
-        return invalid("it is not a regular file".into());
-    }
-    // Thresholds may end workers: a folder that others can write to must not hold theirs.
-    if about.uid() != file::euid() || about.mode() & 0o022 != 0 {
-        return invalid(format!(
-            "it is of uid {}, mode {:03o}; expected uid {}, and nobody else to write it",
-            about.uid(),
-            about.mode() & 0o777,
-            file::euid()
-        ));
-    }
-    let mut bytes = Vec::new();
-    // One more than may be: too long a file is then no valid one.
-    file.take(Learnt::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
 }
 
 /// Under another name first, so that a crash leaves the old file or the new one.
@@ -141,7 +115,7 @@ mod tests {
         assert_eq!(load(&path), Learnt::new(), "no file is no news");
         let bytes = Learnt::new().to_bytes();
         write(&path, &bytes).unwrap();
-        assert_eq!(read(&path).unwrap().as_deref(), Some(&bytes[..]));
+        assert_eq!(file::read_own(&path, Learnt::MAX_BYTES).unwrap().as_deref(), Some(&bytes[..]));
         write(&path, &bytes[..bytes.len() - 1]).unwrap();
         assert_eq!(load(&path), Learnt::new());
         assert!(!path.exists() && dir.path().join("segment.learnt.bad").exists(), "what cannot be read is not lost");
@@ -154,9 +128,9 @@ mod tests {
         let path = dir.path().join("segment.learnt");
         write(&path, &Learnt::new().to_bytes()).unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o620)).unwrap();
-        let why = read(&path).unwrap_err().to_string();
+        let why = file::read_own(&path, Learnt::MAX_BYTES).unwrap_err().to_string();
         assert!(why.contains("mode 620"), "{why}");
         std::os::unix::fs::symlink(&path, dir.path().join("link")).unwrap();
-        assert!(read(&dir.path().join("link")).is_err(), "a planted link leads nowhere");
+        assert!(file::read_own(&dir.path().join("link"), 1).is_err(), "a planted link leads nowhere");
     }
 }

@@ -11,18 +11,24 @@
 
 mod exits;
 mod glance;
+mod history;
 mod keeper;
 mod look;
+mod loss;
+mod orphans;
 mod probe;
+mod proof;
 mod report;
 mod sampler;
 mod scan;
 pub mod status;
 mod supervise;
+mod takeover;
 mod thread;
 
 pub use keeper::{learnt_path, read_learnt};
+pub use orphans::become_subreaper;
 pub use sampler::Sampler;
 pub use scan::{Judged, Poll, Scanner};
-pub use supervise::{Fleet, FleetEnd, ReplicaEnd, Restart, Stopper};
-pub use thread::{Builder, Monitor, Reloader};
+pub use supervise::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart, Stopper};
+pub use thread::{Builder, Monitor, Pulse, Reloader};

@@ -1,17 +1,19 @@
 //! The monitor as a thread in a host program: polls, tells, and hands what it wants done to a supervisor if there is one.
 
 use super::keeper::{self, Keeper};
+use super::loss::Follower;
 use super::scan::{Poll, Scanner};
-use super::supervise::{Fleet, FleetEnd, Running};
+use super::supervise::{Fleet, FleetEnd, OBSERVES, Running, Setup};
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::evidence::Settings;
 use crate::os::wake::{Bell, wait_readable};
 use crate::policy::{Policy, PolicySet, ns};
 use crate::segment::Segment;
 use crate::tell::{Event, EventKind, LogSink, Sink, Teller, Told};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,7 +25,9 @@ pub struct Builder {
     learnt: Option<PathBuf>,
     sinks: Vec<Box<dyn Sink>>,
     log: bool,
-    fleet: Option<Fleet>,
+    setup: Setup,
+    unlinks: bool,
+    follows: bool,
 }
 
 impl std::fmt::Debug for Builder {
@@ -36,7 +40,9 @@ impl std::fmt::Debug for Builder {
 #[derive(Debug)]
 pub struct Monitor {
     shared: Arc<Shared>,
-    scan: Option<JoinHandle<()>>,
+    // It gives the scanner back, and with it the segment's lock.
+    scan: Option<JoinHandle<Scanner>>,
+    unlinks: bool,
     supervisor: Option<Running>,
     // Last: the other threads' handles on it are gone when it is dropped.
     teller: Teller,
@@ -47,6 +53,7 @@ struct Shared {
     bell: Bell,
     stop: AtomicBool,
     lost: AtomicBool,
+    pulse: Pulse,
     /// Policies that are to be put in force at the next poll.
     wanted: Mutex<Option<Result<PolicySet>>>,
 }
@@ -66,6 +73,36 @@ impl Shared {
     }
 }
 
+/// Tells from any thread whether the monitor still sees: for whoever watches the watcher.
+#[derive(Debug, Clone, Default)]
+pub struct Pulse(Arc<Beats>);
+
+#[derive(Debug, Default)]
+struct Beats {
+    good: AtomicU64,
+    seen_by_newcomers: AtomicU64,
+}
+
+impl Pulse {
+    /// Polls that were completed and not blind so far: every slot could be read and judged. Neither a poll after a gap of the
+    /// monitor's own nor one that found the segment lost is counted.
+    pub fn good_scans(&self) -> u64 {
+        self.0.good.load(Relaxed) // Relaxed: a statistic, with which nothing is published
+    }
+
+    /// Of these, the polls of a segment that its name leads to: at the others workers that come would not be seen.
+    pub fn good_scans_of_all(&self) -> u64 {
+        self.0.seen_by_newcomers.load(Relaxed) // Relaxed: as above
+    }
+
+    fn count(&self, poll: &Poll) {
+        if !poll.lost && !poll.tick.gap {
+            self.0.good.fetch_add(1, Relaxed);
+            self.0.seen_by_newcomers.fetch_add(u64::from(poll.is_found), Relaxed);
+        }
+    }
+}
+
 /// Puts other policies in force while the monitor runs.
 #[derive(Debug, Clone)]
 pub struct Reloader(Arc<Shared>);
@@ -81,10 +118,20 @@ impl Reloader {
 impl Monitor {
     /// A monitor of `segment`, with the default policy until told otherwise.
     pub fn builder(segment: Arc<Segment>) -> Builder {
-        Builder { segment, policies: Policy::default().into(), learnt: None, sinks: Vec::new(), log: true, fleet: None }
+        Builder {
+            segment,
+            policies: Policy::default().into(),
+            learnt: None,
+            sinks: Vec::new(),
+            log: true,
+            setup: Setup::default(),
+            unlinks: false,
+            follows: false,
+        }
     }
 
-    /// Whether the segment was lost: nothing is watched any more.
+    /// Whether the segment was lost: nothing is watched any more, or not until its name leads to one again (see
+    /// [`Builder::follow`]).
     pub fn is_lost(&self) -> bool {
         self.shared.lost.load(Relaxed)
     }
@@ -97,6 +144,11 @@ impl Monitor {
     /// Waits until every replica of the fleet has ended. Returns at once where there is no fleet.
     pub fn wait(&mut self) -> FleetEnd {
         self.supervisor.as_mut().map(Running::wait).unwrap_or_default()
+    }
+
+    /// A handle that tells whether it still sees; it holds nothing of the monitor back when that ends.
+    pub fn pulse(&self) -> Pulse {
+        self.shared.pulse.clone()
     }
 
     /// A handle that puts other policies in force, from any thread.
@@ -116,8 +168,11 @@ impl Drop for Monitor {
         self.supervisor = None;
         self.shared.stop.store(true, Relaxed);
         self.shared.bell.ring();
-        if let Some(scan) = self.scan.take() {
-            let _ = scan.join();
+        let scanner = self.scan.take().and_then(|scan| scan.join().ok());
+        if let Some(scanner) = scanner.filter(|_| self.unlinks)
+            && let Err(e) = scanner.segment().unlink()
+        {
+            tracing::error!("{e}");
         }
     }
 }
@@ -167,7 +222,37 @@ impl Builder {
     /// Spawns, watches and replaces these workers; without a fleet the monitor observes and says what it would do.
     #[must_use]
     pub fn fleet(mut self, fleet: Fleet) -> Self {
-        self.fleet = Some(fleet);
+        self.setup.fleet = Some(fleet);
+        self
+    }
+
+    /// Ends workers that others spawned when they hang, where it is proven who they are; never starts one.
+    #[must_use]
+    pub fn act_on_others(mut self) -> Self {
+        self.setup.acts_on_others = true;
+        self
+    }
+
+    /// Keeps evidence of a worker before it is ended.
+    #[must_use]
+    pub fn evidence(mut self, settings: Settings) -> Self {
+        self.setup.evidence = Some(settings);
+        self
+    }
+
+    /// Removes the segment at the end, while the lock is held still: a successor that waits for the lock would else have its
+    /// segment removed.
+    #[must_use]
+    pub fn unlink_at_end(mut self) -> Self {
+        self.unlinks = true;
+        self
+    }
+
+    /// Lives on when the segment is lost, and goes over to the one that its name leads to: at once where the old one cannot be
+    /// read, else when the last worker has left it. A fleet's workers are in the one segment, and its monitor follows nowhere.
+    #[must_use]
+    pub fn follow(mut self) -> Self {
+        self.follows = true;
         self
     }
 
@@ -186,30 +271,36 @@ impl Builder {
             bell: Bell::new().map_err(failed)?,
             stop: AtomicBool::new(false),
             lost: AtomicBool::new(false),
+            pulse: Pulse::default(),
             wanted: Mutex::new(None),
         });
-        let supervisor = match self.fleet {
-            Some(fleet) => {
-                scanner.leave_the_dead();
-                Some(fleet.start(Arc::clone(&self.segment), self.policies.base().clone(), teller.told())?)
+        let mut follower = (self.follows && self.setup.fleet.is_none()).then(Follower::default);
+        let supervisor = if self.setup.is_wanted() {
+            scanner.leave_the_dead();
+            if self.setup.evidence.is_some() {
+                scanner.keep_history();
             }
-            None => None,
+            Some(Running::start(self.setup, Arc::clone(&self.segment), self.policies.base().clone(), teller.told())?)
+        } else {
+            None
         };
         let asker = supervisor.as_ref().map(Running::asker);
         let (theirs, told) = (Arc::clone(&shared), teller.told());
         let scan = std::thread::Builder::new()
             .name("hangwatch-scan".into())
             .spawn(move || {
-                let hand_over = |poll: &Poll| match &asker {
-                    Some(asker) => asker.ask(poll),
+                let hand_over = |poll: &Poll, scanner: &Scanner| match &asker {
+                    Some(asker) => asker.ask(poll, |index| scanner.history(index)),
                     None => say_what_would_be_done(poll, &told),
                 };
                 let set_policy = |policy: &Policy| asker.as_ref().is_none_or(|asker| asker.set_policy(policy));
-                scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, hand_over, set_policy);
+                let goes_over = |scanner: &Scanner| asker.iter().for_each(|asker| asker.set_segment(scanner.segment()));
+                scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, &mut follower, hand_over, goes_over, set_policy);
                 keeper.keep(scanner.learnt(), 0, true);
+                scanner
             })
             .map_err(failed)?;
-        Ok(Monitor { shared, scan: Some(scan), supervisor, teller })
+        Ok(Monitor { shared, scan: Some(scan), unlinks: self.unlinks, supervisor, teller })
     }
 }
 
@@ -218,8 +309,7 @@ fn say_what_would_be_done(poll: &Poll, told: &Told) {
     for event in poll.events.iter().filter(|event| event.event == EventKind::Opened && event.slot.is_some()) {
         let opened = poll.judged.iter().find(|judged| Some(judged.observation.index) == event.slot && judged.opened_acting);
         if opened.is_some_and(|judged| !judged.judgement.verdict.is_death()) {
-            let detail = "this monitor observes only; 'hangwatch run' replaces the workers that it spawns";
-            told.tell(Event { event: EventKind::WouldAct, ..event.clone() }.with_detail(detail));
+            told.tell(Event { event: EventKind::WouldAct, ..event.clone() }.with_detail(OBSERVES));
         }
     }
 }
@@ -229,7 +319,9 @@ fn scan_until_stopped(
     shared: &Shared,
     told: &Told,
     keeper: &mut Keeper,
-    hand_over: impl Fn(&Poll),
+    follower: &mut Option<Follower>,
+    hand_over: impl Fn(&Poll, &Scanner),
+    goes_over: impl Fn(&Scanner),
     set_policy: impl Fn(&Policy) -> bool,
 ) {
     let mut due = clock::monotonic_ns();
@@ -248,11 +340,19 @@ fn scan_until_stopped(
         for event in &poll.events {
             told.tell(event.clone());
         }
-        hand_over(&poll);
+        hand_over(&poll, scanner);
         keeper.keep(scanner.learnt(), poll.tick.now, false);
-        if poll.lost {
-            shared.lost.store(true, Relaxed);
-            return;
+        shared.pulse.count(&poll);
+        shared.lost.store(poll.lost, Relaxed);
+        match follower {
+            None if poll.lost => return,
+            None => {}
+            Some(follower) => {
+                if let Some(found) = follower.step(scanner) {
+                    goes_over(scanner);
+                    told.tell(found);
+                }
+            }
         }
         // A late poll does not hurry the next one: the period starts anew.
         due = due.saturating_add(interval).max(now);
@@ -272,5 +372,26 @@ fn reload(wanted: Result<PolicySet>, scanner: &mut Scanner, shared: &Shared, tol
         // The supervisor cannot take it now; it is asked again at the next poll.
         Ok(policies) => shared.want(Ok(policies)),
         Err(e) => told.tell(event(EventKind::ConfigRejected).with_detail(e.to_string().replace('\n', "; "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Tick;
+
+    #[test]
+    fn a_scan_after_a_gap_and_one_that_lost_the_segment_are_blind() {
+        let pulse = Pulse::default();
+        let gap = Tick { gap: true, ..Tick::default() };
+        for (poll, good) in [
+            (Poll::default(), 1),
+            (Poll { tick: gap, ..Poll::default() }, 1),
+            (Poll { lost: true, ..Poll::default() }, 1),
+            (Poll::default(), 2),
+        ] {
+            pulse.count(&poll);
+            assert_eq!(pulse.good_scans(), good, "only a scan that saw is counted: {poll:?}");
+        }
     }
 }

@@ -4,8 +4,12 @@ use super::checked;
 use std::ffi::{CString, OsStr};
 use std::fs::{File, OpenOptions};
 use std::io;
+#[cfg(feature = "monitor")]
+use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+#[cfg(feature = "monitor")]
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -17,6 +21,13 @@ fn c_path(path: &Path) -> io::Result<CString> {
 pub(crate) fn euid() -> u32 {
     // SAFETY: geteuid has no preconditions and cannot fail.
     unsafe { libc::geteuid() }
+}
+
+/// The effective group id.
+#[cfg(feature = "monitor")]
+pub(crate) fn egid() -> u32 {
+    // SAFETY: getegid has no preconditions and cannot fail.
+    unsafe { libc::getegid() }
 }
 
 /// Descriptors that this process may open.
@@ -60,6 +71,12 @@ pub(crate) fn new_named(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// The same, whose writes all go to its end.
+#[cfg(feature = "monitor")]
+pub(crate) fn new_appended(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create_new(true).mode(0o600).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW).open(path)
+}
+
 /// Opens or makes a small lock file beside a segment, mode 0600.
 pub(crate) fn open_sidecar(path: &Path) -> io::Result<File> {
     OpenOptions::new()
@@ -70,6 +87,32 @@ pub(crate) fn open_sidecar(path: &Path) -> io::Result<File> {
         .mode(0o600)
         .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(path)
+}
+
+/// All of a file that decides over processes: nobody else may own or write it. `None` where there is none; of one that is too
+/// long one byte more than may be, which is then no valid one.
+#[cfg(feature = "monitor")]
+pub(crate) fn read_own(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
+    let file = match open_existing(path, false) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let (about, invalid) = (file.metadata()?, |why: String| Err(io::Error::new(io::ErrorKind::InvalidData, why)));
+    if !about.is_file() {
+        return invalid("it is not a regular file".into());
+    }
+    if about.uid() != euid() || about.mode() & 0o022 != 0 {
+        return invalid(format!(
+            "it is of uid {}, mode {:03o}; expected uid {}, and nobody else to write it",
+            about.uid(),
+            about.mode() & 0o777,
+            euid()
+        ));
+    }
+    let mut bytes = Vec::new();
+    file.take(max as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 /// Gives an unnamed file its name; EEXIST if the name is taken.
@@ -116,6 +159,12 @@ pub(crate) fn bytes_free(dir: &Path) -> Option<u64> {
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Opens a folder; a symlink is ELOOP.
+#[cfg(feature = "monitor")]
+pub(crate) fn open_folder(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_CLOEXEC | libc::O_DIRECTORY | libc::O_NOFOLLOW).open(path)
+}
+
 /// Holds an exclusive `flock` for as long as the file is open; waits for the holder, who does a handful of calls under it.
 pub(crate) fn flock_exclusive(file: &File) -> io::Result<()> {
     loop {
@@ -125,6 +174,23 @@ pub(crate) fn flock_exclusive(file: &File) -> io::Result<()> {
             other => return other.map(drop),
         }
     }
+}
+
+/// The same without waiting: whether it is held now.
+#[cfg(feature = "monitor")]
+pub(crate) fn try_flock_exclusive(file: &File) -> io::Result<bool> {
+    // SAFETY: the descriptor is open for the length of the call.
+    match checked(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        other => other.map(|_| true),
+    }
+}
+
+/// Gives a `flock` back before its file is closed.
+#[cfg(feature = "monitor")]
+pub(crate) fn funlock(file: &File) -> io::Result<()> {
+    // SAFETY: the descriptor is open for the length of the call.
+    checked(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) }).map(drop)
 }
 
 /// Fills `buffer` with random bytes of the kernel.

@@ -2,12 +2,18 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod canary;
+#[cfg(feature = "monitor")]
+pub(crate) mod cgroup_tree;
+#[cfg(feature = "monitor")]
+pub(crate) mod children;
 pub(crate) mod file;
 pub(crate) mod identity;
+pub(crate) mod liveness;
 #[cfg(feature = "monitor")]
 pub(crate) mod lock;
 pub(crate) mod pidfd;
 pub(crate) mod proc;
+pub(crate) mod sigbus;
 #[cfg(feature = "monitor")]
 pub(crate) mod spawn;
 pub(crate) mod time;

@@ -2,16 +2,58 @@
 
 #[cfg(feature = "monitor")]
 use super::checked;
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 
 /// File system magic of pidfds whose inode numbers are unique for a boot (kernel 6.9).
 const PIDFS_MAGIC: i64 = 0x5049_4446;
 /// Signals the whole process group of the pidfd's process (kernel 6.9).
 #[cfg(feature = "monitor")]
 const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 4;
+
+/// What the kernel tells of a process through its pidfd (kernel 6.13; the exit code 6.15).
+#[cfg(feature = "monitor")]
+#[repr(C)]
+#[derive(Default)]
+struct Info {
+    mask: u64,
+    cgroup: u64,
+    pid: u32,
+    tgid: u32,
+    ppid: u32,
+    ruid: u32,
+    rgid: u32,
+    /// Effective, saved and file system ids, which nobody here asks for.
+    others: [u32; 6],
+    exit_code: i32,
+}
+
+#[cfg(feature = "monitor")]
+const INFO_CREDENTIALS: u64 = 2;
+#[cfg(feature = "monitor")]
+const INFO_EXIT: u64 = 8;
+/// `_IOWR(0xff, 11, struct pidfd_info)`, in its first size.
+#[cfg(feature = "monitor")]
+const PIDFD_GET_INFO: u32 = 3 << 30 | (size_of::<Info>() as u32) << 16 | 0xff << 8 | 11;
+
+/// The numbers of one process.
+#[cfg(feature = "monitor")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// In the pid namespace that /proc shows.
+    pub(crate) here: u32,
+    /// In its own pid namespace.
+    pub(crate) innermost: u32,
+}
+
+/// `Pid: 4821`, and `NSpid: 4821 7` where it is in a namespace below. -1 is a process that was reaped, 0 one that cannot be seen.
+#[cfg(feature = "monitor")]
+fn parse_names(fdinfo: &str) -> Option<Names> {
+    let field = |name: &str| fdinfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let here = field("Pid")?.trim().parse().ok()?;
+    let innermost = field("NSpid").map_or(Some(here), |pids| pids.split_ascii_whitespace().last()?.parse().ok())?;
+    (here != 0 && innermost != 0).then_some(Names { here, innermost })
+}
 
 /// A handle on one process, whatever becomes of its number.
 #[derive(Debug)]
@@ -30,7 +72,14 @@ impl PidFd {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) }))
     }
 
-    /// The inode that names the process for this boot; 0 where the kernel has none.
+    /// Another handle on the same process.
+    #[cfg(feature = "monitor")]
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    /// The inode that names the process for this boot; 0 where the kernel has none. Allocates nothing and takes no lock: a
+    /// child asks between fork and exec.
     pub(crate) fn inode(&self) -> u64 {
         let mut stat = std::mem::MaybeUninit::<libc::statfs>::uninit();
         // SAFETY: the descriptor is open, `stat` is large enough for the call to fill.
@@ -43,7 +92,19 @@ impl PidFd {
         if magic as i64 != PIDFS_MAGIC {
             return 0;
         }
-        self.0.try_clone().ok().and_then(|fd| File::from(fd).metadata().ok()).map_or(0, |m| m.ino())
+        let mut stat = std::mem::MaybeUninit::<libc::stat64>::uninit();
+        // SAFETY: the descriptor is open, `stat` is large enough for the call to fill.
+        if unsafe { libc::fstat64(self.0.as_raw_fd(), stat.as_mut_ptr()) } != 0 {
+            return 0;
+        }
+        // SAFETY: the call succeeded, so it is filled.
+        unsafe { stat.assume_init() }.st_ino
+    }
+
+    /// Its numbers, as /proc has them; `None` once it was reaped, or where /proc does not show it.
+    #[cfg(feature = "monitor")]
+    pub(crate) fn names(&self) -> Option<Names> {
+        parse_names(&std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.as_raw_fd())).ok()?)
     }
 
     /// Whether the process has exited, all its threads with it, reaped or not. Never waits.
@@ -56,22 +117,87 @@ impl PidFd {
     /// Sends a signal to the process, or to its whole group if asked and the kernel can.
     #[cfg(feature = "monitor")]
     pub(crate) fn signal(&self, signal: libc::c_int, group: bool) -> io::Result<()> {
-        let send = |flags: libc::c_uint| {
-            // SAFETY: the descriptor is open; a null siginfo asks for the kernel's default.
-            let rc = unsafe {
-                libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal, std::ptr::null::<libc::siginfo_t>(), flags)
-            };
-            checked(rc as libc::c_int).map(drop)
-        };
-        match if group { send(PIDFD_SIGNAL_PROCESS_GROUP) } else { send(0) } {
-            Err(e) if group && e.raw_os_error() == Some(libc::EINVAL) => send(0),
+        match if group { self.signal_group(signal) } else { self.send(signal, 0) } {
+            Err(e) if group && e.raw_os_error() == Some(libc::EINVAL) => self.send(signal, 0),
             other => other,
         }
+    }
+
+    /// Sends a signal to the group that the process leads or led: it still names that group after the leader has been reaped.
+    /// EINVAL: the kernel cannot; ESRCH: nobody is in it.
+    #[cfg(feature = "monitor")]
+    pub(crate) fn signal_group(&self, signal: libc::c_int) -> io::Result<()> {
+        self.send(signal, PIDFD_SIGNAL_PROCESS_GROUP)
+    }
+
+    #[cfg(feature = "monitor")]
+    fn send(&self, signal: libc::c_int, flags: libc::c_uint) -> io::Result<()> {
+        // SAFETY: the descriptor is open; a null siginfo asks for the kernel's default.
+        let rc = unsafe {
+            libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal, std::ptr::null::<libc::siginfo_t>(), flags)
+        };
+        checked(rc as libc::c_int).map(drop)
+    }
+
+    /// Whether its number is still the process's own: it has not been reaped, or its group has somebody in it.
+    #[cfg(feature = "monitor")]
+    pub(crate) fn holds_number(&self) -> bool {
+        let there = |sent: io::Result<()>| match sent {
+            Ok(()) => true,
+            Err(e) => e.raw_os_error() == Some(libc::EPERM),
+        };
+        there(self.send(0, 0)) || there(self.signal_group(0))
+    }
+
+    #[cfg(feature = "monitor")]
+    fn info(&self, mask: u64) -> Option<Info> {
+        let mut info = Info { mask, ..Info::default() };
+        // SAFETY: the descriptor is open; the request names the size of `info`, which the call reads and fills.
+        let rc = unsafe { libc::ioctl(self.0.as_raw_fd(), PIDFD_GET_INFO as _, &mut info) };
+        (rc == 0 && info.mask & mask == mask).then_some(info)
+    }
+
+    /// Who runs it: its real user and group; `None`: the kernel does not say, or the process is gone.
+    #[cfg(feature = "monitor")]
+    pub(crate) fn ids(&self) -> Option<(u32, u32)> {
+        self.info(INFO_CREDENTIALS).map(|info| (info.ruid, info.rgid))
+    }
+
+    /// The status that its parent was told when it reaped it, whoever that was; `None`: not reaped yet, or the kernel does not
+    /// say.
+    #[cfg(feature = "monitor")]
+    pub(crate) fn reaped_status(&self) -> Option<i32> {
+        self.info(INFO_EXIT).map(|info| info.exit_code)
     }
 }
 
 impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(all(test, feature = "monitor"))]
+mod tests {
+    use super::*;
+    use crate::os::tests::Subject;
+
+    #[test]
+    fn the_numbers_of_a_process_are_read_from_its_handle() {
+        let mut child = Subject::sleeping();
+        let fd = PidFd::open(child.pid()).expect("there");
+        assert_eq!(fd.names(), Some(Names { here: child.pid(), innermost: child.pid() }));
+        child.end();
+        assert_eq!(fd.names(), None, "it was reaped, and its number is anybody's");
+    }
+
+    #[test]
+    fn a_process_in_a_namespace_below_has_two_numbers_and_one_that_cannot_be_seen_none() {
+        let names = |here, innermost| Some(Names { here, innermost });
+        assert_eq!(parse_names("pos:\t0\nflags:\t02000002\nPid:\t42\nNSpid:\t42\t7\t1\n"), names(42, 1));
+        assert_eq!(parse_names("Pid:\t42\n"), names(42, 42), "a kernel without pid namespaces");
+        for odd in ["", "Pid:", "Pid:\t-1\nNSpid:\t-1\n", "Pid:\t0\nNSpid:\t0\n", "Pid:\t42\nNSpid:\n", "NSpid:\t42\n"] {
+            assert_eq!(parse_names(odd), None, "{odd:?}");
+        }
     }
 }

@@ -212,3 +212,19 @@ fn mounted(kind: &str, option: &str) -> Option<PathBuf> {
         (of && fields[3] == "/").then(|| PathBuf::from(fields[4]))
     })
 }
+
+/// Locks byte 0 of the file by its description, which names no process.
+pub(crate) fn lock_description(file: &fs::File) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: flock is a struct of integers, for which all zero is a value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    (lock.l_type, lock.l_len) = (libc::F_WRLCK as libc::c_short, 1);
+    // SAFETY: the descriptor is open, the lock is a valid flock.
+    assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &mut lock) }, 0);
+}
+
+/// Gives up this process's user for good.
+pub(crate) fn become_user(id: u32) {
+    // SAFETY: it takes three numbers.
+    assert_eq!(unsafe { libc::setresuid(id, id, id) }, 0);
+}

@@ -15,6 +15,11 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// One of which so much is used already.
+    pub fn with_used(used: u64) -> Self {
+        Self { used, advancing: None }
+    }
+
     /// Restarts since the last sustained progress.
     pub fn used(&self) -> u64 {
         self.used

@@ -59,7 +59,7 @@ impl Segment {
         for _ in 0..2 {
             match Self::try_open(path, true)? {
                 Opened::Segment(segment) => return Ok(*segment),
-                Opened::Stale(stale) => remove_if_same(path, &stale)?,
+                Opened::Stale(stale) => remove_if_same(path, &stale, &[])?,
                 Opened::Absent => {}
             }
             if let Some(segment) = Self::try_create(path, geometry)? {
@@ -145,12 +145,10 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Removes the segment's name, if it still leads to this very file, and the monitor's lock file beside it. Mapped
+    /// Removes the segment's name and the lock files beside it, unless the name leads to another segment by now. Mapped
     /// processes keep what they have.
     pub fn unlink(&self) -> Result<()> {
-        remove_if_same(&self.path, &self.file)?;
-        let _ = fs::remove_file(file::sidecar(&self.path, "monitor"));
-        Ok(())
+        remove_if_same(&self.path, &self.file, &["monitor", path::LIVENESS])
     }
 }
 
@@ -196,32 +194,40 @@ fn no_room(error: &io::Error, path: &Path, needed: u64) -> Error {
         .hint("or give the tmpfs more room, or set HANGWATCH_DIR to a folder in one that has it")
 }
 
-/// Removes `path` under the unlink lock if it is still the file that was opened.
-fn remove_if_same(path: &Path, opened: &File) -> Result<()> {
+/// Removes `path` under the unlink lock if it is still the file that was opened, and these files beside it, unless they are
+/// another segment's by now.
+fn remove_if_same(path: &Path, opened: &File, beside: &[&str]) -> Result<()> {
     let what = format!("cannot remove segment '{}'", path.display());
     let failed = |e: io::Error| Error::io(&what, &e);
-    let same = |path: &Path, file: &File| -> io::Result<bool> {
-        let ours = file.metadata()?;
+    let at = |path: &Path| -> io::Result<Option<(u64, u64)>> {
         match fs::symlink_metadata(path) {
-            Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Ok(there) => Ok(Some((there.dev(), there.ino()))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
     };
+    let of = |file: &File| file.metadata().map(|m| (m.dev(), m.ino()));
     let lock_path = file::sidecar(path, "unlink");
     let lock = loop {
         let lock = file::open_sidecar(&lock_path).map_err(failed)?;
         file::flock_exclusive(&lock).map_err(failed)?;
         // The last holder removed the name that was waited for: the lock of its successor is another file.
-        if same(&lock_path, &lock).map_err(failed)? {
+        if at(&lock_path).map_err(failed)? == Some(of(&lock).map_err(failed)?) {
             break lock;
         }
     };
-    let removed = match same(path, opened) {
-        Ok(true) => fs::remove_file(path).map_err(failed),
-        Ok(false) => Ok(()),
-        Err(e) => Err(failed(e)),
+    let remove = || -> io::Result<()> {
+        let there = at(path)?;
+        if there.is_some() && there != Some(of(opened)?) {
+            return Ok(());
+        }
+        // Before the name: a worker that finds the name free makes another segment, whose files these are then.
+        for suffix in beside {
+            let _ = fs::remove_file(file::sidecar(path, suffix));
+        }
+        if there.is_some() { fs::remove_file(path) } else { Ok(()) }
     };
+    let removed = remove().map_err(failed);
     let _ = fs::remove_file(&lock_path);
     drop(lock);
     removed

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 /// The segment's name where a program names none.
 pub const DEFAULT_NAME: &str = "default";
 /// Files that stand beside a segment; a segment cannot be called `x.monitor`.
-pub const SIDECARS: [&str; 4] = ["monitor", "unlink", "liveness", "children"];
+pub const SIDECARS: [&str; 4] = ["monitor", "unlink", LIVENESS, "children"];
+/// The one of which each worker holds the byte of its slot locked.
+pub(crate) const LIVENESS: &str = "liveness";
 
 /// The folder of named segments: `$HANGWATCH_DIR`, else `$XDG_RUNTIME_DIR/hangwatch`, else `/dev/shm/hangwatch-<uid>`.
 pub fn directory() -> PathBuf {

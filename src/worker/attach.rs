@@ -7,7 +7,8 @@ use crate::layout::hot::Pen;
 use crate::layout::info::{Info, NO_DEVICE};
 use crate::layout::word::{Kind, Owner, Tag};
 use crate::os::identity::{self, Myself};
-use crate::os::{canary, time};
+use crate::os::liveness::Hold;
+use crate::os::{canary, file, time};
 use crate::segment::{Geometry, Segment, SlotHandle, death, path};
 use crate::sync::Ordering::Relaxed;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ pub const ENV_SEGMENT: &str = "HANGWATCH_SEGMENT";
 pub const ENV_SLOT: &str = "HANGWATCH_SLOT";
 /// The device number that a supervisor assigned.
 pub const ENV_DEVICE: &str = "HANGWATCH_DEVICE";
+/// Names the models that keep hanging, one a line; a supervisor sets it for whoever chooses what a worker is to load.
+pub const ENV_QUARANTINED_MODELS: &str = "HANGWATCH_QUARANTINED_MODELS";
 /// The worker's label, where the program gives none.
 pub const ENV_NAME: &str = "HANGWATCH_NAME";
 
@@ -174,7 +177,10 @@ fn claim(segment: &Arc<Segment>, kind: Kind, reserved: Option<(u32, u16)>, info:
     let info = Info { generation: owner.generation(), ..info };
     let handle = SlotHandle::new(segment, index, canary)
         .ok_or_else(|| Error::new(ErrorKind::System, what(), format!("slot {index} is past its end")))?;
-    Ok(Worker::on(handle, Pen::new(owner.generation()), stamped, owner, index, info))
+    let mut worker = Worker::on(handle, Pen::new(owner.generation()), stamped, owner, index, info);
+    // Without it a monitor that did not spawn this process only observes it: no reason to fail.
+    worker.rest.hold = Hold::take(&file::sidecar(segment.path(), path::LIVENESS), index).ok();
+    Ok(worker)
 }
 
 struct Claimer<'a> {

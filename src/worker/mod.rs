@@ -9,7 +9,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-pub use attach::{Attach, ENV_DEVICE, ENV_NAME, ENV_SEGMENT, ENV_SLOT, attach};
+pub use attach::{Attach, ENV_DEVICE, ENV_NAME, ENV_QUARANTINED_MODELS, ENV_SEGMENT, ENV_SLOT, attach};
 pub use helper::Helper;
 pub use job::{Job, Outcome, Total};
 pub use report::Worker;

@@ -9,6 +9,7 @@ use crate::layout::info::{Info, NO_DEVICE};
 use crate::layout::phase::{Class, Phase};
 use crate::layout::user_phase::NAME_MAX;
 use crate::layout::word::{Epoch, Lease, Owner, PhaseWord};
+use crate::os::liveness::Hold;
 use crate::os::time;
 use crate::segment::{Segment, SlotHandle};
 use std::cell::Cell;
@@ -36,6 +37,8 @@ pub struct Worker {
 pub(super) struct Rest {
     pub(super) owner: Owner,
     pub(super) index: u32,
+    /// Proof for a monitor that did not spawn this process; `None` where it could not be had.
+    pub(super) hold: Option<Hold>,
     pub(super) phase: PhaseWord,
     pub(super) sections: Sections,
     pub(super) job_total: Total,
@@ -58,6 +61,7 @@ impl Worker {
         let rest = Rest {
             owner,
             index,
+            hold: None,
             phase: PhaseWord::default(),
             sections: Sections::new(),
             job_total: Total::None,
@@ -332,6 +336,8 @@ impl Drop for Worker {
         if let Some(slot) = self.handle.live() {
             // A monitor looks for change in the line of the beats first: a last one tells it to look at the owner too.
             self.pen.beat(slot, None);
+            // Before the slot is free: the next owner is to find its byte free too.
+            self.rest.hold = None;
             slot.release(self.rest.owner);
         }
     }

@@ -4,8 +4,10 @@
 
 #[path = "../../../tests/common/diary.rs"]
 pub(crate) mod diary;
+pub(crate) mod logged;
 pub(crate) mod part;
 pub(crate) mod process;
+pub(crate) mod server;
 #[path = "../../../tests/common/skipped.rs"]
 mod skipped;
 pub(crate) mod tail;
@@ -73,7 +75,10 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 
 /// The binary.
 pub(crate) fn hangwatch() -> Command {
-    command(env!("CARGO_BIN_EXE_hangwatch"))
+    let mut command = command(env!("CARGO_BIN_EXE_hangwatch"));
+    // Evidence is kept by the tests that are about it.
+    command.env("HANGWATCH_EVIDENCE", "none");
+    command
 }
 
 /// How a command ended and what it said.
@@ -137,7 +142,7 @@ pub(crate) struct Held {
     child: Child,
     lines: Option<BufReader<ChildStdout>>,
     /// Asked to end before it is killed, since it has children of its own.
-    leads: bool,
+    pub(crate) leads: bool,
 }
 
 impl Held {
@@ -209,6 +214,18 @@ impl Drop for Held {
             let _ = self.child.wait();
         }
     }
+}
+
+/// To a process that the test knows to be there: one that it, or a command of its own, has started and nobody has reaped.
+pub(crate) fn signal(pid: u64, signal: i32) {
+    // SAFETY: kill touches no memory of ours.
+    assert_eq!(unsafe { libc::kill(i32::try_from(pid).expect("a pid"), signal) }, 0, "pid {pid} can be signalled");
+}
+
+/// Whether a process has ended, reaped or not.
+pub(crate) fn has_ended(pid: u64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
 }
 
 /// `hangwatch run` or `watch` with its events on standard output, where its workers' lines are too.

@@ -3,11 +3,19 @@
 //! The kill unit is the spawned tree, through the pidfd that the spawn gave. The pid in a slot is for display, and to find
 //! the slots of a tree: never a reason to signal.
 
+mod case;
+mod children;
+mod evidence;
 mod fleet;
+mod ledger;
+mod mail;
+mod reclaim;
 mod replica;
 mod slots;
 mod thread;
+mod wards;
+mod world;
 
-pub use fleet::{Fleet, FleetEnd, ReplicaEnd, Restart};
-pub(super) use thread::Running;
+pub use fleet::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart};
 pub use thread::Stopper;
+pub(super) use thread::{OBSERVES, Running, Setup};

@@ -1,19 +1,20 @@
-//! One replica: its child, its ladder, its budget, its slot.
+//! One replica: its place, what runs in it, its budget, and when the next one starts.
 
-use super::fleet::{ReplicaEnd, Restart};
-use super::slots::{Reserved, Slots};
+use super::case::{Buried, Case, Course, about};
+use super::children::{Children, Record};
+use super::fleet::{Fleet, ReplicaEnd, ReplicaReport, Restart};
+use super::reclaim::{self, Probe};
+use super::slots::{Of, Reserved, Slots};
+use super::world::World;
 use crate::error::Error;
+use crate::evidence::Moment;
 use crate::layout::word::Owner;
-use crate::monitor::report;
 use crate::monitor::scan::Judged;
 use crate::os::file;
 use crate::policy::{Policy, ns};
-use crate::reader::Reader;
-use crate::recover::{Act, Budget, Child, Exit, Ladder};
-use crate::tell::text::age;
-use crate::tell::{Event, EventKind, Told};
-use crate::{clock, worker};
-use std::ffi::OsString;
+use crate::recover::{Budget, Exit, Journal, NotAdopted, Spawn, Tree};
+use crate::tell::{Event, EventKind};
+use crate::worker;
 use std::time::Duration;
 
 /// A slot whose owner is not proven dead yet is asked again this soon.
@@ -26,41 +27,31 @@ enum State {
         until: u64,
         asked_since: Option<u64>,
     },
-    Up {
-        child: Child,
-        ladder: Ladder,
-        hung: Option<Box<Judged>>,
-    },
+    Up(Box<Case>),
     Ended(ReplicaEnd),
-}
-
-/// What a replacement says of the process before.
-#[derive(Debug, Default)]
-struct Before {
-    pid: Option<u32>,
-    jobs: Vec<String>,
-    /// What it was judged to be, if that is why it went.
-    hung: Option<Box<Judged>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Replica {
     number: u32,
-    argv: Vec<OsString>,
     restart: Restart,
     reserved: Reserved,
     budget: Budget,
     state: State,
-    before: Before,
+    before: Option<Buried>,
+    /// Former processes of this replica that cannot be ended, where they are replaced all the same.
+    left: Vec<Case>,
+    is_device_told: bool,
     restarts: u64,
+    counts: Counts,
 }
 
-/// What a replica needs of its supervisor.
-pub(super) struct World<'a> {
-    pub(super) slots: &'a Slots,
-    pub(super) policy: &'a Policy,
-    pub(super) told: &'a Told,
-    pub(super) stopping: bool,
+/// Of this supervisor's time.
+#[derive(Debug, Default)]
+struct Counts {
+    starts: u64,
+    hangs: u64,
+    lost_jobs: u64,
 }
 
 fn jitter() -> f64 {
@@ -71,14 +62,62 @@ fn jitter() -> f64 {
 }
 
 impl Replica {
-    pub(super) fn new(number: u32, argv: Vec<OsString>, restart: Restart, reserved: Reserved) -> Self {
-        let state = State::Waiting { until: 0, asked_since: None };
-        Self { number, argv, restart, reserved, budget: Budget::default(), state, before: Before::default(), restarts: 0 }
+    pub(super) fn new(number: u32, restart: Restart, reserved: Reserved) -> Self {
+        Self {
+            number,
+            restart,
+            reserved,
+            budget: Budget::default(),
+            state: State::Waiting { until: 0, asked_since: None },
+            before: None,
+            left: Vec::new(),
+            is_device_told: false,
+            restarts: 0,
+            counts: Counts::default(),
+        }
     }
 
-    pub(super) fn child(&self) -> Option<&Child> {
+    /// The child of a supervisor that is gone, if it is still there and provably the same process.
+    pub(super) fn adopted(record: &Record, restart: Restart, world: &World<'_>) -> Option<Self> {
+        let mut tree = match Tree::adopt(record.pid, record.inode, record.starttime) {
+            Ok(tree) => tree,
+            Err(NotAdopted::Gone | NotAdopted::AnotherProcess) => return None,
+            Err(e) => {
+                let (pid, number) = (record.pid, record.replica);
+                tracing::warn!("replica {number}: pid {pid} may still run, and is not taken over: {e}; another one is started");
+                return None;
+            }
+        };
+        let reserved = Reserved { index: record.slot, generation: record.generation };
+        let mut replica = Self::new(record.replica, restart, reserved);
+        replica.restarts = record.restarts;
+        replica.budget = Budget::with_used(record.used);
+        // A reservation of the former supervisor's that nobody claimed yet is this one's.
+        world.slots.take_over(reserved);
+        tree.marked(&marks(reserved, world));
+        let case = Case::new(tree, Of::Spawned(reserved), world.fleet.log(record.replica), world);
+        let detail = format!("pid {}, generation {}", record.pid, record.generation.wrapping_add(1));
+        world.told.tell(case.event(EventKind::Adopted, world).with_detail(detail));
+        replica.counts.starts = 1;
+        replica.state = State::Up(Box::new(case));
+        Some(replica)
+    }
+
+    /// Its process, and former ones that cannot be ended.
+    pub(super) fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.up().into_iter().chain(&self.left)
+    }
+
+    fn up(&self) -> Option<&Case> {
         match &self.state {
-            State::Up { child, .. } => Some(child),
+            State::Up(case) => Some(case),
+            _ => None,
+        }
+    }
+
+    pub(super) fn up_mut(&mut self) -> Option<&mut Case> {
+        match &mut self.state {
+            State::Up(case) => Some(case),
             _ => None,
         }
     }
@@ -90,258 +129,340 @@ impl Replica {
         }
     }
 
+    pub(super) fn report(&self) -> ReplicaReport {
+        let Counts { starts, hangs, lost_jobs } = self.counts;
+        ReplicaReport { end: self.end().cloned().unwrap_or(ReplicaEnd::Stopped), starts, hangs, lost_jobs }
+    }
+
+    /// What a successor of this supervisor is to look for.
+    pub(super) fn record(&self) -> Option<Record> {
+        let case = self.up().filter(|case| case.exit().is_none())?;
+        Some(Record {
+            starttime: case.tree().starttime(),
+            pid: case.pid(),
+            inode: case.tree().inode(),
+            ..self.record_before_start()
+        })
+    }
+
+    fn record_before_start(&self) -> Record {
+        Record {
+            replica: self.number,
+            slot: self.reserved.index,
+            generation: self.reserved.generation,
+            restarts: self.restarts,
+            used: self.budget.used(),
+            starttime: 0,
+            pid: 0,
+            inode: 0,
+        }
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.up().is_some()
+    }
+
     pub(super) fn reserved(&self) -> Reserved {
         self.reserved
     }
 
-    /// When there is something to do though nothing happened.
-    pub(super) fn deadline(&self) -> Option<u64> {
-        match &self.state {
-            State::Waiting { until, .. } => Some(*until),
-            State::Up { ladder, .. } => ladder.deadline(),
-            State::Ended(_) => None,
+    /// The device that a process of it holds which cannot be ended.
+    pub(super) fn held_device(&self, fleet: &Fleet) -> Option<String> {
+        let holds = self.up().is_some_and(Case::is_unkillable) || !self.left.is_empty();
+        holds.then(|| fleet.device(self.number))
+    }
+
+    /// When its next start is due.
+    pub(super) fn starts_at(&self) -> Option<u64> {
+        match self.state {
+            State::Waiting { until, .. } => Some(until),
+            _ => None,
         }
     }
 
     pub(super) fn owns(&self, index: u32, owner: Owner, slots: &Slots) -> bool {
-        self.child().is_some_and(|child| slots.is_of_tree(index, owner, self.reserved, child.pid()))
+        self.up().is_some_and(|case| case.owns(index, owner, slots))
     }
 
     pub(super) fn advanced(&mut self, now: u64, policy: &Policy) {
         self.budget.advanced(now, policy);
     }
 
-    fn event(&self, kind: EventKind, world: &World<'_>) -> Event {
-        let segment = world.slots.segment.path().display().to_string();
-        Event { slot: Some(self.reserved.index), pid: self.child().map(Child::pid), ..Event::new(kind, segment, clock::wall()) }
-    }
-
-    /// The same with all that was judged, where it was.
-    fn event_about(&self, judged: Option<&Judged>, kind: EventKind, world: &World<'_>) -> Event {
-        let Some(judged) = judged else { return self.event(kind, world) };
-        let segment = world.slots.segment.path().display().to_string();
-        let event = report::event(kind, &segment, clock::wall(), &judged.observation, judged.judgement.verdict);
-        Event { episode: judged.episode, detail: None, ..event }
-    }
-
     /// A scan found it hung. Returns whether its recovery begins now.
-    pub(super) fn hung(&mut self, judged: &Judged, now: u64, world: &World<'_>) -> bool {
-        let State::Up { ladder, hung, .. } = &mut self.state else { return false };
-        let Some(act) = ladder.begin(now) else { return false };
-        *hung = Some(Box::new(judged.clone()));
-        self.act(act, world);
-        true
+    pub(super) fn hung(&mut self, judged: &Judged, history: &[Moment], world: &World<'_>) -> bool {
+        let begins = self.up_mut().is_some_and(|case| case.hung(judged, history, world));
+        if begins {
+            self.counts.hangs += 1;
+            world.hung(judged);
+        }
+        begins
     }
 
     /// It was never claimed, and policy wants it claimed.
-    pub(super) fn unclaimed(&mut self, now: u64, world: &World<'_>) {
-        let act = match &mut self.state {
-            State::Up { ladder, .. } => ladder.begin(now),
-            _ => None,
-        };
-        act.into_iter().for_each(|act| self.act(act, world));
+    pub(super) fn unclaimed(&mut self, world: &World<'_>) {
+        if let Some(case) = self.up_mut() {
+            case.end(world);
+        }
     }
 
     /// The supervisor is asked to stop; `at_once` without grace.
-    pub(super) fn stop(&mut self, now: u64, at_once: bool, world: &World<'_>) {
-        let act = match &mut self.state {
+    pub(super) fn stop(&mut self, at_once: bool, world: &World<'_>) {
+        match &mut self.state {
             State::Waiting { .. } => {
                 world.slots.unreserve(self.reserved);
                 self.state = State::Ended(ReplicaEnd::Stopped);
-                None
             }
-            State::Up { ladder, .. } if at_once => ladder.hurry(now),
-            State::Up { ladder, .. } => ladder.begin(now),
-            State::Ended(_) => None,
-        };
-        act.into_iter().for_each(|act| self.act(act, world));
-    }
-
-    fn act(&mut self, act: Act, world: &World<'_>) {
-        let State::Up { child, hung, .. } = &self.state else { return };
-        let pid = child.pid();
-        let grace = age(world.policy.grace.as_secs_f64());
-        let (kind, result, text) = match act {
-            Act::Terminate => {
-                // A worker that reads its command word may end its own way before the signal reaches it.
-                world.slots.ask_to_stop(self.reserved, pid);
-                let text = format!("SIGTERM to pid {pid} and its group, SIGKILL after {grace}");
-                (EventKind::Action, child.terminate(), text)
-            }
-            Act::Kill => {
-                (EventKind::Action, child.kill(), format!("SIGKILL to pid {pid} and its group: still there after SIGTERM"))
-            }
-            Act::ReportUnkillable => {
-                let waited = age(world.policy.d_wait.as_secs_f64());
-                let text =
-                    format!("pid {pid} is still there {waited} after SIGKILL: it is not replaced while it may hold its device");
-                (EventKind::Quarantined, Ok(()), text)
-            }
-        };
-        let mut event = self.event_about(hung.as_deref(), kind, world);
-        let text = if world.stopping && kind == EventKind::Action { format!("stopping: {text}") } else { text };
-        report::add_detail(&mut event, text);
-        if let Err(e) = result {
-            report::add_detail(&mut event, Error::io("the signal failed", &e).to_string());
-        }
-        world.told.tell(event);
-        if act == Act::ReportUnkillable && world.stopping {
-            self.state = State::Ended(ReplicaEnd::Unkillable);
+            State::Up(case) if at_once => case.hurry(world),
+            State::Up(case) => drop(case.end(world)),
+            State::Ended(_) => {}
         }
     }
 
-    /// Deadlines that have come, and an exit that has happened.
-    pub(super) fn advance(&mut self, now: u64, world: &World<'_>) {
+    /// Deadlines that have come, and exits that have happened.
+    pub(super) fn advance(&mut self, children: Option<&Children>, world: &World<'_>) {
+        for mut case in std::mem::take(&mut self.left) {
+            match case.advance(world) {
+                Course::Going => self.left.push(case),
+                Course::Swept | Course::Clear => drop(case.bury(world)),
+            }
+        }
         if let State::Waiting { until, .. } = self.state
-            && now >= until
+            && world.now >= until
         {
-            self.start(now, world);
+            self.start(children, world);
         }
-        let State::Up { child, ladder, .. } = &mut self.state else { return };
-        match child.exit() {
-            Some(exit) => self.exited(exit, now, world),
-            None => {
-                let act = ladder.tick(now);
-                act.into_iter().for_each(|act| self.act(act, world));
+        let (again, number) = (self.wants_again(world), self.number);
+        let Some(case) = self.up_mut() else { return };
+        let had_exited = case.exit().is_some();
+        let mut course = case.advance(world);
+        if course == Course::Swept {
+            if !(again(case) && is_reclaim_asked(number, case, world)) {
+                case.reclaimed();
             }
+            course = case.advance(world);
         }
+        if world.stopping {
+            // Nobody takes its place.
+            case.reclaimed();
+        }
+        let (lost, has_exited) = (case.lost(), case.exit().is_some());
+        let unkillable = case.is_unkillable();
+        if has_exited && !had_exited {
+            self.counts.lost_jobs += lost;
+        }
+        match course {
+            Course::Clear => self.gone(world),
+            _ if unkillable && world.stopping => self.state = State::Ended(ReplicaEnd::Unkillable),
+            _ if unkillable && world.policy.respawn_unkillable => self.leave_behind(world),
+            _ => {}
+        }
+    }
+
+    /// Whether a worker that ended so is started again.
+    fn wants_again(&self, world: &World<'_>) -> impl Fn(&Case) -> bool + use<> {
+        let (restart, over) = (self.restart, world.stopping || !world.slots.readable());
+        move |case| match restart {
+            _ if over => false,
+            Restart::Never => false,
+            Restart::Always => true,
+            Restart::OnFailure => case.was_hung() || case.exit() != Some(Exit::Code(0)),
+        }
+    }
+
+    /// It cannot be ended and is replaced all the same: in another slot, for its own is set aside.
+    fn leave_behind(&mut self, world: &World<'_>) {
+        let state = std::mem::replace(&mut self.state, State::Ended(ReplicaEnd::Unkillable));
+        let State::Up(mut case) = state else { return };
+        case.tell_lost(world);
+        self.counts.lost_jobs += case.lost();
+        self.before = Some(case.before());
+        self.left.push(*case);
+        // The slot is not asked for any longer.
+        let asked_since = Some(world.now.saturating_sub(ns(world.policy.d_wait)));
+        self.plan(asked_since, "its process cannot be ended", world);
+    }
+
+    /// Plans the next start, if the budget allows one.
+    fn plan(&mut self, asked_since: Option<u64>, how_it_ended: &str, world: &World<'_>) {
+        let policy = world.policy;
+        let Some(pause) = self.budget.restart(policy, jitter()) else {
+            let detail = format!("{} restarts without sustained progress, the last time {how_it_ended}", self.budget.used());
+            let hung = self.before.take().and_then(|before| before.hung);
+            let event =
+                hung.as_deref().map_or_else(|| self.event(EventKind::GaveUp, world), |h| about(h, EventKind::GaveUp, world));
+            world.told.tell(event.with_detail(detail));
+            world.slots.unreserve(self.reserved);
+            self.state = State::Ended(ReplicaEnd::GaveUp);
+            return;
+        };
+        let rest = policy.poll_interval.saturating_mul(u32::try_from(policy.cooldown_polls).unwrap_or(u32::MAX));
+        let turn = world.ledger.borrow_mut().storm.restart(world.now, policy);
+        if let Some(restarts) = turn.breaks_out {
+            let (window, apart) = (policy.storm_window, policy.storm_window.div_f64(policy.storm_restarts.max(1) as f64));
+            let detail = format!("{restarts} in {window:?}; from now on one in {apart:?}: rather the host than the workers");
+            world.told.tell(world.event(EventKind::Storm).with_detail(detail));
+        }
+        let until = world.now.saturating_add(ns(pause.max(rest))).max(turn.not_before);
+        tracing::info!(
+            "worker {} starts again in {:.1}s, restart {} of {}",
+            self.reserved.index,
+            Duration::from_nanos(until.saturating_sub(world.now)).as_secs_f64(),
+            self.budget.used(),
+            policy.max_restarts
+        );
+        self.state = State::Waiting { until, asked_since };
     }
 
     /// Reserves its slot and spawns it.
-    fn start(&mut self, now: u64, world: &World<'_>) {
+    fn start(&mut self, children: Option<&Children>, world: &World<'_>) {
         let State::Waiting { asked_since, .. } = self.state else { return };
         if !world.slots.readable() {
             // Nobody could watch it.
             self.state = State::Ended(ReplicaEnd::Stopped);
             return;
         }
-        let asked_since = asked_since.unwrap_or(now);
-        let reserved = world.slots.reserve(self.reserved.index).or_else(|| {
-            // Its last owner is not proven dead: it keeps the slot, and the replacement gets another one.
-            let given_up = now.saturating_sub(asked_since) >= ns(world.policy.d_wait);
-            let other = given_up.then(|| world.slots.reserve_any()).flatten()?;
-            world.slots.quarantine(self.reserved.index);
-            let detail = format!("its last owner is not proven dead; replica {} goes on in slot {}", self.number, other.index);
-            world.told.tell(self.event(EventKind::Quarantined, world).with_detail(detail));
-            Some(other)
-        });
-        let Some(reserved) = reserved else {
-            self.state = State::Waiting { until: now.saturating_add(ns(RETRY)), asked_since: Some(asked_since) };
+        let asked_since = asked_since.unwrap_or(world.now);
+        let again = State::Waiting { until: world.now.saturating_add(ns(RETRY)), asked_since: Some(asked_since) };
+        let device = world.fleet.device(self.number);
+        if world.held_devices.contains(&device) && !world.policy.respawn_unkillable {
+            if !std::mem::replace(&mut self.is_device_told, true) {
+                let detail =
+                    format!("replica {} waits for device {device}, which a process holds that cannot be ended", self.number);
+                world.told.tell(self.event(EventKind::Quarantined, world).with_detail(detail));
+            }
+            self.state = again;
+            return;
+        }
+        self.is_device_told = false;
+        let Some(reserved) = self.reserve(asked_since, world) else {
+            self.state = again;
             return;
         };
         self.reserved = reserved;
-        let variables = [
-            (worker::ENV_SEGMENT, world.slots.segment.path().display().to_string()),
-            (worker::ENV_SLOT, format!("{}:{}", reserved.index, reserved.generation)),
-            (worker::ENV_DEVICE, self.number.to_string()),
-        ];
-        match Child::spawn(&self.argv, &variables) {
-            Ok(child) => {
-                let (pid, ladder) = (child.pid(), Ladder::new(ns(world.policy.grace), ns(world.policy.d_wait)));
-                self.state = State::Up { child, ladder, hung: None };
-                if let Some(before) = self.before.pid.take() {
+        let argv = world.fleet.argv(self.number);
+        let variables = self.variables(world);
+        let words = self.record_before_start().words();
+        let output = match world.fleet.open_log(self.number) {
+            Ok(output) => output,
+            Err(e) => return self.not_started(&Error::io("cannot open its log", &e)),
+        };
+        let spawn = Spawn {
+            argv: &argv,
+            variables: &variables,
+            without: world.fleet.not_inherited(),
+            output: output.as_ref(),
+            journal: children.map(|children| Journal { file: children.file(), words: &words }),
+            cgroup: Some(world.cgroup(reserved)),
+        };
+        match Tree::spawn(&spawn) {
+            Ok(tree) => {
+                let case = Case::new(tree, Of::Spawned(reserved), world.fleet.log(self.number), world);
+                let pid = case.pid();
+                self.counts.starts += 1;
+                self.state = State::Up(Box::new(case));
+                if let Some(before) = self.before.take() {
                     self.tell_replaced(before, pid, world);
                 }
             }
             Err(e) => {
                 world.slots.unreserve(reserved);
-                let program = self.argv.first().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
-                self.state = State::Ended(ReplicaEnd::NotStarted(Error::io(format!("cannot start '{program}'"), &e).to_string()));
+                let program = argv.first().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
+                self.not_started(&Error::io(format!("cannot start '{program}'"), &e));
             }
         }
     }
 
-    fn tell_replaced(&mut self, before: u32, pid: u32, world: &World<'_>) {
+    fn not_started(&mut self, e: &Error) {
+        self.state = State::Ended(ReplicaEnd::NotStarted(e.to_string()));
+    }
+
+    fn reserve(&self, asked_since: u64, world: &World<'_>) -> Option<Reserved> {
+        world.bury_owner(self.reserved.index);
+        world.slots.reserve(self.reserved.index).or_else(|| {
+            // Its last owner is not proven dead: it keeps the slot, and the replacement gets another one.
+            let given_up = world.now.saturating_sub(asked_since) >= ns(world.policy.d_wait);
+            let other = given_up.then(|| world.slots.reserve_any()).flatten()?;
+            world.slots.quarantine(self.reserved.index);
+            let detail = format!("its last owner is not proven dead; replica {} goes on in slot {}", self.number, other.index);
+            world.told.tell(self.event(EventKind::Quarantined, world).with_detail(detail));
+            Some(other)
+        })
+    }
+
+    fn variables(&self, world: &World<'_>) -> Vec<(String, String)> {
+        let quarantined = world.ledger.borrow_mut().models.quarantined(world.now, world.policy).join("\n");
+        let told = (worker::ENV_QUARANTINED_MODELS.to_owned(), quarantined);
+        let of_fleet = world.fleet.variables(self.number).into_iter();
+        of_fleet.chain(marks(self.reserved, world)).chain([told]).collect()
+    }
+
+    fn event(&self, kind: EventKind, world: &World<'_>) -> Event {
+        Event { slot: Some(self.reserved.index), ..world.event(kind) }
+    }
+
+    fn tell_replaced(&mut self, before: Buried, pid: u32, world: &World<'_>) {
         self.restarts += 1;
         if let Some(slot) = world.slots.slot(self.reserved.index) {
             slot.publish_restarts(slot.peek_restarts().wrapping_add(1));
         }
         let generation = self.reserved.generation.wrapping_add(1);
-        let lost = std::mem::take(&mut self.before.jobs);
-        let mut detail = format!("pid {before} -> {pid}, generation {generation}");
-        match lost.as_slice() {
+        let mut detail = format!("pid {} -> {pid}, generation {generation}", before.pid);
+        match before.jobs.as_slice() {
             [] => {}
             [one] => detail += &format!(", job {one} lost"),
             many => detail += &format!(", jobs {} lost", many.join(", ")),
         }
-        let hung = self.before.hung.take();
+        let event = match before.hung.as_deref() {
+            Some(judged) => about(judged, EventKind::Replaced, world),
+            None => self.event(EventKind::Replaced, world),
+        };
         let event = Event {
             slot: Some(self.reserved.index),
             generation: Some(generation),
             pid: Some(pid),
-            job: lost.first().cloned(),
-            ..self.event_about(hung.as_deref(), EventKind::Replaced, world)
+            job: before.jobs.first().cloned(),
+            ..event
         };
         world.told.tell(event.with_detail(detail));
     }
 
-    /// The leader has exited: its tree goes with it, its open jobs are named, its slots freed, and the next start is planned.
-    fn exited(&mut self, exit: Exit, now: u64, world: &World<'_>) {
-        let State::Up { child, hung, .. } = std::mem::replace(&mut self.state, State::Ended(ReplicaEnd::Stopped)) else { return };
-        let pid = child.pid();
-        let tree = world.slots.of_tree(self.reserved, pid);
-        let jobs = self.lost_jobs(&tree, hung.as_deref(), exit, world);
-        child.reap();
-        for (index, _) in tree {
-            world.slots.free_if_dead(index);
-        }
-        self.before = Before { pid: Some(pid), jobs, hung };
-        let was_hung = self.before.hung.is_some();
-        let end = match exit {
-            Exit::Code(code) => ReplicaEnd::Code(code),
-            Exit::Signal(signal) => ReplicaEnd::Signal(signal),
-        };
-        let again = match self.restart {
-            _ if world.stopping || !world.slots.readable() => false,
-            Restart::Never => false,
-            Restart::Always => true,
-            Restart::OnFailure => was_hung || exit != Exit::Code(0),
-        };
-        if !again {
-            world.slots.unreserve(self.reserved);
-            let end = if world.stopping { ReplicaEnd::Stopped } else { end };
-            self.state = State::Ended(if was_hung && !world.stopping { ReplicaEnd::Killed } else { end });
+    /// All of it is gone: the next start is planned, if there is to be one.
+    fn gone(&mut self, world: &World<'_>) {
+        let again = self.wants_again(world);
+        let State::Up(case) = std::mem::replace(&mut self.state, State::Ended(ReplicaEnd::Stopped)) else { return };
+        let (exit, was_hung, again) = (case.exit().unwrap_or(Exit::Unknown), case.was_hung(), again(&case));
+        let buried = case.bury(world);
+        if again {
+            self.before = Some(buried);
+            self.plan(None, &exit.to_string(), world);
             return;
         }
-        match self.budget.restart(world.policy, jitter()) {
-            Some(pause) => {
-                let rest =
-                    world.policy.poll_interval.saturating_mul(u32::try_from(world.policy.cooldown_polls).unwrap_or(u32::MAX));
-                self.state = State::Waiting { until: now.saturating_add(ns(pause.max(rest))), asked_since: None };
-            }
-            None => {
-                let detail = format!("{} restarts without sustained progress, the last time {exit}", self.budget.used());
-                let hung = self.before.hung.take();
-                world.told.tell(self.event_about(hung.as_deref(), EventKind::GaveUp, world).with_detail(detail));
-                world.slots.unreserve(self.reserved);
-                self.state = State::Ended(ReplicaEnd::GaveUp);
-            }
-        }
+        world.slots.unreserve(self.reserved);
+        self.state = State::Ended(match exit {
+            _ if world.stopping => ReplicaEnd::Stopped,
+            _ if was_hung => ReplicaEnd::Killed,
+            Exit::Code(code) => ReplicaEnd::Code(code),
+            Exit::Signal(signal) => ReplicaEnd::Signal(signal),
+            Exit::Unknown => ReplicaEnd::Unknown,
+        });
     }
+}
 
-    /// One `lost_job` for each open job of the tree, the hung one marked. Returns their names.
-    fn lost_jobs(&self, tree: &[(u32, Owner)], hung: Option<&Judged>, exit: Exit, world: &World<'_>) -> Vec<String> {
-        let mut reader = Reader::new(std::sync::Arc::clone(&world.slots.segment));
-        let segment = world.slots.segment.path().display().to_string();
-        let mut lost = Vec::new();
-        for (index, owner) in tree {
-            let Some(snapshot) = reader.read(*index).filter(|s| s.owner == *owner) else { continue };
-            let Some(mut event) = report::open_job(EventKind::LostJob, &segment, clock::wall(), &snapshot) else { continue };
-            let of_hung = hung.filter(|judged| judged.observation.index == *index);
-            event.episode = of_hung.and_then(|judged| judged.episode);
-            event.verdict = of_hung.map(|judged| judged.judgement.verdict);
-            event.detail = Some(match (of_hung, hung) {
-                (Some(judged), _) => format!("its worker was {}", judged.judgement.verdict),
-                (None, Some(judged)) => {
-                    format!("in flight beside the {} job of slot {}", judged.judgement.verdict, judged.observation.index)
-                }
-                (None, None) => format!("its worker ended with {exit}"),
-            });
-            // The hung one first: it is the one that a replacement names.
-            let at = if of_hung.is_some() { 0 } else { lost.len() };
-            event.job.clone().into_iter().for_each(|job| lost.insert(at, job));
-            world.told.tell(event);
-        }
-        lost
-    }
+/// What tells a worker where it belongs, and whose tree an orphan is of.
+fn marks(reserved: Reserved, world: &World<'_>) -> Vec<(String, String)> {
+    let segment = (worker::ENV_SEGMENT, world.slots.segment.path().display().to_string());
+    let slot = (worker::ENV_SLOT, format!("{}:{}", reserved.index, reserved.generation));
+    [segment, slot].map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// Starts asking whether what a worker held is free, if somebody wants to know.
+fn is_reclaim_asked(number: u32, case: &Case, world: &World<'_>) -> bool {
+    let Some(argv) = world.fleet.reclaim(number, case.pid()) else { return false };
+    let variables = vec![(worker::ENV_DEVICE.to_owned(), world.fleet.device(number))];
+    reclaim::ask(case.id(), Probe { argv, variables, wait: world.policy.reclaim_wait }, world.mail.clone());
+    true
 }

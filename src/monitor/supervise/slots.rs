@@ -1,7 +1,7 @@
 //! Slots of replicas: setting them aside, finding a tree's, freeing a dead tree's.
 
 use crate::layout::Slot;
-use crate::layout::claim::Freed;
+use crate::layout::claim::{Freed, Identity};
 use crate::layout::word::{Cmd, Command, Owner, Tag};
 use crate::os::{identity, proc};
 use crate::segment::{Presence, Segment, death};
@@ -12,6 +12,25 @@ use std::sync::Arc;
 pub(super) struct Reserved {
     pub(super) index: u32,
     pub(super) generation: u16,
+}
+
+/// Whose slots are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// The tree of a child that was given this slot.
+    Spawned(Reserved),
+    /// A process that others spawned, by a slot of which it was proven the owner.
+    Other(u32, Owner),
+}
+
+impl Of {
+    /// The slot that stands for all of them.
+    pub(super) fn index(self) -> u32 {
+        match self {
+            Self::Spawned(reserved) => reserved.index,
+            Self::Other(index, _) => index,
+        }
+    }
 }
 
 /// The slots, as a supervisor handles them.
@@ -73,30 +92,61 @@ impl Slots {
         }
     }
 
-    /// Whether the LIVE slot is one of the tree that `child` leads: claimed through its reservation, or by a process that
-    /// the kernel places in its group.
-    pub(super) fn is_of_tree(&self, index: u32, owner: Owner, reserved: Reserved, child: u32) -> bool {
-        let by_reservation = index == reserved.index && owner.generation() == reserved.generation.wrapping_add(1);
-        let here = || {
-            let identity = self.slot(index).and_then(|slot| slot.read_identity());
-            identity.is_some_and(|(read, id)| read == owner && id.pid_namespace == self.pid_namespace as u32)
-        };
-        let in_group = || owner.pid() == child || proc::stat(owner.pid()).is_ok_and(|stat| stat.group as u32 == child);
-        owner.tag() == Tag::Live && (by_reservation || here() && in_group())
+    /// Takes a reservation over that a former supervisor made and nobody claimed yet.
+    pub(super) fn take_over(&self, reserved: Reserved) {
+        let owner = self.slot(reserved.index).map(Slot::peek_owner);
+        if owner.is_some_and(|owner| owner.tag() == Tag::Reserved && owner.generation() == reserved.generation) {
+            self.reserve(reserved.index);
+        }
     }
 
-    /// All LIVE slots of the tree.
-    pub(super) fn of_tree(&self, reserved: Reserved, child: u32) -> Vec<(u32, Owner)> {
+    /// Whether an owner's pid means the same here as it does to itself.
+    pub(super) fn is_here(&self, identity: &Identity) -> bool {
+        self.pid_namespace != 0 && identity.pid_namespace == self.pid_namespace as u32
+    }
+
+    /// The owner of a slot, if it is proven dead.
+    pub(super) fn proven_dead(&self, slot: &Slot) -> Option<Owner> {
+        death::proven(&self.segment, slot, self.pid_namespace)
+    }
+
+    /// Whether the LIVE slot is theirs: of a tree that `pid` leads if it was claimed through its reservation, or by a process
+    /// that the kernel places in its group or session; of another process if the kernel's name of its owner is the same.
+    pub(super) fn is_of(&self, index: u32, owner: Owner, of: Of, pid: u32) -> bool {
+        if owner.tag() != Tag::Live {
+            return false;
+        }
+        let identity = |index: u32| self.slot(index).and_then(Slot::read_identity);
+        match of {
+            Of::Spawned(reserved) => {
+                let by_reservation = index == reserved.index && owner.generation() == reserved.generation.wrapping_add(1);
+                let here = || identity(index).is_some_and(|(read, id)| read == owner && self.is_here(&id));
+                let with_leader =
+                    || proc::stat(owner.pid()).is_ok_and(|stat| stat.group as u32 == pid || stat.session as u32 == pid);
+                by_reservation || here() && (owner.pid() == pid || with_leader())
+            }
+            Of::Other(first, its) if first == index => its == owner,
+            Of::Other(first, its) => match (identity(first), identity(index)) {
+                (Some((a, one)), Some((b, other))) => {
+                    a == its && b == owner && one.pidfd_ino != 0 && one.pidfd_ino == other.pidfd_ino
+                }
+                _ => false,
+            },
+        }
+    }
+
+    /// All LIVE slots of theirs.
+    pub(super) fn of(&self, of: Of, pid: u32) -> Vec<(u32, Owner)> {
         if !self.readable() {
             return Vec::new();
         }
         let live = self.segment.slots().map(|(index, slot)| (index, slot.peek_owner()));
-        live.filter(|(index, owner)| self.is_of_tree(*index, *owner, reserved, child)).collect()
+        live.filter(|(index, owner)| self.is_of(*index, *owner, of, pid)).collect()
     }
 
-    /// Asks every worker of the tree to stop, through its command word.
-    pub(super) fn ask_to_stop(&self, reserved: Reserved, child: u32) {
-        for (index, owner) in self.of_tree(reserved, child) {
+    /// Asks every worker of theirs to stop, through its command word.
+    pub(super) fn ask_to_stop(&self, of: Of, pid: u32) {
+        for (index, owner) in self.of(of, pid) {
             if let Some(slot) = self.segment.slot(index) {
                 slot.publish_command(Cmd::new(owner.generation(), Command::Stop, 0));
             }
@@ -110,6 +160,13 @@ impl Slots {
             if owner.tag() == Tag::Live {
                 slot.reclaim(owner, Freed::Quarantined);
             }
+        }
+    }
+
+    /// Frees the slot of an owner whose exit was seen.
+    pub(super) fn free(&self, index: u32, owner: Owner) {
+        if let Some(slot) = self.slot(index) {
+            slot.reclaim(owner, Freed::Free);
         }
     }
 

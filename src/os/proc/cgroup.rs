@@ -2,11 +2,12 @@
 //! (version 1).
 
 use super::text::Text;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Where a hierarchy is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Mount {
+pub(in crate::os) struct Mount {
     /// The part of the hierarchy that is mounted: `/` for all of it.
     root: String,
     point: String,
@@ -14,7 +15,7 @@ struct Mount {
 
 impl Mount {
     /// The folder of the cgroup `path`, in `out`; `false` if it lies outside of what is mounted.
-    fn folder(&self, path: &str, out: &mut String) -> bool {
+    pub(in crate::os) fn folder(&self, path: &str, out: &mut String) -> bool {
         out.clear();
         let inside = match self.root.as_str() {
             "/" => Some(path),
@@ -41,6 +42,11 @@ impl Freezers {
     pub(crate) fn find() -> Self {
         // Of any length: a host of containers has hundreds of mounts.
         std::fs::read("/proc/self/mountinfo").map_or_else(|_| Self::default(), |it| Self::parse(&String::from_utf8_lossy(&it)))
+    }
+
+    /// Where the hierarchy of version 2 is mounted.
+    pub(in crate::os) fn unified(self) -> Vec<Mount> {
+        self.unified
     }
 
     fn parse(mountinfo: &str) -> Self {
@@ -92,8 +98,33 @@ impl Freezers {
     }
 }
 
+/// What the process's own cgroup of version 2 counts and limits, by the names of its files.
+pub(crate) fn of_process(pid: u32, text: &mut Text) -> BTreeMap<&'static str, String> {
+    const FILES: [&str; 10] = [
+        "cpu.max",
+        "cpu.pressure",
+        "cpu.stat",
+        "io.pressure",
+        "memory.current",
+        "memory.events",
+        "memory.max",
+        "memory.pressure",
+        "pids.current",
+        "pids.max",
+    ];
+    let Freezers { unified, mut path, mut folder, .. } = Freezers::find();
+    if let Ok(cgroups) = text.read(format_args!("/proc/{pid}/cgroup")) {
+        path.push_str(unified_path(&cgroups).unwrap_or_default());
+    }
+    if path.is_empty() || !unified.iter().any(|mount| mount.folder(&path, &mut folder)) {
+        return BTreeMap::new();
+    }
+    let read = |name| Some((name, text.read(format_args!("{folder}/{name}")).ok()?.trim_end().to_owned()));
+    FILES.into_iter().filter_map(read).collect()
+}
+
 /// `0::/path`, the line of version 2.
-fn unified_path(cgroups: &str) -> Option<&str> {
+pub(in crate::os) fn unified_path(cgroups: &str) -> Option<&str> {
     cgroups.lines().find_map(|line| line.strip_prefix("0::"))
 }
 

@@ -1,0 +1,321 @@
+//! One process and all it started, under the ladder: asked, looked at, ended, swept, and what it held given back.
+
+use super::evidence::{self, Gathered};
+use super::mail::Ask;
+use super::slots::{Of, Slots};
+use super::world::World;
+use crate::clock;
+use crate::error::Error;
+use crate::evidence::Moment;
+use crate::judge::Verdict;
+use crate::layout::word::Owner;
+use crate::monitor::report;
+use crate::monitor::scan::Judged;
+use crate::policy::{Policy, ns};
+use crate::reader::Reader;
+use crate::recover::{Act, Exit, Ladder, Patience, Tree};
+use crate::tell::text::age;
+use crate::tell::{Event, EventKind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is left of a tree is looked at again this soon.
+const RETRY: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub(super) struct Case {
+    /// Answers of threads name it: unique for a supervisor.
+    id: u64,
+    of: Of,
+    tree: Tree,
+    ladder: Ladder,
+    hung: Option<Box<Judged>>,
+    exit: Option<Exit>,
+    /// Its slots as they were at its exit.
+    slots: Vec<(u32, Owner)>,
+    lost: Option<Vec<String>>,
+    log: Option<PathBuf>,
+}
+
+/// What has become of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    /// It is there, or some of its tree is.
+    Going,
+    /// All of it has just gone: whoever wants its place says whether what it held must be free first.
+    Swept,
+    /// Its place can be taken.
+    Clear,
+}
+
+fn patience(policy: &Policy) -> Patience {
+    Patience {
+        evidence: ns(policy.evidence_wait),
+        grace: ns(policy.grace),
+        d_wait: ns(policy.d_wait),
+        reclaim: ns(policy.reclaim_wait),
+    }
+}
+
+impl Case {
+    pub(super) fn new(tree: Tree, of: Of, log: Option<PathBuf>, world: &World<'_>) -> Self {
+        Self {
+            id: world.next_case(),
+            of,
+            tree,
+            ladder: Ladder::new(patience(world.policy)),
+            hung: None,
+            exit: None,
+            slots: Vec::new(),
+            lost: None,
+            log,
+        }
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.tree.pid()
+    }
+
+    pub(super) fn exit(&self) -> Option<Exit> {
+        self.exit
+    }
+
+    pub(super) fn is_unkillable(&self) -> bool {
+        self.ladder.is_unkillable()
+    }
+
+    pub(super) fn was_hung(&self) -> bool {
+        self.hung.is_some()
+    }
+
+    /// When there is something to do though nothing happened: nothing tells that what is left of a tree has gone.
+    pub(super) fn deadline(&self, now: u64) -> Option<u64> {
+        if self.ladder.is_sweeping() { Some(now.saturating_add(ns(RETRY))) } else { self.ladder.deadline() }
+    }
+
+    /// A thread's answer, if it is about this one.
+    pub(super) fn answer(&mut self, ask: &Ask, world: &World<'_>) {
+        match ask {
+            Ask::Gathered(id, gathered) if *id == self.id => self.gathered(gathered, world),
+            Ask::Reclaimed(id) if *id == self.id => self.reclaimed(),
+            _ => {}
+        }
+    }
+
+    pub(super) fn owns(&self, index: u32, owner: Owner, slots: &Slots) -> bool {
+        self.ladder.awaits_exit() && slots.is_of(index, owner, self.of, self.pid())
+    }
+
+    /// A scan found it hung. Returns whether its recovery begins now.
+    pub(super) fn hung(&mut self, judged: &Judged, history: &[Moment], world: &World<'_>) -> bool {
+        let Some(act) = self.ladder.begin(world.now, world.gatherer.is_some()) else { return false };
+        self.hung = Some(Box::new(judged.clone()));
+        // Of what it did before it is asked to stop.
+        evidence::gather(self.id, judged, history, &self.tree, self.log.clone(), world);
+        self.climb(Some(act), world);
+        true
+    }
+
+    /// It is to go for another reason. Returns whether that begins now.
+    pub(super) fn end(&mut self, world: &World<'_>) -> bool {
+        let act = self.ladder.begin(world.now, false);
+        let begins = act.is_some();
+        self.climb(act, world);
+        begins
+    }
+
+    /// It is to go, without what is left of the grace.
+    pub(super) fn hurry(&mut self, world: &World<'_>) {
+        let act = self.ladder.hurry(world.now);
+        self.climb(act, world);
+    }
+
+    /// What could be seen of it was gathered.
+    fn gathered(&mut self, gathered: &Gathered, world: &World<'_>) {
+        world.told.tell(self.event(EventKind::Evidence, world).with_detail(gathered.sentence()));
+        let act = self.ladder.gathered(world.now);
+        self.climb(act, world);
+    }
+
+    /// What it held is free again, or that is of no interest.
+    pub(super) fn reclaimed(&mut self) {
+        self.ladder.reclaimed();
+    }
+
+    /// Deadlines that have come, an exit that has happened, what has gone of its tree.
+    pub(super) fn advance(&mut self, world: &World<'_>) -> Course {
+        if self.ladder.awaits_exit()
+            && let Some(exit) = self.tree.exit()
+        {
+            self.exit = Some(exit);
+            self.slots = world.slots.of(self.of, self.pid());
+            self.tell_lost(world);
+            let act = self.ladder.exited(world.now);
+            self.climb(act, world);
+        }
+        let mut swept = false;
+        if self.ladder.is_sweeping() && self.tree.sweep() == 0 {
+            swept = self.ladder.swept(world.now).is_some();
+        }
+        self.climb(None, world);
+        match self.ladder.is_clear() {
+            true => Course::Clear,
+            false if swept => Course::Swept,
+            false => Course::Going,
+        }
+    }
+
+    /// Does what the ladder asks for, and whatever is due besides.
+    fn climb(&mut self, first: Option<Act>, world: &World<'_>) {
+        let mut next = first.or_else(|| self.ladder.tick(world.now));
+        while let Some(act) = next {
+            self.act(act, world);
+            next = self.ladder.tick(world.now);
+        }
+    }
+
+    fn act(&mut self, act: Act, world: &World<'_>) {
+        let (pid, policy) = (self.pid(), world.policy);
+        let (kind, result, text) = match act {
+            // A worker that reads its command word may end its own way before a signal reaches it.
+            Act::Ask => return world.slots.ask_to_stop(self.of, pid),
+            Act::Sweep | Act::Reclaim => return,
+            Act::Terminate => {
+                let grace = age(policy.grace.as_secs_f64());
+                let text = format!("SIGTERM to pid {pid} and its tree, SIGKILL after {grace}");
+                (EventKind::Action, self.tree.terminate(), text)
+            }
+            Act::Kill => {
+                let text = format!("SIGKILL to pid {pid} and its tree: still there after SIGTERM");
+                (EventKind::Action, self.tree.kill(), text)
+            }
+            Act::ReportUnkillable => (EventKind::Quarantined, Ok(()), self.unkillable(policy)),
+            Act::ReportUnreclaimed => {
+                let waited = age(policy.reclaim_wait.as_secs_f64());
+                (
+                    EventKind::Action,
+                    Ok(()),
+                    format!("what pid {pid} held is not free {waited} after its end; it is respawned all the same"),
+                )
+            }
+        };
+        let mut event = self.event(kind, world);
+        let text = if world.stopping && kind == EventKind::Action { format!("stopping: {text}") } else { text };
+        report::add_detail(&mut event, text);
+        if let Err(e) = result {
+            report::add_detail(&mut event, Error::io("the signal failed", &e).to_string());
+        }
+        world.told.tell(event);
+    }
+
+    fn unkillable(&self, policy: &Policy) -> String {
+        let (pid, waited) = (self.pid(), age(policy.d_wait.as_secs_f64()));
+        let who = match self.exit {
+            None => format!("pid {pid} is still there {waited} after SIGKILL"),
+            Some(_) => {
+                let left: Vec<String> = self.tree.holders().iter().map(u32::to_string).collect();
+                format!("pid {pid} has ended, but {} of its tree is still there {waited} after SIGKILL", left.join(", "))
+            }
+        };
+        let then = if policy.respawn_unkillable {
+            "it is replaced all the same, in another slot"
+        } else {
+            "it is not replaced while it may hold its device; --respawn-unkillable would"
+        };
+        format!("{who}: {then}")
+    }
+
+    /// An event about its slot, with all that was judged, where it was.
+    pub(super) fn event(&self, kind: EventKind, world: &World<'_>) -> Event {
+        match self.hung.as_deref() {
+            None => Event { slot: Some(self.of.index()), pid: Some(self.pid()), ..world.event(kind) },
+            Some(judged) => about(judged, kind, world),
+        }
+    }
+
+    /// One `lost_job` for each open job of its slots, the hung one marked; once.
+    pub(super) fn tell_lost(&mut self, world: &World<'_>) {
+        if self.lost.is_some() {
+            return;
+        }
+        let slots = if self.slots.is_empty() { world.slots.of(self.of, self.pid()) } else { self.slots.clone() };
+        let mut reader = Reader::new(Arc::clone(&world.slots.segment));
+        let segment = world.slots.segment.path().display().to_string();
+        let mut lost = Vec::new();
+        for (index, owner) in slots {
+            let Some(snapshot) = reader.read(index).filter(|s| s.owner == owner) else { continue };
+            let Some(mut event) = report::open_job(EventKind::LostJob, &segment, clock::wall(), &snapshot) else { continue };
+            let hung = self.hung.as_deref();
+            let of_hung = hung.filter(|judged| judged.observation.index == index);
+            event.episode = of_hung.and_then(|judged| judged.episode);
+            event.verdict = of_hung.map(|judged| judged.judgement.verdict);
+            event.detail = Some(self.why_lost(of_hung, hung));
+            // The hung one first: it is the one that a replacement names.
+            let at = if of_hung.is_some() { 0 } else { lost.len() };
+            event.job.clone().into_iter().for_each(|job| lost.insert(at, job));
+            world.ledger.borrow_mut().lost(event.model.as_deref());
+            world.told.tell(event);
+        }
+        self.lost = Some(lost);
+    }
+
+    fn why_lost(&self, of_hung: Option<&Judged>, hung: Option<&Judged>) -> String {
+        match (of_hung, hung, self.exit) {
+            (Some(judged), _, _) => format!("its worker was {}", judged.judgement.verdict),
+            (None, Some(judged), _) => {
+                format!("in flight beside the {} job of slot {}", judged.judgement.verdict, judged.observation.index)
+            }
+            (None, None, Some(exit)) => format!("its worker ended with {exit}"),
+            (None, None, None) => format!("its worker is {}", Verdict::Unkillable),
+        }
+    }
+
+    /// Jobs that went with it.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.as_ref().map_or(0, |lost| lost.len() as u64)
+    }
+
+    /// What a replacement says of it.
+    pub(super) fn before(&self) -> Buried {
+        Buried { pid: self.pid(), jobs: self.lost.clone().unwrap_or_default(), hung: self.hung.clone() }
+    }
+
+    /// Its tree is gone: it is reaped and its slots are freed.
+    pub(super) fn bury(self, world: &World<'_>) -> Buried {
+        let before = self.before();
+        self.tree.reap();
+        for (index, owner) in self.slots {
+            match self.of {
+                // Its process is the one whose exit was seen, in whatever namespace its pid was one.
+                Of::Other(..) => world.slots.free(index, owner),
+                Of::Spawned(_) => drop(world.slots.free_if_dead(index)),
+            }
+        }
+        before
+    }
+}
+
+/// What a replacement says of the process before.
+#[derive(Debug)]
+pub(super) struct Buried {
+    pub(super) pid: u32,
+    pub(super) jobs: Vec<String>,
+    /// What it was judged to be, if that is why it went.
+    pub(super) hung: Option<Box<Judged>>,
+}
+
+/// An event about a worker that was judged.
+pub(super) fn about(judged: &Judged, kind: EventKind, world: &World<'_>) -> Event {
+    let segment = world.slots.segment.path().display().to_string();
+    let event = report::event(kind, &segment, clock::wall(), &judged.observation, judged.judgement.verdict);
+    Event { episode: judged.episode, detail: None, ..event }
+}

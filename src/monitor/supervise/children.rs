@@ -1,0 +1,210 @@
+//! `<segment>.children`: the workers that run, so that a supervisor that is killed finds them again and spawns none twice.
+//!
+//! ```text
+//! hangwatch-children 1 <boot id>
+//! <replica> <slot> <generation> <restarts> <used> <start time> <pid> <pidfd inode>        one line a start; the last of a replica counts
+//! ```
+//! A child writes its own line before it becomes the worker, so no worker runs that is not in here; it leaves the start time 0.
+//! The file says whom to look for, and proves nothing: a process is taken over only if it is the very one, by its pidfd.
+
+use crate::os::{file, identity};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+const HEAD: &str = "hangwatch-children 1";
+/// More lines than any fleet has in it between two rewrites.
+const MAX_BYTES: usize = 16 << 20;
+
+/// One worker, as it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) replica: u32,
+    pub(super) slot: u32,
+    pub(super) generation: u16,
+    /// How often it was replaced.
+    pub(super) restarts: u64,
+    /// What of its budget is used.
+    pub(super) used: u64,
+    /// 0 where only the child has written.
+    pub(super) starttime: u64,
+    pub(super) pid: u32,
+    /// 0 where the kernel has none.
+    pub(super) inode: u64,
+}
+
+impl Record {
+    /// All but the last two words, which the child adds itself.
+    pub(super) fn words(&self) -> String {
+        let Self { replica, slot, generation, restarts, used, starttime, .. } = self;
+        format!("{replica} {slot} {generation} {restarts} {used} {starttime} ")
+    }
+
+    fn line(&self) -> String {
+        format!("{}{} {}\n", self.words(), self.pid, self.inode)
+    }
+
+    /// `None` where it is none, or was cut short.
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let mut next = || words.next()?.parse::<u64>().ok();
+        let (replica, slot, generation) = (next()?, next()?, next()?);
+        let (restarts, used, starttime, pid, inode) = (next()?, next()?, next()?, next()?, next()?);
+        Some(Self {
+            replica: replica.try_into().ok()?,
+            slot: slot.try_into().ok()?,
+            generation: generation.try_into().ok()?,
+            restarts,
+            used,
+            starttime,
+            pid: pid.try_into().ok()?,
+            inode,
+        })
+        .filter(|_| words.next().is_none())
+    }
+}
+
+/// The file, and what stands in it.
+#[derive(Debug)]
+pub(super) struct Children {
+    path: PathBuf,
+    file: File,
+    head: String,
+    records: Vec<Record>,
+}
+
+impl Children {
+    /// Where a segment's file is.
+    pub(super) fn path(segment: &Path) -> PathBuf {
+        file::sidecar(segment, "children")
+    }
+
+    /// Opens or makes the file of a segment; only whoever holds the segment's monitor lock may. Of another boot nothing is left.
+    pub(super) fn open(segment: &Path) -> io::Result<Self> {
+        let path = Self::path(segment);
+        let [high, low] = identity::boot_id();
+        let head = format!("{HEAD} {high:016x}{low:016x}");
+        let text = file::read_own(&path, MAX_BYTES)?.unwrap_or_default();
+        let records = parse(&String::from_utf8_lossy(&text), &head);
+        let file = write(&path, &head, &records)?;
+        Ok(Self { path, file, head, records })
+    }
+
+    /// Where a child is to write its line.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Those that ran when it was written last, one a replica.
+    pub(super) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// These run now.
+    pub(super) fn keep(&mut self, records: Vec<Record>) -> io::Result<()> {
+        if records != self.records {
+            self.file = write(&self.path, &self.head, &records)?;
+            self.records = records;
+        }
+        Ok(())
+    }
+
+    /// Nobody runs any more.
+    pub(super) fn remove(&self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn parse(text: &str, head: &str) -> Vec<Record> {
+    // A last line without an end was cut short.
+    let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+    if lines.next() != Some(head) {
+        return Vec::new();
+    }
+    let mut records: Vec<Record> = Vec::new();
+    for record in lines.filter_map(Record::parse) {
+        records.retain(|earlier| earlier.replica != record.replica);
+        records.push(record);
+    }
+    records.sort_by_key(|record| record.replica);
+    records
+}
+
+/// Under another name first, so that whoever comes next finds the old file or the new one. Nothing is synced: after a crash of
+/// the machine nobody runs.
+fn write(path: &Path, head: &str, records: &[Record]) -> io::Result<File> {
+    let unfinished = file::sidecar(path, "new");
+    let _ = fs::remove_file(&unfinished);
+    let mut new = file::new_appended(&unfinished)?;
+    let text: String = std::iter::once(format!("{head}\n")).chain(records.iter().map(Record::line)).collect();
+    new.write_all(text.as_bytes())?;
+    fs::rename(&unfinished, path)?;
+    Ok(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "hangwatch-children 1 00000000000000000000000000000007";
+
+    fn record(replica: u32, pid: u32) -> Record {
+        Record { replica, slot: replica, generation: 3, restarts: 2, used: 1, starttime: 99, pid, inode: 7 }
+    }
+
+    #[test]
+    fn the_last_line_of_a_replica_counts_and_a_line_that_was_cut_is_none() {
+        let text = format!("{HEAD}\n{}{}{}5 5 5 0 0 0 1", record(0, 10).line(), record(1, 11).line(), record(0, 12).line());
+        assert_eq!(parse(&text, HEAD), [record(0, 12), record(1, 11)]);
+    }
+
+    #[test]
+    fn another_boot_and_another_format_leave_nobody() {
+        let text = format!("{HEAD}\n{}", record(0, 10).line());
+        assert_eq!(parse(&text, "hangwatch-children 1 00000000000000000000000000000008"), []);
+        assert_eq!(parse(&text.replace("children 1", "children 2"), HEAD), []);
+        assert_eq!(parse("", HEAD), []);
+    }
+
+    #[test]
+    fn any_line_is_a_record_or_none() {
+        for line in [
+            "",
+            "1",
+            "a b c d e f g h",
+            "1 2 3 4 5 6 7 8 9",
+            "4294967296 0 0 0 0 0 0 0",
+            "0 0 65536 0 0 0 1 0",
+            "-1 0 0 0 0 0 1 0",
+        ] {
+            assert_eq!(Record::parse(line), None, "{line}");
+        }
+        assert_eq!(Record::parse("0 0 65535 1 1 1 1 1").map(|record| record.generation), Some(u16::MAX));
+    }
+
+    #[test]
+    fn what_is_kept_is_found_again_with_what_a_child_added() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let segment = dir.path().join("segment");
+        let mut children = Children::open(&segment).expect("made");
+        children.keep(vec![record(0, 10), record(1, 11)]).expect("written");
+        // What a child does before it becomes the worker.
+        let theirs = Record { starttime: 0, ..record(1, 12) };
+        children.file().write_all(format!("{}12 7\n", theirs.words()).as_bytes()).expect("appended");
+        drop(children);
+        let children = Children::open(&segment).expect("found");
+        assert_eq!(children.records(), [record(0, 10), theirs]);
+        children.remove();
+        assert_eq!(fs::read_dir(dir.path()).expect("the folder").count(), 0, "nothing is left");
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let segment = dir.path().join("segment");
+        drop(Children::open(&segment).expect("made"));
+        let path = dir.path().join("segment.children");
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("the test's own");
+        assert!(Children::open(&segment).is_err_and(|e| e.to_string().contains("mode 666")), "it decides whom we may end");
+    }
+}

@@ -1,0 +1,48 @@
+//! The reclaim gate: a command of the operator that succeeds once what a worker held, such as its GPU's memory, is free again.
+
+use super::mail::{Ask, Mail};
+use crate::clock;
+use crate::helper;
+use std::ffi::OsString;
+use std::process::Command;
+use std::time::Duration;
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What is asked.
+pub(super) struct Probe {
+    pub(super) argv: Vec<OsString>,
+    pub(super) variables: Vec<(String, String)>,
+    /// In all.
+    pub(super) wait: Duration,
+}
+
+/// Asks on a thread of its own, again and again, until the answer is yes or the time is over; then tells by mail.
+pub(super) fn ask(case: u64, probe: Probe, mail: Mail) {
+    let until_free = move || {
+        let deadline = clock::monotonic_ns().saturating_add(u64::try_from(probe.wait.as_nanos()).unwrap_or(u64::MAX));
+        loop {
+            let left = Duration::from_nanos(deadline.saturating_sub(clock::monotonic_ns()));
+            if left.is_zero() {
+                // The case's own deadline says so.
+                return;
+            }
+            let [program, arguments @ ..] = probe.argv.as_slice() else { return };
+            let mut command = Command::new(program);
+            command.args(arguments).envs(probe.variables.iter().map(|(name, value)| (name, value)));
+            match helper::run(command, b"", left, 4096) {
+                Ok(finished) if finished.is_success() => {
+                    mail.send(Ask::Reclaimed(case));
+                    return;
+                }
+                Ok(finished) => tracing::debug!("the reclaim probe ended with {}", finished.end),
+                Err(e) => tracing::warn!("cannot run the reclaim probe '{}': {e}", program.to_string_lossy()),
+            }
+            std::thread::sleep(PAUSE.min(Duration::from_nanos(deadline.saturating_sub(clock::monotonic_ns()))));
+        }
+    };
+    if let Err(e) = std::thread::Builder::new().name("hangwatch-reclaim".into()).spawn(until_free) {
+        tracing::warn!("cannot ask whether what a worker held is free: {e}");
+    }
+}
