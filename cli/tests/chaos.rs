@@ -24,8 +24,6 @@ use std::time::Duration;
 use world::World;
 
 const POLL: Duration = Duration::from_millis(100);
-/// The grandchildren that called setsid go with their tree.
-const SESSIONS_GO: bool = false;
 
 fn policy(scratch: &Scratch) -> PathBuf {
     let policy = format!(
@@ -113,7 +111,7 @@ fn a_run_in_chaos_kills_nobody_falsely_misses_no_hang_and_leaves_no_orphan() {
     run.signal(libc::SIGTERM);
     assert_eq!(run.wait().code(), Some(0), "a stop is no failure");
     world.close();
-    let orphans = world.orphans(SESSIONS_GO);
+    let orphans = world.orphans();
     judge(TEST, seed, &mut world, REPLICAS);
     assert!(orphans.is_empty(), "TRIAL_SEED={seed}: they go on: {orphans:#?}");
     assert!(zombies.len() <= REPLICAS, "at most those that died just now are not reaped yet: {zombies:?}");

@@ -163,15 +163,13 @@ impl World {
     }
 
     /// What of the trial goes on though it is over: workers, and processes of theirs. Those end with this.
-    pub(crate) fn orphans(&self, with_sessions: bool) -> Vec<String> {
+    pub(crate) fn orphans(&self) -> Vec<String> {
         let mut orphans = Vec::new();
         for life in &self.trial.lives {
             let own = life.children.iter().map(|(pid, start, setsid)| (*pid, *start, if *setsid { "setsid" } else { "group" }));
             for (pid, start, what) in own.chain([(life.pid, life.start, "worker")]) {
                 if pid != 0 && goes_on(pid, start) {
-                    if with_sessions || what != "setsid" {
-                        orphans.push(format!("{what} {pid} of life {}.{}", life.replica, life.number));
-                    }
+                    orphans.push(format!("{what} {pid} of life {}.{}", life.replica, life.number));
                     Process::of(pid, start).map(|process| process.signal(libc::SIGKILL));
                 }
             }
