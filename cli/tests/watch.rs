@@ -17,16 +17,6 @@ fn progress(segment: &Segment, slot: u32) -> u64 {
 }
 
 #[test]
-fn watching_with_acts_is_refused_and_says_what_to_do_instead() {
-    let scratch = Scratch::new();
-    let said = said(hangwatch().args(["watch", "--mode", "act", "--segment"]).arg(scratch.segment()));
-    assert_eq!(said.code, Some(2));
-    let first = "hangwatch: cannot watch with --mode act: the identity of workers that others spawned cannot be proven\n";
-    assert!(said.err.starts_with(first) && said.err.contains("hangwatch run -- COMMAND"), "{}", said.err);
-    assert!(!scratch.segment().exists(), "what is refused makes no segment");
-}
-
-#[test]
 fn a_second_monitor_is_refused_and_names_the_first() {
     let scratch = Scratch::new();
     let segment = scratch.made();

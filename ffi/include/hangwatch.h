@@ -150,6 +150,10 @@ typedef struct hangwatch_job {
  * NULL for `segment` reads HANGWATCH_SEGMENT; where that is unset or empty too, the worker is detached, which is no error.
  * NULL for `name` reads HANGWATCH_NAME. HANGWATCH_SLOT and HANGWATCH_DEVICE, which `hangwatch run` sets, are honoured.
  *
+ * A monitor that did not spawn this process may end it when it hangs, if it can prove who it is: by a lock on the slot's
+ * byte of `<segment>.liveness`, which is held until the detach. The kernel drops it when anything in this process closes that
+ * file, and at exec; to lack it is no error, the worker is only observed then.
+ *
  * Returns NULL on failure, with *err saying why; the program may go on with the NULL. The calling thread should be the one
  * that will work: the monitor takes notice when it ends.
  */

@@ -19,15 +19,15 @@ use std::fmt;
 
 /// A process that may be signalled, through this handle and no other way.
 #[derive(Debug)]
-pub(super) struct Proven {
-    pub(super) fd: PidFd,
+pub(in crate::monitor) struct Proven {
+    pub(in crate::monitor) fd: PidFd,
     /// Its number here; the owner word has the one in its own pid namespace.
-    pub(super) pid: u32,
+    pub(in crate::monitor) pid: u32,
 }
 
 /// Why it may not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unproven {
+pub(in crate::monitor) enum Unproven {
     /// The slot has another owner by now.
     Changed,
     /// There is no lock file, or it cannot be used.
@@ -88,7 +88,7 @@ impl fmt::Display for Unproven {
 
 /// Asks for proofs. While it lives it keeps the lock file open, for a process opens that once.
 #[derive(Debug)]
-pub(super) struct Prover {
+pub(in crate::monitor) struct Prover {
     here: Here,
     kept: Option<Holders>,
 }
@@ -101,14 +101,14 @@ struct Here {
 }
 
 impl Prover {
-    pub(super) fn new() -> Self {
+    pub(in crate::monitor) fn new() -> Self {
         let here = Here { pid_namespace: identity::pid_namespace() as u32, time_namespace: identity::time_namespace() as u32 };
         Self { here, kept: None }
     }
 
     /// The process that owns slot `index`, if it is proven to be the one that `owner` says. Bounded; meant for a thread that
     /// may wait for a few system calls, not for the scan.
-    pub(super) fn prove(&mut self, segment: &Segment, index: u32, owner: Owner) -> Result<Proven, Unproven> {
+    pub(in crate::monitor) fn prove(&mut self, segment: &Segment, index: u32, owner: Owner) -> Result<Proven, Unproven> {
         let slot = segment.slot(index).ok_or(Unproven::Changed)?;
         let identity = || match slot.read_identity() {
             Some((read, identity)) if read == owner && owner.tag() == Tag::Live => Ok(identity),

@@ -115,6 +115,11 @@ impl Case {
         self.ladder.awaits_exit() && slots.is_of(index, owner, self.of, self.pid())
     }
 
+    /// Whether the slot was one of its own when it exited.
+    pub(super) fn owned(&self, index: u32, owner: Owner) -> bool {
+        self.slots.contains(&(index, owner))
+    }
+
     /// A scan found it hung. Returns whether its recovery begins now.
     pub(super) fn hung(&mut self, judged: &Judged, history: &[Moment], world: &World<'_>) -> bool {
         let Some(act) = self.ladder.begin(world.now, world.gatherer.is_some()) else { return false };
@@ -191,7 +196,8 @@ impl Case {
             Act::Sweep | Act::Reclaim => return,
             Act::Terminate => {
                 let grace = age(policy.grace.as_secs_f64());
-                let text = format!("SIGTERM to pid {pid} and its tree, SIGKILL after {grace}");
+                let then = if self.is_of_others() { "; who spawned it may start it again" } else { "" };
+                let text = format!("SIGTERM to pid {pid} and its tree, SIGKILL after {grace}{then}");
                 (EventKind::Action, self.tree.terminate(), text)
             }
             Act::Kill => {
@@ -226,12 +232,19 @@ impl Case {
                 format!("pid {pid} has ended, but {} of its tree is still there {waited} after SIGKILL", left.join(", "))
             }
         };
-        let then = if policy.respawn_unkillable {
+        let then = if self.is_of_others() {
+            "nothing more can be done about it from here"
+        } else if policy.respawn_unkillable {
             "it is replaced all the same, in another slot"
         } else {
             "it is not replaced while it may hold its device; --respawn-unkillable would"
         };
         format!("{who}: {then}")
+    }
+
+    /// Whether somebody else spawned it.
+    fn is_of_others(&self) -> bool {
+        matches!(self.of, Of::Other(..))
     }
 
     /// An event about its slot, with all that was judged, where it was.
@@ -293,11 +306,11 @@ impl Case {
     pub(super) fn bury(self, world: &World<'_>) -> Buried {
         let before = self.before();
         self.tree.reap();
-        for (index, owner) in self.slots {
+        for slot in self.slots {
             match self.of {
-                // Its process is the one whose exit was seen, in whatever namespace its pid was one.
-                Of::Other(..) => world.slots.free(index, owner),
-                Of::Spawned(_) => drop(world.slots.free_if_dead(index)),
+                // Its handle was proven to be the owner's, and has exited, whatever namespace the owner's number is of.
+                Of::Other(index, owner) if slot == (index, owner) => world.slots.free(index, owner),
+                _ => drop(world.slots.free_if_dead(slot.0)),
             }
         }
         before

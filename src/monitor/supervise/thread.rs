@@ -13,6 +13,7 @@ use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evidence::{Gatherer, Moment, Settings};
 use crate::judge::Severity;
+use crate::monitor::proof::Unproven;
 use crate::monitor::report;
 use crate::monitor::scan::{Judged, Poll};
 use crate::os::children;
@@ -316,6 +317,7 @@ impl Supervisor {
         self.turn(|parts, world| {
             if stops {
                 parts.replicas.iter_mut().for_each(|replica| replica.stop(asked > 1, world));
+                parts.wards.iter_mut().for_each(|wards| wards.leave());
             }
             // Exits before questions: a worker that has just ended is not hung.
             parts.replicas.iter_mut().for_each(|replica| replica.advance(parts.children, world));
@@ -400,6 +402,9 @@ impl Parts<'_> {
     /// said what would be done.
     fn not_ours(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) {
         let (o, verdict) = (&judged.observation, judged.judgement.verdict);
+        if self.wards.as_ref().is_some_and(|wards| wards.has(o.index, o.owner, world.slots)) {
+            return;
+        }
         if verdict.is_death() {
             if world.slots.free_if_dead(o.index) && o.job.is_some() {
                 tell(EventKind::LostJob, judged, world, "its process ended with the job open");
@@ -414,13 +419,15 @@ impl Parts<'_> {
             };
             return self.would_act(judged, history, world, why);
         };
-        if judged.frozen_with_all && !self.cap.allows(world.now, world.policy) {
+        if world.stopping || judged.frozen_with_all && !self.cap.allows(world.now, world.policy) {
             return;
         }
         match wards.hung(judged, &history, world) {
             Ok(true) => self.cap.begun(world.now),
             Ok(false) => {}
-            Err(why) => self.would_act(judged, history, world, &format!("it is not ended: {why}")),
+            // It is judged anew, as what it is by now.
+            Err(Unproven::Changed | Unproven::Exited) => {}
+            Err(why) => self.would_act(judged, history, world, &format!("its identity is not proven: {why}")),
         }
     }
 

@@ -19,7 +19,7 @@ fn the_line_holds_the_words_the_number_and_the_inode() {
     let file = OpenOptions::new().append(true).open(&path).expect("there");
     let argv = sh("exec sleep 1000000");
     let journal = Some(Journal { file: &file, words: "replica 0 slot 3:7" });
-    let spec = Spawn { argv: &argv, variables: &[], output: None, journal, cgroup: None };
+    let spec = Spawn { argv: &argv, variables: &[], without: &[], output: None, journal, cgroup: None };
     let mut tree = Tree::spawn(&spec).expect("spawned");
     let wanted = format!("before\nreplica 0 slot 3:7 {} {}\n", tree.pid(), tree.inode());
     assert_eq!(std::fs::read_to_string(&path).expect("there"), wanted);
@@ -35,7 +35,7 @@ fn what_cannot_be_written_down_is_not_run() {
     let proof = dir.path().join("it-ran");
     let argv = sh(&format!("touch {}", proof.display()));
     let journal = Some(Journal { file: &full, words: "words" });
-    let spec = Spawn { argv: &argv, variables: &[], output: None, journal, cgroup: None };
+    let spec = Spawn { argv: &argv, variables: &[], without: &[], output: None, journal, cgroup: None };
     assert_eq!(Tree::spawn(&spec).expect_err("no room").raw_os_error(), Some(libc::ENOSPC));
     assert!(!proof.exists());
 }
@@ -46,7 +46,7 @@ fn supervise() -> ! {
     let output = File::from(io::stdin().as_fd().try_clone_to_owned().expect("open"));
     let argv = sh("echo it runs; exec sleep 1000000");
     let journal = Some(Journal { file: &output, words: "words" });
-    let spec = Spawn { argv: &argv, variables: &[], output: Some(&output), journal, cgroup: None };
+    let spec = Spawn { argv: &argv, variables: &[], without: &[], output: Some(&output), journal, cgroup: None };
     let spawned = Tree::spawn(&spec);
     panic!("it is killed before that, and got {spawned:?}");
 }

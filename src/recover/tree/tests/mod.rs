@@ -22,7 +22,7 @@ impl Subject {
         let (reader, writer) = io::pipe().expect("a pipe");
         let output = File::from(OwnedFd::from(writer));
         let cgroup = cgroup.map(|name| format!("{name}-{}", std::process::id()));
-        let spec = Spawn { argv: &argv, variables, output: Some(&output), journal: None, cgroup };
+        let spec = Spawn { argv: &argv, variables, without: &[], output: Some(&output), journal: None, cgroup };
         Self { tree: Tree::spawn(&spec).expect("spawned"), says: BufReader::new(reader) }
     }
 
@@ -207,7 +207,7 @@ fn a_tree_that_asks_for_no_cgroup_has_none() {
 fn a_program_that_is_not_there_leaves_nothing() {
     let argv: [OsString; 1] = ["/no/such/program".into()];
     let name = format!("nothing-{}", std::process::id());
-    let spec = Spawn { argv: &argv, variables: &[], output: None, journal: None, cgroup: Some(name.clone()) };
+    let spec = Spawn { argv: &argv, variables: &[], without: &[], output: None, journal: None, cgroup: Some(name.clone()) };
     assert_eq!(Tree::spawn(&spec).expect_err("no such file").kind(), io::ErrorKind::NotFound);
     assert!(Cgroup::left_of(&name).is_empty(), "its cgroup is gone with it");
 }
