@@ -188,6 +188,11 @@ impl Replica {
         self.up().is_some_and(|case| case.owns(index, owner, slots))
     }
 
+    /// Whether the slot was one of its process's when that exited.
+    pub(super) fn had(&self, index: u32, owner: Owner) -> bool {
+        self.cases().any(|case| case.owned(index, owner))
+    }
+
     pub(super) fn advanced(&mut self, now: u64, policy: &Policy) {
         self.budget.advanced(now, policy);
     }
