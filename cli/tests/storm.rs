@@ -86,7 +86,7 @@ impl Storm {
         {
             command.env(format!("HANGWATCH_{name}"), value);
         }
-        let run = Held::leader(&mut command);
+        let run = Held::quiet(&mut command, true);
         let goes_on = max_restarts > 1000;
         Self { scratch, run, announced, told, alive: Vec::new(), came: false, goes_on, lives: Vec::new(), events: Vec::new() }
     }

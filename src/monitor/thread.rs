@@ -3,7 +3,7 @@
 use super::keeper::{self, Keeper};
 use super::loss::Follower;
 use super::scan::{Poll, Scanner};
-use super::supervise::{Fleet, FleetEnd, OBSERVES, Running, Setup};
+use super::supervise::{Asker, Fleet, FleetEnd, OBSERVES, Running, Setup};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::evidence::Settings;
@@ -289,13 +289,7 @@ impl Builder {
         let scan = std::thread::Builder::new()
             .name("hangwatch-scan".into())
             .spawn(move || {
-                let hand_over = |poll: &Poll, scanner: &Scanner| match &asker {
-                    Some(asker) => asker.ask(poll, |index| scanner.history(index)),
-                    None => say_what_would_be_done(poll, &told),
-                };
-                let set_policy = |policy: &Policy| asker.as_ref().is_none_or(|asker| asker.set_policy(policy));
-                let goes_over = |scanner: &Scanner| asker.iter().for_each(|asker| asker.set_segment(scanner.segment()));
-                scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, &mut follower, hand_over, goes_over, set_policy);
+                scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, &mut follower, asker.as_ref());
                 if let Some(stopper) = stopper.filter(|_| theirs.lost.load(Relaxed)) {
                     // Nobody can see its workers any more, and those that hang would never touch the segment again.
                     stopper.stop();
@@ -324,9 +318,7 @@ fn scan_until_stopped(
     told: &Told,
     keeper: &mut Keeper,
     follower: &mut Option<Follower>,
-    hand_over: impl Fn(&Poll, &Scanner),
-    goes_over: impl Fn(&Scanner),
-    set_policy: impl Fn(&Policy) -> bool,
+    asker: Option<&Asker>,
 ) {
     let mut due = clock::monotonic_ns();
     while !shared.stop.load(Relaxed) {
@@ -337,6 +329,7 @@ fn scan_until_stopped(
             continue;
         }
         if let Some(wanted) = shared.take_wanted() {
+            let set_policy = |policy: &Policy| asker.is_none_or(|asker| asker.set_policy(policy));
             reload(wanted, scanner, shared, told, &set_policy);
         }
         let interval = ns(scanner.policy().poll_interval);
@@ -344,7 +337,10 @@ fn scan_until_stopped(
         for event in &poll.events {
             told.tell(event.clone());
         }
-        hand_over(&poll, scanner);
+        match asker {
+            Some(asker) => asker.ask(&poll, |index| scanner.history(index)),
+            None => say_what_would_be_done(&poll, told),
+        }
         keeper.keep(scanner.learnt(), poll.tick.now, false);
         shared.pulse.count(&poll);
         shared.lost.store(poll.lost, Relaxed);
@@ -353,7 +349,7 @@ fn scan_until_stopped(
             None => {}
             Some(follower) => {
                 if let Some(found) = follower.step(scanner) {
-                    goes_over(scanner);
+                    asker.iter().for_each(|asker| asker.set_segment(scanner.segment()));
                     told.tell(found);
                 }
             }

@@ -152,11 +152,11 @@ impl Held {
         Self { child, lines: Some(lines), leads: false }
     }
 
-    /// A `run` with children of its own, of whose output nothing is read.
-    pub(crate) fn leader(command: &mut Command) -> Self {
+    /// One of whose output nothing is read; `leads` where it has children of its own.
+    pub(crate) fn quiet(command: &mut Command, leads: bool) -> Self {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
-        Self { child, lines: None, leads: true }
+        Self { child, lines: None, leads }
     }
 
     pub(crate) fn pid(&self) -> u32 {

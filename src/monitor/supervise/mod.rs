@@ -18,4 +18,4 @@ mod world;
 
 pub use fleet::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart};
 pub use thread::Stopper;
-pub(super) use thread::{OBSERVES, Running, Setup};
+pub(super) use thread::{Asker, OBSERVES, Running, Setup};

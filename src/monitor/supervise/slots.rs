@@ -170,9 +170,12 @@ impl Slots {
         }
     }
 
-    /// Frees a slot of a tree whose leader was reaped and whose group was killed, if its owner is proven dead.
-    pub(super) fn free_if_dead(&self, index: u32) -> bool {
+    /// Frees the slot of this very owner, quarantined meanwhile or not, if it is proven dead. A later owner is not meant, dead
+    /// or not: its own job would be lost without a word.
+    pub(super) fn free_if_dead(&self, index: u32, owner: Owner) -> bool {
         let Some(slot) = self.slot(index) else { return false };
-        death::proven(&self.segment, slot, self.pid_namespace).is_some_and(|dead| slot.reclaim(dead, Freed::Free))
+        let dead = death::proven(&self.segment, slot, self.pid_namespace);
+        let dead = dead.filter(|dead| (dead.generation(), dead.pid()) == (owner.generation(), owner.pid()));
+        dead.is_some_and(|dead| slot.reclaim(dead, Freed::Free))
     }
 }

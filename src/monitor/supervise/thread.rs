@@ -402,11 +402,13 @@ impl Parts<'_> {
     /// said what would be done.
     fn not_ours(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) {
         let (o, verdict) = (&judged.observation, judged.judgement.verdict);
-        if self.wards.as_ref().is_some_and(|wards| wards.has(o.index, o.owner, world.slots)) {
+        // One that was replaced though it could not be ended is no stranger: its job was told lost.
+        let had = self.replicas.iter().any(|replica| replica.had(o.index, o.owner, world.slots));
+        if had || self.wards.as_ref().is_some_and(|wards| wards.has(o.index, o.owner, world.slots)) {
             return;
         }
         if verdict.is_death() {
-            if world.slots.free_if_dead(o.index) && o.job.is_some() {
+            if world.slots.free_if_dead(o.index, o.owner) && o.job.is_some() {
                 tell(EventKind::LostJob, judged, world, "its process ended with the job open");
             }
             return;
