@@ -229,6 +229,8 @@ fn a_cgroup_that_a_killed_supervisor_left_is_taken_away_by_the_next() {
     next();
     assert!(left.folder().exists(), "it is being made");
     drop(door);
-    next();
-    assert!(!left.folder().exists());
+    // Another test's child may hold the lock for as long as it is between fork and exec.
+    while left.folder().exists() {
+        next();
+    }
 }
