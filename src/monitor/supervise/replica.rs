@@ -370,7 +370,18 @@ impl Replica {
             journal: children.map(|children| Journal { file: children.file(), words: &words }),
             cgroup: Some(world.cgroup(reserved)),
         };
-        match Tree::spawn(&spawn) {
+        let spawned = Tree::spawn(&spawn).or_else(|e| match e.kind() {
+            // No room for a line must not cost a worker.
+            std::io::ErrorKind::StorageFull if spawn.journal.is_some() => {
+                tracing::warn!(
+                    "cannot write worker {} into the list of workers: {e}; a successor might not find it",
+                    self.number
+                );
+                Tree::spawn(&Spawn { journal: None, ..spawn.clone() })
+            }
+            _ => Err(e),
+        });
+        match spawned {
             Ok(tree) => {
                 let case = Case::new(tree, Of::Spawned(reserved), world.fleet.log(self.number), world);
                 let pid = case.pid();
@@ -475,6 +486,10 @@ fn marks(reserved: Reserved, world: &World<'_>) -> Vec<(String, String)> {
 fn is_reclaim_asked(number: u32, case: &Case, world: &World<'_>) -> bool {
     let Some(argv) = world.fleet.reclaim(number, case.pid()) else { return false };
     let variables = vec![(worker::ENV_DEVICE.to_owned(), world.fleet.device(number))];
-    reclaim::ask(case.id(), Probe { argv, variables, wait: world.policy.reclaim_wait }, world.mail.clone());
+    let probe = Probe { argv, variables, wait: world.policy.reclaim_wait };
+    let asking = reclaim::ask(case.id(), probe, world.mail.clone());
+    let probes = &mut world.ledger.borrow_mut().probes;
+    probes.retain(|probe| !probe.is_finished());
+    probes.extend(asking);
     true
 }

@@ -126,7 +126,7 @@ impl Running {
         let bell = Arc::new(Bell::new().map_err(failed)?);
         let stopper = Stopper { asked: Arc::default(), bell: Arc::clone(&bell) };
         let (queue, asks) = sync_channel(QUEUE);
-        let mail = Mail { queue, bell };
+        let mail = Mail { queue, bell, stopping: Arc::new(Bell::new().map_err(failed)?) };
         let children = match Children::open(segment.path()) {
             _ if fleet.replicas == 0 => None,
             Ok(children) => Some(children),
@@ -254,6 +254,11 @@ impl Supervisor {
                 if let Some(children) = &self.children {
                     children.remove();
                 }
+                // Asked to end already; else their commands would outlive this process.
+                self.mail.stopping.ring();
+                for probe in self.ledger.get_mut().probes.drain(..) {
+                    let _ = probe.join();
+                }
                 return end;
             }
             self.wait();
@@ -312,6 +317,9 @@ impl Supervisor {
         {
             self.told_would = vec![0; segment.len() as usize];
             self.slots = Slots::new(Arc::clone(segment));
+        }
+        if asked > 0 {
+            self.mail.stopping.ring();
         }
         let stops = asked > std::mem::replace(&mut self.stopped, asked);
         self.turn(|parts, world| {
