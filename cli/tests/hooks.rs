@@ -5,7 +5,7 @@ mod common;
 
 use common::logged::Watch;
 use common::server::{Answer, Request, Server};
-use common::{Scratch, clock, hangwatch, said, until};
+use common::{Scratch, c_worker, clock, hangwatch, said, until};
 use hangwatch::{Attach, Total};
 use serde_json::Value;
 use std::path::Path;
@@ -144,7 +144,7 @@ fn a_command_that_sleeps_holds_up_neither_a_scan_nor_for_longer_than_its_timeout
     let (patient, hasty) = (scratch.path().join("patient"), scratch.path().join("hasty"));
     let config = format!(
         "hangwatch: 1\nhooks:\n  - command: \"echo $$ >{}; exec sleep 1000\"\n    timeout: 10m\n    events: all\n  \
-         - command: \"{}; exec sleep 1000\"\n    timeout: 1s\n    retries: 0\n    events: all\n",
+         - command: \"{}; exec sleep 1000\"\n    timeout: 3s\n    retries: 0\n    events: all\n",
         patient.display(),
         keeps(&hasty)
     );
@@ -263,4 +263,24 @@ fn a_signal_replaces_hooks_and_a_bad_one_changes_none() {
     until(|| kept(&new) == [second.clone(), rejected.clone()]);
     assert_eq!(watch.monitor.stop(), Some(0));
     assert_eq!(kept(&old), [first], "one that is gone is told of nothing more");
+}
+
+#[test]
+fn beside_workers_of_its_own_a_hook_is_told_what_became_of_them() {
+    let scratch = Scratch::new();
+    let segment = scratch.made();
+    let file = scratch.path().join("kept");
+    let hook = keeps(&file);
+    let flags = ["run", "--poll", "100ms", "--inference-step-timeout", "1s", "--hook", &hook];
+    let program = c_worker().display().to_string();
+    let worker = ["--", &program, "--steps", "8", "--step-ms", "50", "--hang-at", "50"];
+    let mut run = Watch::of(&scratch, &segment, &flags, &worker);
+    let replaced = run.monitor.next("replaced");
+    until(|| kept(&file).contains(&replaced));
+    let told = kept(&file);
+    let at = |kind: &str| told.iter().position(|event| event["event"] == kind);
+    assert!(at("opened") < at("lost_job") && at("lost_job") < at("replaced") && at("opened").is_some(), "in order: {told:?}");
+    let log = run.log();
+    assert!(!log.contains("not delivered"), "its end is told to the hook, and to nobody else: {log}");
+    run.monitor.stop();
 }

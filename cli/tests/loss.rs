@@ -119,22 +119,29 @@ fn a_segment_that_cannot_be_read_any_more_is_told_of_and_its_successor_is_watche
 }
 
 #[test]
-fn a_file_that_is_cut_at_any_moment_of_a_scan_is_no_sigbus() {
-    // Scans without end and many slots: most cuts come within one.
+fn a_file_that_is_cut_at_any_moment_of_a_scan_is_no_sigbus_and_ends_no_episode() {
+    // Scans without end and many slots: many a cut comes within one, and before the slot of the worker is read.
     let scratch = Scratch::new();
-    let segment = scratch.made_with(4096);
-    let path = segment.path().to_owned();
-    let mut watch = Monitor::watch(&segment, "--poll 1ms");
-    drop(segment);
+    let path = scratch.segment();
+    let many = || {
+        let segment = scratch.made_with(4096);
+        // Claims begin here.
+        overwrite(&path, 0x180, &4000u64.to_ne_bytes());
+        segment
+    };
+    let mut watch = Monitor::watch(&many(), "--inference-step-timeout 100ms --poll 1ms");
     for round in 0..20 {
+        let _hangs = worker(c_worker(), &path, "", HANGS);
+        watch.next("opened");
         cut(&path, 4096 * (round % 3));
         watch.next("segment_lost");
         std::fs::remove_file(&path).expect("its name");
-        drop(Segment::create(&path, Geometry { slots: 4096, ..Geometry::default() }).expect("a new one"));
+        drop(many());
         watch.next("segment_found");
     }
     assert_eq!(watch.stop(), Some(0), "an exit code, and no signal");
     assert_eq!(losses(&watch).len(), 20, "once each");
+    assert!(watch.of_kind("closed").is_empty(), "zeroes are no word of a worker's: {:#?}", watch.of_kind("closed"));
 }
 
 #[test]
@@ -196,6 +203,30 @@ fn a_run_whose_segment_is_cut_short_tells_it_and_ends_its_workers_and_itself() {
     assert!(run.of_kind("replaced").is_empty(), "{:#?}", run.events);
     for pid in pids {
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "worker {pid} is no orphan");
+    }
+}
+
+#[test]
+fn a_run_ends_workers_that_it_can_see_no_more_though_they_touch_nothing() {
+    type Deed = fn(&Path);
+    let deeds: [(&str, Deed); 2] = [(HANGS, |path| cut(path, 0)), (WORKS, |path| overwrite(path, 0, &[0; 8]))];
+    for (worker, deed) in deeds {
+        let scratch = Scratch::new();
+        let path = scratch.segment();
+        let command = [c_worker().to_str().expect("a UTF-8 path")].into_iter().chain(worker.split_whitespace());
+        // It hangs, and no budget runs out while anybody looks.
+        let mut run = Monitor::run(&path, "--poll 50ms --grace 10s", &command.collect::<Vec<_>>());
+        run.attached(1);
+        let segment = Segment::open_read_only(&path).expect("the segment");
+        let slot = segment.slot(0).expect("its slot");
+        until(|| slot.read_hot().is_ok_and(|hot| hot.progress != u64::MAX));
+        let pid = slot.peek_owner().pid();
+        deed(&path);
+        run.next("segment_lost");
+        assert!(run.next("action")["detail"].as_str().is_some_and(|detail| detail.contains("SIGTERM")));
+        assert_eq!(run.end(), Some(4), "{:#?}", run.events);
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "worker {pid} is no orphan");
+        assert_eq!([losses(&run).len(), run.of_kind("replaced").len()], [1, 0]);
     }
 }
 

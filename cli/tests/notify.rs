@@ -101,6 +101,20 @@ fn the_status_says_how_many_workers_there_are_and_how_many_of_them_hang() {
 }
 
 #[test]
+fn the_status_is_of_the_segment_that_is_watched_now() {
+    let scratch = Scratch::new();
+    let segment = scratch.made();
+    let mut manager = Manager::new(&scratch);
+    let mut watch = watch(&manager, &segment, "--poll 50ms", None);
+    manager.up_to("STATUS=0 workers attached");
+    std::fs::remove_file(segment.path()).expect("it is there");
+    let successor = scratch.made();
+    let _worker = worker(c_worker(), successor.path(), "new", "--steps 1000000 --step-ms 50");
+    manager.up_to("STATUS=1 worker attached");
+    assert_eq!(watch.stop(), Some(0));
+}
+
+#[test]
 fn the_watchdog_is_fed_while_scans_go_on() {
     let scratch = Scratch::new();
     let segment = scratch.made();

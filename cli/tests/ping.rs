@@ -33,7 +33,10 @@ fn pings_go_out_while_the_monitor_sees_and_none_once_its_segment_is_gone() {
     let beats = segment.header().peek_monitor().beat.count();
     until(|| segment.header().peek_monitor().beat.count() >= beats + 15);
     assert!(server.requests.try_recv().is_err(), "the monitor lives and scans, and new workers cannot find it");
-    assert_eq!(watch.log().matches(": none goes out, ").count(), 1, "said once");
+    let log = watch.log();
+    // A busy machine may have kept it from a scan for a while before.
+    let since = log.rfind(": the monitor sees again").unwrap_or_default();
+    assert_eq!(log[since..].matches(": none goes out, ").count(), 1, "said once: {log}");
     assert_eq!(watch.monitor.stop(), Some(0));
 }
 

@@ -73,7 +73,7 @@ impl std::fmt::Display for Cause {
 const BUSY: f64 = 0.5;
 /// The same where it waited for a CPU for most of the rest: it shares one.
 const BUSY_SHARED: f64 = 0.2;
-/// One that had less was not running in earnest.
+/// One that was runnable all the time and had less of it was starved, one that had more spins on what it is given.
 const HARDLY: f64 = 0.1;
 
 /// What a worker waits for. The thread that claimed decides; where that one is idle or not known, the first thread, and then
@@ -94,15 +94,19 @@ pub(super) fn cause(threads: &Threads) -> Cause {
     let reading = |it: &Thread| reading(it, threads.between_ns);
     // An idle thread may wait for one that is not.
     let is_idle = matches!(kind, CauseKind::PipeWait | CauseKind::Sleeping | CauseKind::Exited | CauseKind::Unknown);
-    let mut others = [first, busiest].into_iter().flatten().filter(|it| it.now.tid != own.now.tid);
-    for other in others.clone().filter(|_| is_idle) {
+    let others = [first, busiest].into_iter().flatten().filter(|it| it.now.tid != own.now.tid);
+    for other in others.filter(|_| is_idle) {
         let kind = self::kind(other, threads.between_ns);
         if matches!(kind, CauseKind::DriverWait | CauseKind::DiskWait | CauseKind::BusyLoop | CauseKind::Starved) {
             return Cause { kind, reading: format!("{note}{}; {} is idle", reading(other), who(own)) };
         }
     }
-    let busy = others.rfind(|it| self::kind(it, threads.between_ns) == CauseKind::BusyLoop);
-    let besides = busy.map_or_else(String::new, |it| format!("; besides, {}", reading(it)));
+    // What it waits for may be a thread that waits for more than a thread.
+    let tells = |it: &&Thread, tells: CauseKind| it.now.tid != own.now.tid && self::kind(it, threads.between_ns) == tells;
+    let another = [CauseKind::DriverWait, CauseKind::DiskWait, CauseKind::BusyLoop]
+        .into_iter()
+        .find_map(|kind| threads.threads.iter().find(|it| tells(it, kind)));
+    let besides = another.map_or_else(String::new, |it| format!("; besides, {}", reading(it)));
     Cause { kind, reading: format!("{note}{}{besides}", reading(own)) }
 }
 
@@ -115,7 +119,10 @@ fn kind(thread: &Thread, between_ns: u64) -> CauseKind {
         'Z' | 'X' | 'x' => return CauseKind::Exited,
         'T' | 't' => return CauseKind::Stopped,
         _ if on_cpu >= BUSY || (on_cpu >= BUSY_SHARED && on_cpu + waited >= BUSY) => return CauseKind::BusyLoop,
-        'R' if *first_state == 'R' && (waited > on_cpu || on_cpu < HARDLY) => return CauseKind::Starved,
+        // It has not given its CPU up in between, so it wanted one all the time. How long it waited is counted when a wait ends.
+        'R' if *first_state == 'R' && grew.voluntary_switches == 0 => {
+            return if on_cpu < HARDLY { CauseKind::Starved } else { CauseKind::BusyLoop };
+        }
         'R' => return CauseKind::Unknown,
         _ => {}
     }

@@ -93,7 +93,8 @@ pub(super) fn dump(words: &[OsString], target: Target<'_>, until_ns: u64) -> Dum
         Ok(finished) => finished,
         Err(e) => return said(format!("cannot start {}: {e}", program.display())),
     };
-    let resumed = let_go(target, !matches!(finished.end, End::Code(_)));
+    let looked_at_it = arguments.iter().any(|word| with_pid(word, target.pid) != **word);
+    let resumed = let_go(target, looked_at_it && !matches!(finished.end, End::Code(_)));
     if target.fd.has_exited() {
         return said("the worker ended meanwhile; its output may be another process's and was thrown away".into());
     }
@@ -104,10 +105,10 @@ pub(super) fn dump(words: &[OsString], target: Target<'_>, until_ns: u64) -> Dum
     Dump { output: (!finished.output.is_empty()).then_some(finished.output), said: (!words.is_empty()).then(|| words.join("; ")) }
 }
 
-/// Lets the worker go on if the dumper has left it stopped, or may have: of one that was killed a stop may still be on its way,
-/// and SIGCONT takes that back.
-fn let_go(target: Target<'_>, was_killed: bool) -> Option<String> {
-    if target.was_stopped || !(was_killed || is_stopped(target.pid)) {
+/// Lets the worker go on if the dumper has left it stopped, or may have (`was_ended` at its work): a stop may still be on its
+/// way then, and SIGCONT takes that back.
+fn let_go(target: Target<'_>, was_ended: bool) -> Option<String> {
+    if target.was_stopped || !(was_ended || is_stopped(target.pid)) {
         return None;
     }
     match target.fd.signal(libc::SIGCONT, false) {

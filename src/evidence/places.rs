@@ -79,10 +79,9 @@ const PLACES: &[(&str, CauseKind)] = &[
     ("common_nsleep", Sleeping),
     ("do_sigtimedwait", Sleeping),
     ("sigsuspend", Sleeping),
-    ("do_wait", Sleeping),
-    ("kernel_wait", Sleeping),
     // Version 2 of cgroups freezes where a signal would be taken.
     ("get_signal", Stopped),
+    ("refrigerator", Stopped),
     ("do_freezer_trap", Stopped),
     ("do_signal_stop", Stopped),
     ("ptrace_stop", Stopped),

@@ -40,10 +40,12 @@ impl Settings {
         let looks_into_memory = self.dumpers.iter().any(|it| matches!(it, Dumper::PySpy | Dumper::Gdb));
         let scope = machine::ptrace_scope(&mut text).unwrap_or(0);
         if looks_into_memory && (scope >= 3 || (scope >= 1 && !may_trace())) {
-            wrong.push(format!(
-                "py-spy and gdb may not look into workers: kernel.yama.ptrace_scope is {scope}; give hangwatch CAP_SYS_PTRACE, or \
-                 have each worker call prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY)"
-            ));
+            let way_out = match scope {
+                1 => "give hangwatch CAP_SYS_PTRACE, or have each worker call prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY)",
+                2 => "give hangwatch CAP_SYS_PTRACE",
+                _ => "nobody may until the next boot",
+            };
+            wrong.push(format!("py-spy and gdb may not look into workers: kernel.yama.ptrace_scope is {scope}; {way_out}"));
         }
         if let Some(signal) =
             self.faulthandler.filter(|it| !(1..=64).contains(it) || matches!(*it, libc::SIGKILL | libc::SIGSTOP))

@@ -90,7 +90,7 @@ fn claiming(pid: u32, own_tid: u32, tids: &[u32], text: &mut Text) -> Claiming {
     if own_tid == 0 {
         return Claiming::Unknown;
     }
-    let mut is_it = |tid: u32| Task { pid, tid }.detail(text).is_ok_and(|it| it.own_tid == own_tid);
+    let mut is_it = |tid: u32| Task { pid, tid }.own_number(text) == Some(own_tid);
     // The number itself first: mostly there is one namespace.
     let found = tids.contains(&own_tid).then_some(own_tid).filter(|tid| is_it(*tid));
     match found.or_else(|| tids.iter().copied().take(MAX_LOOKED_AT).find(|tid| is_it(*tid))) {

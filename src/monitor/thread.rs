@@ -284,12 +284,16 @@ impl Builder {
         } else {
             None
         };
-        let asker = supervisor.as_ref().map(Running::asker);
+        let (asker, stopper) = (supervisor.as_ref().map(Running::asker), supervisor.as_ref().map(Running::stopper));
         let (theirs, told) = (Arc::clone(&shared), teller.told());
         let scan = std::thread::Builder::new()
             .name("hangwatch-scan".into())
             .spawn(move || {
                 scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, &mut follower, asker.as_ref());
+                if let Some(stopper) = stopper.filter(|_| theirs.lost.load(Relaxed)) {
+                    // Nobody can see its workers any more, and those that hang would never touch the segment again.
+                    stopper.stop();
+                }
                 keeper.keep(scanner.learnt(), 0, true);
                 scanner
             })

@@ -69,6 +69,7 @@ impl EventKind {
         Self::AllFrozen,
         Self::MonitorGap,
         Self::SegmentLost,
+        Self::SegmentFound,
         Self::ConfigReloaded,
         Self::ConfigRejected,
     ];

@@ -154,8 +154,9 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     ending::log(&end);
     if lost {
         let what = format!("cannot watch segment '{}' any longer", segment.path().display());
-        return Err(Error::new(ErrorKind::BadSegment, what, "it was cut short or overwritten")
-            .hint("its workers have ended and were not replaced; something else writes to that file"));
+        return Err(Error::new(ErrorKind::BadSegment, what, "it was cut short or overwritten").hint(
+            "nobody could see them any more: its workers were ended and not replaced; something else writes to that file",
+        ));
     }
     ending::code(&end)
 }

@@ -6,7 +6,7 @@ use hangwatch::{Error, ErrorKind};
 use std::time::Duration;
 
 /// Of what a hook tells where it names nothing: what has happened to somebody's work, and what stands until somebody comes. The
-/// end of an episode is among them, so that an alert can be taken back; its reminders and the steps on its way are not, since
+/// end of an episode and of a loss is among them, so that an alert can be taken back; an episode's reminders and the steps on its way are not, since
 /// what they lead to is told.
 pub(crate) const DEFAULT_EVENTS: &[EventKind] = &[
     EventKind::Opened,
@@ -18,6 +18,7 @@ pub(crate) const DEFAULT_EVENTS: &[EventKind] = &[
     EventKind::Storm,
     EventKind::AllFrozen,
     EventKind::SegmentLost,
+    EventKind::SegmentFound,
     EventKind::ConfigRejected,
 ];
 

@@ -193,6 +193,11 @@ impl Manager {
         if !self.is_ready && !self.is_reloading && !self.is_stopping {
             self.is_ready = self.socket.send(&[NotifyState::Ready]);
         }
+        if let Source::Watching(segment, _) = &mut self.source
+            && let Some(successor) = status::successor(segment)
+        {
+            *segment = successor;
+        }
         let status = match &self.source {
             Source::Nothing => return,
             Source::StandingBy(_) => "standing by: another monitor is at work".to_owned(),

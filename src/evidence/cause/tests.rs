@@ -132,11 +132,14 @@ fn time_on_a_cpu_tells_a_busy_loop_from_one_that_is_given_none() {
         (5, 240, 'R', 'R', Starved),
         (0, 0, 'R', 'R', Starved),
         (5, 0, 'S', 'R', Unknown),
-        (60, 0, 'R', 'R', Unknown),
+        (40, 0, 'R', 'R', BusyLoop),
     ] {
         let it = of_one(runs(cpu, delay, first, state));
         assert_eq!(it.kind, kind, "{cpu} ms on a CPU, {delay} ms waiting for one, {first} then {state}");
     }
+    let mut now_and_then = runs(40, 5, 'R', 'R');
+    now_and_then.grew.voluntary_switches = 1;
+    assert_eq!(of_one(now_and_then).kind, Unknown, "it gave its CPU up in between");
     assert!(of_one(runs(5, 240, 'R', 'R')).reading.contains("waited 240 ms for a CPU"));
 }
 
@@ -165,12 +168,17 @@ fn an_idle_thread_that_claimed_gives_way_to_the_first_and_then_to_the_busiest() 
 }
 
 #[test]
-fn a_thread_in_a_futex_wait_decides_and_the_one_that_is_busy_is_named_besides() {
+fn a_thread_in_a_futex_wait_decides_and_one_that_waits_for_no_thread_is_named_besides() {
+    let mut driver = waits('D', "uvm_va_space_down_read", -2);
+    driver.now.tid = 4901;
     let mut busy = runs(250, 0, 'R', 'R');
     busy.now.tid = 4900;
-    let it = of(vec![waits('S', "futex_wait_queue", libc::SYS_futex), busy], Claiming::Thread(4821));
+    let waits = waits('S', "futex_wait_queue", libc::SYS_futex);
+    let it = of(vec![waits.clone(), busy.clone()], Claiming::Thread(4821));
     assert_eq!(it.kind, CauseKind::FutexWait);
     assert!(it.reading.contains("; besides, thread 4900 (worker) in R"), "{it}");
+    let it = of(vec![waits, busy, driver], Claiming::Thread(4821));
+    assert!(it.reading.contains("; besides, thread 4901 (worker) in D"), "{it}");
 }
 
 #[test]

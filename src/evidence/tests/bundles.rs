@@ -128,6 +128,42 @@ fn what_a_killed_gathering_has_left_is_no_bundle_and_goes_and_one_at_work_is_lef
     assert_eq!(scratch.names(), [bundle.file_name().expect("named").to_str().expect("text")], "given up, it is gone");
 }
 
+/// Where this test's other process writes bundles without end.
+const WRITES_TO: &str = "HANGWATCH_TEST_WRITES_TO";
+
+#[test]
+fn a_gathering_that_is_killed_leaves_whole_bundles_and_nothing_that_looks_like_one() {
+    let mut scratch = Scratch::new();
+    if let Some(directory) = std::env::var_os(WRITES_TO) {
+        scratch.settings.directory = directory.into();
+        loop {
+            let subject = Subject { history: (0..1024).map(moment).collect(), ..nobody() };
+            scratch.gathered(subject, LONG).bundle.expect("written");
+        }
+    }
+    let folder = Folder::open(&scratch.settings.directory).expect("made");
+    let name = "evidence::tests::bundles::a_gathering_that_is_killed_leaves_whole_bundles_and_nothing_that_looks_like_one";
+    for _ in 0..20 {
+        let mut writer = Command::new(std::env::current_exe().expect("this test"));
+        writer.args(["--exact", name]).env(WRITES_TO, &scratch.settings.directory).stdout(Stdio::null());
+        let mut writer = writer.spawn().expect("spawned");
+        // In the middle of one, after another was whole.
+        while !scratch.names().iter().any(|name| name.starts_with('.')) || scratch.names().len() < 2 {
+            std::thread::yield_now();
+        }
+        writer.kill().expect("ours");
+        writer.wait().expect("reaped");
+        folder.tidy().expect("tidied");
+    }
+    let names = scratch.names();
+    assert!(!names.is_empty() && names.iter().all(|name| crate::evidence::name::is_bundle(name)), "{names:?}");
+    for name in names {
+        let bundle = scratch.settings.directory.join(name);
+        assert_eq!(json(&bundle)["history"].as_array().expect("moments").len(), 1024, "{}", bundle.display());
+        assert!(read(&bundle, "summary.txt").contains("beat 1023"), "{}", bundle.display());
+    }
+}
+
 #[test]
 fn a_folder_that_is_a_link_or_anothers_or_open_to_others_or_no_folder_is_refused() {
     let mut scratch = Scratch::new();

@@ -60,9 +60,17 @@ fn a_process_that_spins_is_in_a_busy_loop() {
     let child = Subject::spinning();
     // On a machine with much else to do it may be given no CPU for a while.
     loop {
-        let cause = scratch.gathered(of_process(child.pid(), child.pid()), LONG).cause.expect("a cause");
+        let outcome = scratch.gathered(of_process(child.pid(), child.pid()), LONG);
+        let cause = outcome.cause.expect("a cause");
         if cause.kind == CauseKind::BusyLoop {
             assert!(cause.reading.contains("ms of CPU time in"), "{cause}");
+            let summary = read(&outcome.bundle.expect("written"), "summary.txt");
+            let may_see = std::fs::read("/proc/self/stack").is_ok();
+            assert_eq!(
+                summary.contains("the kernel's stacks: they need"),
+                !may_see,
+                "an empty stack is no forbidden one: {summary}"
+            );
             break;
         }
         assert!(matches!(cause.kind, CauseKind::Starved | CauseKind::Unknown), "it never waits for anything else: {cause}");

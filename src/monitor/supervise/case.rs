@@ -111,13 +111,12 @@ impl Case {
         }
     }
 
+    /// Whether the slot is one of its own, or was when it exited: until it is buried that is still its to tell of and to free.
     pub(super) fn owns(&self, index: u32, owner: Owner, slots: &Slots) -> bool {
-        self.ladder.awaits_exit() && slots.is_of(index, owner, self.of, self.pid())
-    }
-
-    /// Whether the slot was one of its own when it exited.
-    pub(super) fn owned(&self, index: u32, owner: Owner) -> bool {
-        self.slots.contains(&(index, owner))
+        match self.ladder.awaits_exit() {
+            true => slots.is_of(index, owner, self.of, self.pid()),
+            false => self.slots.contains(&(index, owner)),
+        }
     }
 
     /// A scan found it hung. Returns whether its recovery begins now.

@@ -170,7 +170,6 @@ impl Fleet {
     }
 
     /// The reclaim probe for replica `i`, whose process was `pid`; `None` where there is none.
-    #[allow(dead_code, reason = "a respawn does not wait for a reclaim yet")]
     pub(super) fn reclaim(&self, i: u32, pid: u32) -> Option<Vec<OsString>> {
         let (device, pid) = (self.device(i), pid.to_string());
         let words = self.reclaim_probe.iter().map(|word| replace(&replace(word, "{pid}", &pid), "{device}", &device));

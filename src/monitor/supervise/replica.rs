@@ -188,9 +188,9 @@ impl Replica {
         self.up().is_some_and(|case| case.owns(index, owner, slots))
     }
 
-    /// Whether the slot was one of its process's when that exited.
-    pub(super) fn had(&self, index: u32, owner: Owner) -> bool {
-        self.cases().any(|case| case.owned(index, owner))
+    /// Whether the slot is one of a former process that cannot be ended.
+    pub(super) fn had(&self, index: u32, owner: Owner, slots: &Slots) -> bool {
+        self.left.iter().any(|case| case.owns(index, owner, slots))
     }
 
     pub(super) fn advanced(&mut self, now: u64, policy: &Policy) {

@@ -402,8 +402,8 @@ impl Parts<'_> {
     /// said what would be done.
     fn not_ours(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) {
         let (o, verdict) = (&judged.observation, judged.judgement.verdict);
-        // One whose exit was seen is no stranger: its job was told lost, and its slot is freed once all of its tree is gone.
-        let had = self.replicas.iter().any(|replica| replica.had(o.index, o.owner));
+        // One that was replaced though it could not be ended is no stranger: its job was told lost.
+        let had = self.replicas.iter().any(|replica| replica.had(o.index, o.owner, world.slots));
         if had || self.wards.as_ref().is_some_and(|wards| wards.has(o.index, o.owner, world.slots)) {
             return;
         }

@@ -31,7 +31,7 @@ impl Wards {
 
     /// Whether the worker is on its way out already, or has just gone.
     pub(super) fn has(&self, index: u32, owner: Owner, slots: &Slots) -> bool {
-        self.cases.iter().any(|case| case.owns(index, owner, slots) || case.owned(index, owner))
+        self.cases.iter().any(|case| case.owns(index, owner, slots))
     }
 
     /// A scan found one hung. Returns whether its end begins now, which it does only where it is proven who it is.

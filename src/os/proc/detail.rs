@@ -28,7 +28,7 @@ pub(crate) struct Detail {
     pub(crate) wchan: Option<String>,
     /// The system call it is in, as the kernel writes it: number, arguments, stack pointer, program counter.
     pub(crate) syscall: Option<String>,
-    /// Frames of the kernel, innermost first; needs CAP_SYS_ADMIN.
+    /// Frames of the kernel, innermost first, empty while it runs its own code; needs CAP_SYS_ADMIN.
     pub(crate) stack: Option<String>,
     /// The CPU it was on last.
     pub(crate) cpu: Option<u32>,
@@ -63,8 +63,7 @@ fn text_of(text: &mut Text, path: Arguments<'_>, max: usize) -> Option<String> {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let text = text[..end].trim_end();
-    (!text.is_empty()).then(|| text.to_owned())
+    Some(text[..end].trim_end().to_owned())
 }
 
 impl Task {
@@ -74,7 +73,7 @@ impl Task {
         let mut detail = parse_stat(&text.read(format_args!("/proc/{pid}/task/{tid}/stat"))?, tid)
             .ok_or(io::Error::from(io::ErrorKind::InvalidData))?;
         add_status(&mut detail, &text.read(format_args!("/proc/{pid}/task/{tid}/status"))?);
-        detail.wchan = text_of(text, format_args!("/proc/{pid}/task/{tid}/wchan"), 128).filter(|it| it != "0");
+        detail.wchan = text_of(text, format_args!("/proc/{pid}/task/{tid}/wchan"), 128).filter(|it| !it.is_empty() && it != "0");
         detail.syscall = text_of(text, format_args!("/proc/{pid}/task/{tid}/syscall"), 256);
         if let Ok(text) = text.read(format_args!("/proc/{pid}/task/{tid}/schedstat")) {
             (detail.on_cpu_ns, detail.run_delay_ns) = parse_schedstat(&text).unzip();
@@ -84,6 +83,12 @@ impl Task {
             detail.disk_bytes = sum(&text, &["read_bytes", "write_bytes"]);
         }
         Ok(detail)
+    }
+
+    /// Its number in its own pid namespace.
+    pub(crate) fn own_number(self, text: &mut Text) -> Option<u32> {
+        let status = text.read(format_args!("/proc/{}/task/{}/status", self.pid, self.tid)).ok()?;
+        Some(own_number(&status).unwrap_or(self.tid))
     }
 
     /// Adds the kernel's stack and the scheduler's file.
@@ -135,10 +140,15 @@ pub(crate) fn fields(status: &str) -> impl Iterator<Item = (&str, &str)> {
     status.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()))
 }
 
+/// The last of the numbers, which is the innermost namespace's. `None`: a kernel that does not tell.
+fn own_number(status: &str) -> Option<u32> {
+    fields(status).find(|(name, _)| *name == "NSpid")?.1.rsplit('\t').next()?.parse().ok()
+}
+
 fn add_status(detail: &mut Detail, status: &str) {
+    detail.own_tid = own_number(status).unwrap_or(detail.tid);
     for (name, value) in fields(status) {
         match name {
-            "NSpid" => detail.own_tid = value.rsplit('\t').next().and_then(|it| it.parse().ok()).unwrap_or(detail.tid),
             "SigPnd" | "ShdPnd" => detail.pending_signals |= u64::from_str_radix(value, 16).unwrap_or(0),
             "voluntary_ctxt_switches" => detail.voluntary_switches = value.parse().unwrap_or(0),
             "nonvoluntary_ctxt_switches" => detail.involuntary_switches = value.parse().unwrap_or(0),

@@ -1,4 +1,4 @@
-//! System calls by the numbers of this machine: the handful in which programs wait.
+//! System calls by the numbers of this machine, which are the worker's too: the handful in which programs wait.
 
 /// What a call may wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +22,15 @@ pub(crate) enum For {
 }
 
 macro_rules! calls {
-    ($($name:ident: $for:ident $(on $arch:literal)?),* $(,)?) => {
-        /// The number, the name, what it waits for.
+    ($($name:ident: $for:ident $(on $($arch:literal)+)?),* $(,)?) => {
+        /// The number, the name, what it waits for. Machines of 32 bits have other calls; there, numbers stay numbers.
+        #[cfg(target_pointer_width = "64")]
         const CALLS: &[(libc::c_long, &str, For)] = &[$(
-            $(#[cfg(target_arch = $arch)])?
+            $(#[cfg(any($(target_arch = $arch),+))])?
             (libc::$name, stringify!($name), For::$for),
         )*];
+        #[cfg(not(target_pointer_width = "64"))]
+        const CALLS: &[(libc::c_long, &str, For)] = &[];
     };
 }
 
@@ -35,12 +38,14 @@ calls! {
     SYS_futex: Futex, SYS_futex_waitv: Futex,
     SYS_ioctl: Driver,
     SYS_read: File, SYS_write: File, SYS_readv: File, SYS_writev: File,
-    SYS_pread64: Disk, SYS_pwrite64: Disk, SYS_preadv: Disk, SYS_pwritev: Disk, SYS_fsync: Disk, SYS_fdatasync: Disk, SYS_sync: Disk,
-    SYS_syncfs: Disk, SYS_msync: Disk, SYS_openat: Disk, SYS_close: Disk, SYS_newfstatat: Disk, SYS_statx: Disk,
+    SYS_pread64: Disk, SYS_pwrite64: Disk, SYS_preadv: Disk, SYS_pwritev: Disk,
+    SYS_fsync: Disk, SYS_fdatasync: Disk, SYS_sync: Disk, SYS_syncfs: Disk, SYS_msync: Disk,
+    SYS_openat: Disk, SYS_close: Disk, SYS_statx: Disk, SYS_newfstatat: Disk on "x86_64" "aarch64",
     SYS_getdents64: Disk, SYS_unlinkat: Disk, SYS_ftruncate: Disk, SYS_fallocate: Disk, SYS_flock: Disk, SYS_io_getevents: Disk,
     SYS_open: Disk on "x86_64", SYS_stat: Disk on "x86_64", SYS_unlink: Disk on "x86_64",
-    SYS_accept: Network, SYS_accept4: Network, SYS_connect: Network, SYS_recvfrom: Network, SYS_recvmsg: Network,
-    SYS_recvmmsg: Network, SYS_sendto: Network, SYS_sendmsg: Network, SYS_sendmmsg: Network,
+    SYS_accept: Network on "x86_64" "aarch64", SYS_accept4: Network, SYS_connect: Network,
+    SYS_recvfrom: Network, SYS_recvmsg: Network, SYS_recvmmsg: Network,
+    SYS_sendto: Network, SYS_sendmsg: Network, SYS_sendmmsg: Network,
     SYS_ppoll: Poll, SYS_pselect6: Poll, SYS_epoll_pwait: Poll, SYS_epoll_pwait2: Poll, SYS_io_uring_enter: Poll,
     SYS_poll: Poll on "x86_64", SYS_select: Poll on "x86_64", SYS_epoll_wait: Poll on "x86_64",
     SYS_nanosleep: Time, SYS_clock_nanosleep: Time, SYS_rt_sigtimedwait: Time, SYS_rt_sigsuspend: Time, SYS_wait4: Time,
