@@ -246,6 +246,21 @@ fn a_run_whose_segments_name_is_removed_tells_it_and_watches_on() {
 }
 
 #[test]
+fn a_run_starts_nobody_where_nobody_looks_once_its_segments_name_is_removed() {
+    let scratch = Scratch::new();
+    let path = scratch.segment();
+    let command = [c_worker().to_str().expect("a UTF-8 path")].into_iter().chain(HANGS.split_whitespace());
+    let mut run = Monitor::run(&path, FLAGS, &command.collect::<Vec<_>>());
+    run.attached(1);
+    std::fs::remove_file(&path).expect("its name");
+    let given_up = run.next("gave_up");
+    assert!(given_up["detail"].as_str().is_some_and(|detail| detail.contains("name is gone")), "{given_up}");
+    assert_eq!(run.end(), Some(4), "the segment is unusable");
+    assert_eq!([run.of_kind("lost_job").len(), run.of_kind("replaced").len()], [1, 0]);
+    assert!(!path.exists(), "nobody made another one");
+}
+
+#[test]
 fn an_observer_of_a_segment_that_is_cut_says_so_and_gets_no_sigbus() {
     let scratch = Scratch::new();
     let segment = scratch.made_with(4096);

@@ -114,7 +114,7 @@ impl State {
         let judgement = match &live.last {
             Some(last) if tick.gap => last.judgement,
             None if tick.gap => live.inherited.map_or(Judgement::OK, |inherited| inherited.judgement()),
-            _ => live.or_inherited(judge::judge(&observation, &policy, &hints), rate, &policy),
+            _ => live.or_inherited(judge::judge(&observation, &policy, &hints), &policy, policies.base()),
         };
         let mut judged = Judged {
             observation,
@@ -205,10 +205,11 @@ impl Live {
     }
 
     /// The judgement, or the former monitor's where it is not known yet that the worker is well.
-    fn or_inherited(&mut self, judgement: Judgement, rate: Option<f64>, policy: &Policy) -> Judgement {
+    fn or_inherited(&mut self, judgement: Judgement, policy: &Policy, base: &Policy) -> Judgement {
         let now = self.track.resumable();
+        let has_pace = self.rate.can_judge(&limits(policy, base));
         let stands = judgement.severity == Severity::Well
-            && self.inherited.as_mut().is_some_and(|inherited| inherited.is_undecided(&now, rate, policy));
+            && self.inherited.as_mut().is_some_and(|inherited| inherited.is_undecided(&now, has_pace));
         match &self.inherited {
             Some(inherited) if stands => inherited.judgement(),
             _ => {

@@ -4,10 +4,9 @@
 use super::episode::Episode;
 use crate::judge::{self, Judgement, Severity, Verdict};
 use crate::layout::monitor::Seen;
-use crate::layout::slot::NO_PROGRESS;
 use crate::layout::word::{Owner, Tag};
 use crate::observe::{Observation, Resume};
-use crate::policy::{Adaptive, Policy, ns};
+use crate::policy::{Policy, ns};
 
 /// Polls in which a verdict that rests on a look at the process, or on beats in two polls running, must show itself again.
 const POLLS_TO_SHOW: u32 = 4;
@@ -57,21 +56,16 @@ impl Inherited {
 
     /// Whether it cannot be known yet that it is over, though nothing speaks for it at this poll: what the verdict rests on is
     /// not in the slot's words and has to be found out again. A clock's age came along, and is believed at once.
-    pub(super) fn is_undecided(&mut self, now: &Resume, rate: Option<f64>, policy: &Policy) -> bool {
+    pub(super) fn is_undecided(&mut self, now: &Resume, has_pace: bool) -> bool {
         self.polls += 1;
-        let Seen { beat, epoch, mark, verdict, .. } = self.seen;
+        let Seen { beat, epoch, verdict, .. } = self.seen;
         let same_beat = now.beat == beat;
         let same_job = (now.epoch.job(), now.epoch.pass(), now.entry) == (epoch.job(), epoch.pass(), verdict.entry());
         match self.verdict {
             Verdict::Unkillable | Verdict::ThreadGone | Verdict::Stopped | Verdict::Foreign => {
                 same_beat && self.polls <= POLLS_TO_SHOW
             }
-            // Its gap is timed from now on; a sign of progress ends it.
-            Verdict::Suspect => {
-                let no_sign = if mark == NO_PROGRESS { same_beat } else { now.mark == mark };
-                policy.adaptive != Adaptive::Off && same_job && no_sign
-            }
-            Verdict::Slow => same_job && rate.is_none(),
+            Verdict::Slow => same_job && !has_pace,
             _ => false,
         }
     }

@@ -11,7 +11,7 @@ use crate::events::JsonLines;
 use crate::exit;
 use crate::notify::Notifier;
 use crate::output::{self, Output};
-use hangwatch::monitor::{self, Fleet, Monitor, Restart};
+use hangwatch::monitor::{self, Fleet, Monitor, ReplicaEnd, Restart};
 use hangwatch::policy::Value;
 use hangwatch::segment::{Presence, Segment};
 use hangwatch::{Error, ErrorKind, Result};
@@ -148,7 +148,8 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     let end = monitor.wait();
     notifier.ended();
     // The worker's own SIGBUS may come before the poll that sees why.
-    let lost = monitor.is_lost() || matches!(segment.presence(), Presence::Truncated | Presence::Erased);
+    let presence = segment.presence();
+    let lost = monitor.is_lost() || matches!(presence, Presence::Truncated | Presence::Erased);
     drop(monitor);
     output.into_iter().for_each(Output::end);
     ending::log(&end);
@@ -157,6 +158,11 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         return Err(Error::new(ErrorKind::BadSegment, what, "it was cut short or overwritten").hint(
             "nobody could see them any more: its workers were ended and not replaced; something else writes to that file",
         ));
+    }
+    if !presence.is_found() && end.replicas.contains(&ReplicaEnd::GaveUp) {
+        let what = format!("cannot start workers in segment '{}'", segment.path().display());
+        return Err(Error::new(ErrorKind::BadSegment, what, "its name is gone, or leads to another file")
+            .hint("a worker that was started now would report where nobody looks; start this command again"));
     }
     ending::code(&end)
 }

@@ -222,10 +222,13 @@ pub(crate) fn signal(pid: u64, signal: i32) {
     assert_eq!(unsafe { libc::kill(i32::try_from(pid).expect("a pid"), signal) }, 0, "pid {pid} can be signalled");
 }
 
-/// Whether a process has ended, reaped or not.
+/// Whether a process has ended, all its threads with it, reaped or not.
 pub(crate) fn has_ended(pid: u64) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    tasks.flatten().all(|task| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    })
 }
 
 /// `hangwatch run` or `watch` with its events on standard output, where its workers' lines are too.

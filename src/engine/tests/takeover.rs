@@ -4,7 +4,7 @@ use super::stage::*;
 use crate::engine::{ChangeKind, Engine, Findings};
 use crate::judge::{Severity, Verdict};
 use crate::layout::phase::Phase;
-use crate::policy::{Policy, PolicySet};
+use crate::policy::{Adaptive, Policy, PolicySet};
 use crate::snapshot::Process;
 use std::time::Duration;
 
@@ -43,14 +43,18 @@ fn live(stage: &mut Stage, seconds: u64, mut act: impl FnMut(&mut Vec<Hand>)) ->
 fn another(stage: &mut Stage, number: u64, away: u64, policies: impl Into<PolicySet>) {
     let clock = stage.engine.tick.now;
     stage.host.monotonic_ns += away * S;
+    let learnt = stage.engine.learnt().clone();
     let engine = Engine::new(stage.hands.len(), policies.into(), clock);
-    stage.engine = engine.numbered_after(number * 1000).succeeding();
+    stage.engine = engine.numbered_after(number * 1000).with_learnt(learnt).succeeding();
 }
 
 fn one(policy: &Policy) -> Stage {
     let mut hand = Hand::new("model", "worker");
     hand.begin_job(50);
-    Stage::new(vec![hand], policy.clone())
+    let stage = Stage::new(vec![hand], policy.clone());
+    let first = stage.judged[0].as_ref().and_then(|judged| judged.write);
+    stage.hands[0].slot.publish_seen(&first.expect("what the first poll saw"));
+    stage
 }
 
 fn nothing(_: &mut Vec<Hand>) {}
@@ -184,4 +188,69 @@ fn words_that_no_monitor_wrote_open_nothing_and_end_nothing() {
         assert_eq!(live(&mut stage, 3, |hands| hands[0].enter(Phase::Idle, 0)), [], "verdict {verdict}");
         assert_eq!(stage.hands[0].slot.peek_seen().episode, 0, "garbage is wiped");
     }
+}
+
+#[test]
+fn a_successor_judges_nobody_at_its_first_poll_however_impatient_it_is() {
+    let s = Duration::from_secs;
+    let mut stage = one(&policy());
+    assert_eq!(live(&mut stage, 15, nothing), [], "well, by the former policy");
+    another(&mut stage, 1, 1, Policy { heartbeat_timeout: s(5), progress_timeout: s(5), ..policy() });
+    assert_eq!(live(&mut stage, 1, nothing), []);
+    assert_eq!(stage.verdict(0), Some(Verdict::Ok), "it may be stopped or starved: nobody has looked");
+    let told = live(&mut stage, 1, nothing);
+    assert!(matches!(told[..], [(ChangeKind::Opened, 1001, _)]), "at the second it is: {told:?}");
+}
+
+/// A step every so many seconds, from `done` on.
+fn steps(every: u64, mut done: u64) -> impl FnMut(&mut Vec<Hand>) {
+    let mut second = 0;
+    move |hands| {
+        second += 1;
+        if second % every == 0 {
+            done += 1;
+            hands[0].step(done);
+        }
+    }
+}
+
+fn without_reminders(told: Vec<(ChangeKind, u64, f64)>) -> Vec<(ChangeKind, u64)> {
+    told.into_iter().filter(|(kind, ..)| *kind != ChangeKind::Reminder).map(|(kind, id, _)| (kind, id)).collect()
+}
+
+#[test]
+fn a_slow_job_is_slow_under_its_number_until_its_rate_is_known_again() {
+    let policy = Policy { slow_floor: 6.0, adaptive: Adaptive::Off, ..policy() };
+    let mut stage = one(&policy);
+    stage.hands[0].begin_job(500);
+    let told = without_reminders(live(&mut stage, 300, steps(5, 0)));
+    let &[(ChangeKind::Opened, id)] = told.as_slice() else { panic!("below the floor: {told:?}") };
+    assert_eq!(stage.verdict(0), Some(Verdict::Slow));
+    another(&mut stage, 1, 1, policy);
+    assert_eq!(without_reminders(live(&mut stage, 300, steps(5, 60))), [], "nobody says that it is well, or slow anew");
+    assert_eq!(stage.judged[0].as_ref().and_then(|judged| judged.episode), Some(id));
+    assert_eq!(without_reminders(live(&mut stage, 100, steps(1, 120))), [(ChangeKind::Closed, id)]);
+}
+
+#[test]
+fn a_suspect_gap_goes_on_under_its_number_until_it_ends() {
+    let policy = policy();
+    let mut stage = one(&policy);
+    for _ in 0..5 {
+        stage.hands[0].begin_job(60);
+        live(&mut stage, 60, steps(1, 0));
+        stage.hands[0].end_job();
+    }
+    stage.hands[0].begin_job(60);
+    live(&mut stage, 20, steps(1, 0));
+    let told = without_reminders(live(&mut stage, 15, nothing));
+    let &[(ChangeKind::Opened, id)] = told.as_slice() else { panic!("past what is usual: {told:?}") };
+    assert_eq!(stage.verdict(0), Some(Verdict::Suspect));
+    for number in 1..=2 {
+        another(&mut stage, number, 1, policy.clone());
+        assert_eq!(without_reminders(live(&mut stage, 1, nothing)), []);
+        assert_eq!(without_reminders(live(&mut stage, 1, nothing)), [], "its gap goes on");
+        assert_eq!(stage.verdict(0), Some(Verdict::Suspect));
+    }
+    assert_eq!(without_reminders(live(&mut stage, 3, steps(1, 20))), [(ChangeKind::Closed, id)]);
 }

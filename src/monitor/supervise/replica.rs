@@ -330,6 +330,13 @@ impl Replica {
             self.state = State::Ended(ReplicaEnd::Stopped);
             return;
         }
+        if !world.slots.segment.presence().is_found() {
+            let detail = "its segment's name is gone: a worker that is started now would make another one, where nobody looks";
+            world.told.tell(self.event(EventKind::GaveUp, world).with_detail(detail));
+            world.slots.unreserve(self.reserved);
+            self.state = State::Ended(ReplicaEnd::GaveUp);
+            return;
+        }
         let asked_since = asked_since.unwrap_or(world.now);
         let again = State::Waiting { until: world.now.saturating_add(ns(RETRY)), asked_since: Some(asked_since) };
         let device = world.fleet.device(self.number);
