@@ -34,7 +34,6 @@ pub(crate) struct World {
     pub(crate) trial: Trial,
     /// Events as they came.
     pub(crate) told: Vec<Value>,
-    seen: usize,
 }
 
 impl World {
@@ -51,7 +50,6 @@ impl World {
             due: Vec::new(),
             trial,
             told: Vec::new(),
-            seen: 0,
         }
     }
 
@@ -67,14 +65,7 @@ impl World {
         std::thread::sleep(Duration::from_millis(3));
     }
 
-    /// Events that came since this was last asked.
-    pub(crate) fn fresh(&mut self) -> Vec<Value> {
-        let fresh = self.told[self.seen..].to_vec();
-        self.seen = self.told.len();
-        fresh
-    }
-
-    pub(crate) fn read_events(&mut self) {
+    fn read_events(&mut self) {
         let now = (monotonic_ns(), wall());
         for line in self.events.lines() {
             let event: Value = serde_json::from_str(&line).expect("a line of JSON");
