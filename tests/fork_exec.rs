@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::fork::{fork, in_fork};
 use common::{again, given, role, run_well, say, scratch};
 use hangwatch::layout::word::Tag;
 use hangwatch::segment::{Geometry, Segment};
@@ -20,27 +21,6 @@ fn attach(path: &str) -> Worker {
 fn tags(path: &str) -> Vec<(Tag, u16)> {
     let segment = Segment::open_read_only(Path::new(path)).expect("it is there");
     segment.slots().map(|(_, slot)| (slot.peek_owner().tag(), slot.peek_owner().generation())).collect()
-}
-
-/// Forks, runs `child` there, and returns its exit code. The caller has no other thread at work.
-fn in_fork(fork: impl FnOnce() -> libc::pid_t, child: impl FnOnce() -> i32) -> i32 {
-    let pid = fork();
-    assert!(pid >= 0, "forked");
-    if pid == 0 {
-        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(101);
-        // SAFETY: ends the forked child without running the parent's exit handlers.
-        unsafe { libc::_exit(code) };
-    }
-    let mut status = 0;
-    // SAFETY: `status` is valid for the call to fill; the child is ours.
-    assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
-    assert!(libc::WIFEXITED(status), "the child ended by itself: {status:#x}");
-    libc::WEXITSTATUS(status)
-}
-
-fn fork() -> libc::pid_t {
-    // SAFETY: the child calls what a forked child of a process with one thread at work may call, and ends by _exit.
-    unsafe { libc::fork() }
 }
 
 /// Past glibc: no atfork handler runs.

@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::fork::{fork, in_fork};
 use common::{Held, again, given, role, run_well, say, scratch};
 use hangwatch::segment::{Geometry, Segment};
 use hangwatch::{Attach, Worker};
@@ -34,26 +35,10 @@ fn holder(segment: &str, slot: u32) -> u32 {
     if i32::from(lock.l_type) == libc::F_UNLCK { 0 } else { lock.l_pid as u32 }
 }
 
-/// Runs `child` in a forked child and returns its exit code.
-fn in_fork(child: impl FnOnce() -> i32) -> i32 {
-    // SAFETY: the child of a process with no other thread at work; it ends by _exit.
-    let pid = unsafe { libc::fork() };
-    assert!(pid >= 0, "forked");
-    if pid == 0 {
-        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(101);
-        // SAFETY: ends the forked child without running the parent's exit handlers.
-        unsafe { libc::_exit(code) };
-    }
-    let mut status = 0;
-    // SAFETY: `status` is valid for the call to fill; the child is ours.
-    assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
-    libc::WEXITSTATUS(status)
-}
-
 /// Which of the four bytes this very process holds. A forked child asks, and closes what it opened.
 fn held_by_us(segment: &str) -> [bool; 4] {
     let parent = std::process::id();
-    let bits = in_fork(|| (0..4).map(|slot| i32::from(holder(segment, slot) == parent) << slot).sum());
+    let bits = in_fork(fork, || (0..4).map(|slot| i32::from(holder(segment, slot) == parent) << slot).sum());
     assert!(bits < 16, "asked: {bits}");
     [0, 1, 2, 3].map(|slot| bits & 1 << slot != 0)
 }
@@ -97,7 +82,7 @@ fn a_forked_child_takes_no_lock_of_its_parents_away_whatever_it_drops() {
     alone("a_forked_child_takes_no_lock_of_its_parents_away_whatever_it_drops", |path| {
         let worker = attach(path);
         let mut copy = Some(worker);
-        let code = in_fork(|| {
+        let code = in_fork(fork, || {
             drop(copy.take());
             // Its own slot, through its own descriptor of the same file, held and let go of.
             let own = attach(path);

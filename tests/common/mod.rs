@@ -4,6 +4,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod diary;
+pub(crate) mod fork;
 mod skipped;
 pub(crate) mod trial;
 pub(crate) mod words;
