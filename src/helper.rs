@@ -8,7 +8,7 @@ use crate::os::pidfd::PidFd;
 use crate::os::spawn::{self, Exit};
 use crate::os::wake::wait_readable;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -63,7 +63,28 @@ impl Finished {
 
 /// Runs `command` with `input` as its standard input. Its output beyond `max_output` bytes is read and thrown away. An error
 /// where it could not be started.
-pub fn run(mut command: Command, input: &[u8], timeout: Duration, max_output: usize) -> io::Result<Finished> {
+pub fn run(command: Command, input: &[u8], timeout: Duration, max_output: usize) -> io::Result<Finished> {
+    run_until(None, command, input, timeout, max_output)
+}
+
+/// The same; once `cancelled` is readable it is ended as at its timeout.
+pub fn run_unless(
+    cancelled: BorrowedFd<'_>,
+    command: Command,
+    input: &[u8],
+    timeout: Duration,
+    max_output: usize,
+) -> io::Result<Finished> {
+    run_until(Some(cancelled), command, input, timeout, max_output)
+}
+
+fn run_until(
+    cancelled: Option<BorrowedFd<'_>>,
+    mut command: Command,
+    input: &[u8],
+    timeout: Duration,
+    max_output: usize,
+) -> io::Result<Finished> {
     let mut left = LEFT_BEHIND.lock().unwrap_or_else(PoisonError::into_inner);
     left.retain(|fd| !matches!(spawn::reap(fd), Ok(Some(_)) | Err(_)));
     drop(left);
@@ -79,12 +100,14 @@ pub fn run(mut command: Command, input: &[u8], timeout: Duration, max_output: us
         if left == 0 {
             break kill(&fd);
         }
-        let ready = if output.is_open {
-            wait_readable(&[fd.as_fd(), reader.as_fd()], Some(Duration::from_nanos(left)))
-        } else {
-            wait_readable(&[fd.as_fd()], Some(Duration::from_nanos(left)))
-        };
-        if ready.get(1) == Some(&true) {
+        let mut awaited = vec![fd.as_fd()];
+        awaited.extend(cancelled);
+        if output.is_open {
+            awaited.push(reader.as_fd());
+        }
+        let ready = wait_readable(&awaited, Some(Duration::from_nanos(left)));
+        let is_cancelled = cancelled.is_some() && ready[1];
+        if output.is_open && ready.last() == Some(&true) {
             output.take(&mut reader);
         }
         if let Some(exit) = ready.first().filter(|ready| **ready).and_then(|_| spawn::peek_exit(&fd).ok().flatten()) {
@@ -92,6 +115,9 @@ pub fn run(mut command: Command, input: &[u8], timeout: Duration, max_output: us
                 Exit::Code(code) => End::Code(code),
                 Exit::Signal(signal) => End::Signal(signal),
             };
+        }
+        if is_cancelled {
+            break kill(&fd);
         }
     };
     // What it wrote before it went; a child of its own may hold the pipe open for ever.
@@ -175,6 +201,16 @@ mod tests {
         while still_there() {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn one_that_is_cancelled_is_ended_before_its_timeout_and_one_that_is_not_is_not() {
+        let (cancelled, cancels) = io::pipe().expect("a pipe");
+        let finished = run_unless(cancelled.as_fd(), sh("cat; exit 3"), b"input\n", LONG, 100).expect("started");
+        assert_eq!((finished.end, finished.output), (End::Code(3), b"input\n".to_vec()));
+        drop(cancels);
+        let finished = run_unless(cancelled.as_fd(), sh("sleep 1000"), b"", LONG, 100).expect("started");
+        assert_eq!(finished.end, End::TimedOut);
     }
 
     #[test]

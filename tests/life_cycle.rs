@@ -277,8 +277,11 @@ fn the_fate_of_the_file_is_seen_before_the_memory_is_touched() {
     assert!(!path.exists());
 
     let two = segment(&path, 2);
+    let lock = path.with_extension("monitor");
+    std::fs::write(&lock, "").expect("the other one's monitor's");
+    assert_eq!(one.presence(), Presence::Replaced);
     one.unlink().expect("no error: the name leads to another segment by now");
-    assert!(path.exists(), "another's segment of the same name is left alone");
+    assert!(path.exists() && lock.exists(), "another's segment of the same name is left alone, and so is its lock");
     std::fs::OpenOptions::new().write(true).open(&path).expect("ours").set_len(100).expect("shortened");
     assert_eq!(two.presence(), Presence::Truncated, "I14: seen by its size, no SIGBUS");
 }

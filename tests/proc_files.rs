@@ -6,14 +6,28 @@ use std::path::{Path, PathBuf};
 
 /// Those of another process that never block, and those of our own and of the machine.
 const ALLOWED: &[&str] = &[
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/pressure/cpu",
+    "/proc/pressure/io",
+    "/proc/pressure/memory",
     "/proc/{}/cgroup",
     // Blocks: read in a thread that may be left behind, and by nobody else.
     "/proc/{}/environ",
+    "/proc/{}/limits",
+    "/proc/{}/oom_score",
     "/proc/{}/stat",
+    "/proc/{}/statm",
     "/proc/{}/status",
+    "/proc/{}/task",
+    "/proc/{}/task/{}/io",
+    "/proc/{}/task/{}/sched",
     "/proc/{}/task/{}/schedstat",
+    "/proc/{}/task/{}/stack",
+    "/proc/{}/task/{}/stat",
     "/proc/{}/task/{}/status",
-    "/proc/pressure/cpu",
+    "/proc/{}/task/{}/syscall",
+    "/proc/{}/task/{}/wchan",
     "/proc/self/cgroup",
     "/proc/self/fd/{}",
     "/proc/self/fdinfo/{}",
@@ -23,7 +37,9 @@ const ALLOWED: &[&str] = &[
     "/proc/self/ns/pid",
     "/proc/self/ns/time",
     "/proc/self/stat",
+    "/proc/self/status",
     "/proc/sys/kernel/random/boot_id",
+    "/proc/sys/kernel/yama/ptrace_scope",
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -41,7 +57,10 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 fn literals(text: &str) -> Vec<String> {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
     let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    code.split('"').filter(|literal| literal.starts_with("/proc/")).map(|literal| literal.replace("{pid}", "{}")).collect()
+    code.split('"')
+        .filter(|literal| literal.starts_with("/proc/"))
+        .map(|literal| literal.replace("{pid}", "{}").replace("{tid}", "{}"))
+        .collect()
 }
 
 #[test]

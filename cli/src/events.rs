@@ -14,6 +14,12 @@ struct Line<'a> {
     event: &'a Event,
 }
 
+/// An event as a JSON object; `None` where it cannot be one.
+pub(crate) fn object(event: &Event) -> Option<Vec<u8>> {
+    let time = humantime::format_rfc3339_millis(event.time).to_string();
+    serde_json::to_vec(&Line { schema_version: SCHEMA_VERSION, time, event }).ok()
+}
+
 /// Writes an object a line.
 pub(crate) struct JsonLines {
     to: Box<dyn Write + Send>,
@@ -36,8 +42,7 @@ impl JsonLines {
 
 impl Sink for JsonLines {
     fn tell(&mut self, event: &Event) {
-        let time = humantime::format_rfc3339_millis(event.time).to_string();
-        let Ok(mut line) = serde_json::to_vec(&Line { schema_version: SCHEMA_VERSION, time, event }) else { return };
+        let Some(mut line) = object(event) else { return };
         line.push(b'\n');
         // One write a line: a kill leaves whole lines.
         match self.to.write_all(&line).and_then(|()| self.to.flush()) {

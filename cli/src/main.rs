@@ -4,7 +4,11 @@ mod commands;
 mod config;
 mod events;
 mod exit;
+mod hooks;
 mod logging;
+mod notify;
+mod output;
+mod ping;
 mod player;
 mod replay;
 mod trace_file;
@@ -30,7 +34,7 @@ struct Cli {
 enum Command {
     Demo(commands::demo::DemoArgs),
     /// Spawn workers, watch them, and replace those that hang or fail.
-    Run(commands::run::Args),
+    Run(Box<commands::run::Args>),
     /// Watch workers that others spawn: observes, and says what it would do.
     Watch(commands::watch::Args),
     /// Show every worker of a segment; works with no monitor alive. The default command.
@@ -54,7 +58,9 @@ fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { exit::USAGE } else { exit::WELL });
         }
     };
-    let done = logging::start(cli.log_format, &cli.log).and_then(|()| match &cli.command {
+    // A segment that is cut short is an event or an error of any command's, and no SIGBUS.
+    let started = logging::start(cli.log_format, &cli.log).and_then(|()| hangwatch::segment::survive_truncation());
+    let done = started.and_then(|()| match &cli.command {
         Some(Command::Run(args)) => commands::run::run(args),
         Some(Command::Watch(args)) => commands::watch::run(args),
         Some(Command::Status(args)) => commands::status::run(args),
@@ -92,6 +98,29 @@ mod tests {
         for command in cli.get_subcommands() {
             let name = command.get_name();
             assert!(readme().contains(&format!("| `{name}")), "the README's table of commands lacks {name}");
+        }
+    }
+
+    #[test]
+    fn every_flag_of_run_is_documented() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/run.md")).expect("the page");
+        let cli = Cli::command();
+        let flags = |name: &str| cli.find_subcommand(name).expect("a command").get_arguments().filter_map(clap::Arg::get_long);
+        // Of every monitor: the README and docs/policy.md have them.
+        let common = ["segment", "slots", "config", "inference-step-timeout", "learnt", "events", "help"];
+        for flag in flags("run").filter(|flag| !common.contains(flag)) {
+            assert!(page.contains(&format!("`--{flag}")), "docs/run.md lacks --{flag}");
+        }
+    }
+
+    #[test]
+    fn a_variable_of_a_flag_is_no_unknown_key_of_the_policy() {
+        let cli = Cli::command();
+        let of_commands = cli.get_subcommands().flat_map(clap::Command::get_arguments);
+        let variables = cli.get_arguments().chain(of_commands).filter_map(clap::Arg::get_env);
+        for variable in variables.map(|name| name.to_str().expect("UTF-8")) {
+            let name = variable.strip_prefix("HANGWATCH_").expect("ours");
+            assert!(super::config::env::RESERVED.contains(&name), "{variable} is a flag's and would be warned of");
         }
     }
 

@@ -237,24 +237,6 @@ fn a_worker_that_somebody_stopped_is_told_of_and_never_killed() {
 }
 
 #[test]
-fn a_run_whose_segment_is_cut_short_ends_without_a_sigbus_of_its_own() {
-    let scratch = Scratch::new();
-    let path = scratch.segment();
-    let mut run = Monitor::run(&path, "--poll 2s", &words(c_worker(), WORKS, ""));
-    run.attached(1);
-    // Right after a poll has ended: a file that shrinks within a scan is beyond what asking for its size can see.
-    let segment = Segment::open_read_only(&path).expect("the segment");
-    let count = || segment.header().peek_monitor().beat.count();
-    let polls = count();
-    until(|| count() > polls);
-    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("the segment's file");
-    file.set_len(0).expect("cut to nothing");
-    // Its worker does get a SIGBUS, at its next step; what replaced it could not be watched.
-    assert_eq!(run.end(), Some(4), "the segment is unusable; an exit code, and no signal: {:#?}", run.events);
-    assert!(run.of_kind("replaced").is_empty(), "{:#?}", run.events);
-}
-
-#[test]
 fn a_replaced_worker_is_reaped() {
     let scratch = Scratch::new();
     let mut run = Monitor::run(&scratch.segment(), SOON, &words(c_worker(), HANGS, ""));

@@ -6,6 +6,7 @@ use common::part::{attached, part, pass, playing};
 use common::{Held, Monitor, Scratch, let_pass, skip, until};
 use hangwatch::Total;
 use hangwatch::judge::Verdict;
+use hangwatch::layout::word::Tag;
 use hangwatch::segment::Segment;
 use std::io::Write;
 use std::path::PathBuf;
@@ -66,6 +67,151 @@ fn states(pid: &serde_json::Value) -> Vec<char> {
     tasks.filter_map(stat).filter_map(|stat| stat.rsplit_once(')')?.1.trim_start().chars().next()).collect()
 }
 
+/// Two workers that hang are all of them, which is no part of what is shown.
+const POLICY: &str = "hangwatch: 1\npoll_interval: 50ms\ninference_step_timeout: 1s\ngrace: 200ms\nd_wait: 500ms\nbackoff: 10ms\n\
+                      max_kills_window: 1s\n";
+
+/// Where the second worker is told what to do: beside the disk, not on it.
+fn word_of(mount: &std::path::Path) -> PathBuf {
+    mount.with_file_name("word")
+}
+
+/// In a part: the first replica writes to the disk for ever, and so hangs in the kernel once that is frozen. The second one
+/// ends, fails or hangs once a file of its own says so.
+fn play(part: &str) -> ! {
+    let (replica, folder) = part.split_once(' ').expect("a number and a folder");
+    let mut worker = attached();
+    worker.begin_job(&format!("job {replica}"), "model", Total::Unknown);
+    let folder = std::path::Path::new(folder);
+    let mut file = std::fs::File::options().append(true).create(true).open(folder.join("file")).expect("a file on the disk");
+    for done in 0.. {
+        if replica == "0" {
+            file.write_all(b"step").expect("written");
+        } else if let Ok(word) = std::fs::read_to_string(word_of(folder)) {
+            match word.trim() {
+                "fail" => std::process::exit(3),
+                _ => pass(1_000_000),
+            }
+        }
+        worker.step(done);
+        pass(20);
+    }
+    unreachable!("64 bits of steps")
+}
+
+/// A run of two workers, of which the first is stuck on a frozen disk and quarantined.
+struct Stuck {
+    run: Monitor,
+    segment: Segment,
+    quarantined: serde_json::Value,
+    word: PathBuf,
+    disk: Disk,
+    _scratch: Scratch,
+}
+
+impl Stuck {
+    fn new(test: &str, flags: &str) -> Result<Self, String> {
+        let disk = Disk::new()?;
+        let scratch = Scratch::new();
+        let flags = format!("--replicas 2 {flags} --config {}", scratch.file("policy.yaml", POLICY).display());
+        let worker = playing(test, &format!("{{i}} {}", disk.mount.display()));
+        let words: Vec<&str> = worker.iter().map(String::as_str).collect();
+        let mut run = Monitor::run(&scratch.segment(), &flags, &words);
+        run.attached(2);
+        let segment = Segment::open_read_only(&scratch.segment()).expect("the segment of the run");
+        until(|| (0..2).all(|i| segment.slot(i).is_some_and(|slot| slot.read_hot().is_ok_and(|hot| hot.done().is_some()))));
+        if let Err(why) = disk.freeze() {
+            run.stop();
+            return Err(why);
+        }
+        let quarantined = run.next("quarantined");
+        assert_eq!(quarantined["job"], "job 0", "the one that is stuck: {quarantined}");
+        let word = word_of(&disk.mount);
+        Ok(Self { run, segment, quarantined, word, disk, _scratch: scratch })
+    }
+
+    /// To the second worker.
+    fn tell(&self, word: &str) {
+        std::fs::write(&self.word, word).expect("the test's own");
+    }
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        // Before the run, which waits for its workers.
+        let _ = self.disk.thaw();
+    }
+}
+
+#[test]
+fn while_one_worker_cannot_be_ended_the_others_are_judged_ended_and_replaced_as_ever() {
+    const TEST: &str = "while_one_worker_cannot_be_ended_the_others_are_judged_ended_and_replaced_as_ever";
+    if let Some(part) = part() {
+        play(&part);
+    }
+    let mut stuck = match Stuck::new(TEST, "") {
+        Ok(stuck) => stuck,
+        Err(why) => return skip(&format!("{TEST}: {why}")),
+    };
+    stuck.tell("hang");
+    let replaced = stuck.run.next("replaced");
+    assert_eq!(replaced["job"], "job 1", "the other one: {replaced}");
+    stuck.tell("");
+    let_pass(&stuck.segment, 1.0);
+    assert!(stuck.run.of_kind("replaced").iter().all(|event| event["job"] == "job 1"), "the stuck one is not replaced");
+    stuck.disk.thaw().expect("frozen by us");
+    while stuck.run.next("replaced")["job"] != "job 0" {}
+    assert_eq!(stuck.run.stop(), Some(0));
+}
+
+#[test]
+fn a_worker_that_cannot_be_ended_is_replaced_in_another_slot_where_that_is_wanted() {
+    const TEST: &str = "a_worker_that_cannot_be_ended_is_replaced_in_another_slot_where_that_is_wanted";
+    if let Some(part) = part() {
+        play(&part);
+    }
+    let mut stuck = match Stuck::new(TEST, "--respawn-unkillable") {
+        Ok(stuck) => stuck,
+        Err(why) => return skip(&format!("{TEST}: {why}")),
+    };
+    let own = u32::try_from(stuck.quarantined["slot"].as_u64().expect("a slot")).expect("an index");
+    let replaced = stuck.run.next("replaced");
+    assert_eq!(replaced["job"], "job 0", "its job is lost, whatever becomes of it: {replaced}");
+    assert_ne!(replaced["slot"], own, "its own slot is set aside");
+    let tag = |segment: &Segment| segment.slot(own).expect("its slot").peek_owner().tag();
+    assert_eq!(tag(&stuck.segment), Tag::Quarantined);
+    let pid = stuck.quarantined["pid"].as_u64().expect("a pid");
+    assert!(!common::has_ended(pid), "it is still there");
+    stuck.disk.thaw().expect("frozen by us");
+    until(|| common::has_ended(pid) && tag(&stuck.segment) != Tag::Quarantined);
+    assert_eq!(stuck.run.stop(), Some(0));
+    let lost: Vec<_> = stuck.run.of_kind("lost_job").into_iter().filter(|event| event["pid"] == pid).collect();
+    assert_eq!(lost.len(), 1, "told once: {lost:#?}");
+}
+
+#[test]
+fn a_device_that_a_worker_holds_which_cannot_be_ended_gets_no_other_worker_before_that_has_gone() {
+    const TEST: &str = "a_device_that_a_worker_holds_which_cannot_be_ended_gets_no_other_worker_before_that_has_gone";
+    if let Some(part) = part() {
+        play(&part);
+    }
+    let mut stuck = match Stuck::new(TEST, "--devices 5") {
+        Ok(stuck) => stuck,
+        Err(why) => return skip(&format!("{TEST}: {why}")),
+    };
+    stuck.tell("fail");
+    let waits = stuck.run.next("quarantined");
+    assert!(waits["detail"].as_str().is_some_and(|detail| detail.contains("device 5")), "{waits}");
+    stuck.tell("");
+    let_pass(&stuck.segment, 1.0);
+    assert!(stuck.run.of_kind("replaced").is_empty(), "it would share the device: {:#?}", stuck.run.events);
+    stuck.disk.thaw().expect("frozen by us");
+    stuck.run.next("replaced");
+    stuck.run.next("replaced");
+    assert_eq!(stuck.run.of_kind("quarantined").len(), 2, "each is told once: {:#?}", stuck.run.events);
+    assert_eq!(stuck.run.stop(), Some(0));
+}
+
 #[test]
 fn a_worker_that_sigkill_does_not_end_is_quarantined_and_replaced_only_once_it_has_gone() {
     const TEST: &str = "a_worker_that_sigkill_does_not_end_is_quarantined_and_replaced_only_once_it_has_gone";
@@ -84,8 +230,7 @@ fn a_worker_that_sigkill_does_not_end_is_quarantined_and_replaced_only_once_it_h
         Err(why) => return skip(&format!("{TEST}: {why}")),
     };
     let scratch = Scratch::new();
-    let policy = "hangwatch: 1\npoll_interval: 50ms\ninference_step_timeout: 1s\ngrace: 200ms\nd_wait: 500ms\n";
-    let flags = format!("--config {}", scratch.file("policy.yaml", policy).display());
+    let flags = format!("--config {}", scratch.file("policy.yaml", POLICY).display());
     let worker = playing(TEST, &disk.mount.join("file").to_string_lossy());
     let words: Vec<&str> = worker.iter().map(String::as_str).collect();
     let mut run = Monitor::run(&scratch.segment(), &flags, &words);

@@ -170,32 +170,3 @@ fn a_monitor_that_is_killed_kills_nobody_and_its_successor_keeps_a_hung_workers_
     assert_eq!(second.stop(), Some(0));
     assert!(second.events.iter().all(|event| event["worker"] != "works"), "the one that works never: {:#?}", second.events);
 }
-
-#[test]
-fn a_segment_that_is_removed_is_told_of_and_its_workers_are_still_watched() {
-    let scratch = Scratch::new();
-    let segment = scratch.made();
-    let mut watch = Monitor::watch(&segment, FLAGS);
-    let _held = worker(c_worker(), segment.path(), "", "--steps 4 --step-ms 10 --hang-at 25");
-    std::fs::remove_file(segment.path()).expect("the segment's name");
-    watch.next("segment_lost");
-    assert_eq!(watch.next("opened")["verdict"], "silent", "a name is not the memory");
-    assert_eq!(watch.stop(), Some(0));
-}
-
-#[test]
-fn a_segment_that_is_cut_short_is_told_of_and_ends_the_monitor_without_a_sigbus() {
-    let scratch = Scratch::new();
-    let segment = scratch.made();
-    let mut watch = Monitor::watch(&segment, "--poll 2s");
-    // The file's size is asked before each scan: one that shrinks within a scan is beyond what asking can see. So it is cut
-    // right after a poll has ended, which its count says.
-    let count = || segment.header().peek_monitor().beat.count();
-    let polls = count();
-    until(|| count() > polls);
-    let file = std::fs::OpenOptions::new().write(true).open(segment.path()).expect("the segment's file");
-    file.set_len(0).expect("cut to nothing");
-    let lost = watch.next("segment_lost");
-    assert!(lost["detail"].as_str().is_some_and(|detail| detail.contains("cut short")), "{lost}");
-    assert_eq!(watch.end(), Some(4), "the segment is unusable; an exit code, and no signal");
-}

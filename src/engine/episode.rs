@@ -19,6 +19,20 @@ pub struct Episode {
     distance: u64,
 }
 
+impl Episode {
+    /// One that a former monitor opened: its next reminder is the one that would have come next.
+    pub(super) fn resumed(id: u64, judgement: Judgement, opened_at: u64, now: u64, first: Duration) -> Self {
+        let mut distance = ns(first).max(1);
+        let mut next_reminder = opened_at.saturating_add(distance);
+        // At most 64 doublings.
+        while next_reminder <= now && distance < u64::MAX / 2 {
+            distance = distance.saturating_mul(2);
+            next_reminder = next_reminder.saturating_add(distance);
+        }
+        Self { id, verdict: judgement.verdict, severity: judgement.severity, opened_at, next_reminder, distance }
+    }
+}
+
 /// What there is to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {

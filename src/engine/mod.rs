@@ -15,14 +15,17 @@
 //! | `episode` | one event when a worker is not as it should be, reminders, and its end |
 //! | `frozen` | whether all working workers are frozen together |
 //! | `findings` | what a poll found |
+//! | `takeover` | an episode that a former monitor left open |
 
 mod episode;
 mod findings;
 mod frozen;
 mod slot;
+mod takeover;
 
 pub use episode::Episode;
 pub use findings::{Change, ChangeKind, Findings, Judged, Unclaimed};
+pub(crate) use takeover::is_taken_over;
 
 use crate::judge::Severity;
 use crate::layout::monitor::Seen;
@@ -44,6 +47,8 @@ pub struct Engine {
     states: Vec<Option<Box<State>>>,
     shared: Shared,
     findings: Findings,
+    /// The next poll is the first of one that takes over from a former monitor.
+    succeeds: bool,
 }
 
 /// What slots have in common.
@@ -64,6 +69,7 @@ impl Engine {
             states: (0..slots).map(|_| None).collect(),
             shared: Shared { last_episode: 0, rates: Rates::new(), learnt: Learnt::new(), frozen: Frozen::default() },
             findings: Findings::default(),
+            succeeds: false,
             policies,
         }
     }
@@ -72,6 +78,14 @@ impl Engine {
     #[must_use]
     pub fn numbered_after(mut self, last: u64) -> Self {
         self.shared.last_episode = last;
+        self
+    }
+
+    /// It takes over from a former monitor. Its first poll judges and ends nobody, as after a gap: of no process it is known yet
+    /// whether it is stopped or starved, and what the former one judged stands until it is.
+    #[must_use]
+    pub fn succeeding(mut self) -> Self {
+        self.succeeds = true;
         self
     }
 
@@ -92,6 +106,11 @@ impl Engine {
         self.policies.base()
     }
 
+    /// The policies in force.
+    pub fn policies(&self) -> &PolicySet {
+        &self.policies
+    }
+
     /// Puts other policies in force. Every age goes on; every slot is due.
     pub fn set_policies(&mut self, policies: PolicySet) {
         if policies.base().poll_interval != self.policy().poll_interval {
@@ -106,6 +125,7 @@ impl Engine {
     /// A poll begins.
     pub fn begin(&mut self, host: &HostSnapshot) -> Tick {
         self.tick = self.clock.tick(host);
+        self.tick.gap |= std::mem::take(&mut self.succeeds);
         self.shared.rates.begin(&self.tick);
         self.shared.learnt.begin(&self.tick);
         self.findings.tick = self.tick;

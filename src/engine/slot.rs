@@ -4,6 +4,7 @@ use super::Shared;
 use super::episode::{self, Episode, Told};
 use super::findings::{Change, ChangeKind, Findings, Judged};
 use super::frozen::Part;
+use super::takeover::Inherited;
 use crate::judge::{self, Hints, Judgement, Severity, Spent, Verdict};
 use crate::layout::hot::HotWords;
 use crate::layout::info::Info;
@@ -36,6 +37,8 @@ struct Live {
     info: Option<Arc<Info>>,
     last: Option<Judged>,
     episode: Option<Episode>,
+    /// Of a former monitor, until it is judged anew.
+    inherited: Option<Inherited>,
     written: Seen,
     part: Part,
     rate: RateFollower,
@@ -104,12 +107,15 @@ impl State {
             _ => live.learner.observe(&observation, tick, &mut shared.learnt),
         };
         let hints = hints(suspicion.as_ref(), slow.is_some());
+        if live.last.is_none() {
+            live.episode = live.inherited.map(|inherited| inherited.episode(&observation, &policy));
+        }
+        let rate = live.rate.rate();
         let judgement = match &live.last {
             Some(last) if tick.gap => last.judgement,
-            None if tick.gap => Judgement::OK,
-            _ => judge::judge(&observation, &policy, &hints),
+            None if tick.gap => live.inherited.map_or(Judgement::OK, |inherited| inherited.judgement()),
+            _ => live.or_inherited(judge::judge(&observation, &policy, &hints), &policy, policies.base()),
         };
-        let rate = live.rate.rate();
         let mut judged = Judged {
             observation,
             judgement,
@@ -144,9 +150,12 @@ impl State {
         let process = observation.probe.process;
         let is_held = process.is_held() || process == Process::Unkillable;
         self.due = if tick.gap || stands || is_held || live.track.is_unsettled() { tick.now } else { clocks.due };
-        let seen = live.seen(&judgement, self.owner);
-        judged.write = (seen != live.written).then_some(seen);
-        live.written = seen;
+        // At a gap nobody was judged: what was written stands.
+        if !tick.gap {
+            let seen = live.seen(&judgement, self.owner);
+            judged.write = (seen != live.written).then_some(seen);
+            live.written = seen;
+        }
         live.last = Some(judged.clone());
         findings.judged.push(judged);
     }
@@ -158,12 +167,17 @@ impl Live {
         if let Some(Seen { beat, beat_at, epoch, mark, progress_at, verdict, .. }) = former {
             track.resume(hot, Resume { beat, beat_at, epoch, mark, progress_at, entry: verdict.entry() }, tick, policy);
         }
+        let inherited = former.as_ref().and_then(Inherited::of);
+        if inherited.is_some_and(|inherited| inherited.was_starved()) {
+            track.excuse_all(tick);
+        }
         Self {
             track,
             policy: None,
             info: None,
             last: None,
             episode: None,
+            inherited,
             written: former.unwrap_or_default(),
             part: Part::default(),
             rate: RateFollower::new(),
@@ -186,6 +200,21 @@ impl Live {
                 self.info = snapshot.info.clone().or(self.info.take());
                 let (model, name) = self.info.as_ref().map_or(("", ""), |info| (&info.model, &info.name));
                 Arc::clone(self.policy.insert(policies.for_slot(model, name)))
+            }
+        }
+    }
+
+    /// The judgement, or the former monitor's where it is not known yet that the worker is well.
+    fn or_inherited(&mut self, judgement: Judgement, policy: &Policy, base: &Policy) -> Judgement {
+        let now = self.track.resumable();
+        let has_pace = self.rate.can_judge(&limits(policy, base));
+        let stands = judgement.severity == Severity::Well
+            && self.inherited.as_mut().is_some_and(|inherited| inherited.is_undecided(&now, has_pace));
+        match &self.inherited {
+            Some(inherited) if stands => inherited.judgement(),
+            _ => {
+                self.inherited = None;
+                judgement
             }
         }
     }

@@ -99,17 +99,17 @@ impl Folder {
         file::funlock(&self.fd)
     }
 
-    /// Takes the oldest bundles away until no more than `max_bundles` and `max_bytes` are left. The newest stays in any case.
-    pub(super) fn rotate(&self, max_bundles: usize, max_bytes: u64) -> io::Result<()> {
-        let mut bundles: Vec<(String, u64)> = Vec::new();
-        for name in self.names(name::is_bundle)? {
-            let bytes = Self::open_as_it_is(&self.at(&name)).map_or(0, |folder| folder.bytes());
-            bundles.push((name, bytes));
-        }
+    /// Takes the oldest bundles away until no more than `max_bundles` and `max_bytes` are left. `newest` stays in any case,
+    /// whatever the clock has named the others.
+    pub(super) fn rotate(&self, newest: &str, max_bundles: usize, max_bytes: u64) -> io::Result<()> {
+        let size = |name: &str| Self::open_as_it_is(&self.at(name)).and_then(|folder| folder.bytes()).ok();
+        let names = self.names(name::is_bundle)?.into_iter();
+        // One that cannot be read, or is not of our making, is not counted: it could not be taken away.
+        let bundles: Vec<(String, u64)> = names.filter_map(|name| size(&name).map(|bytes| (name, bytes))).collect();
         let mut bytes: u64 = bundles.iter().map(|(_, bytes)| bytes).sum();
         let mut left = bundles.len();
-        for (name, size) in &bundles {
-            if left <= 1 || (left <= max_bundles && bytes <= max_bytes) {
+        for (name, size) in bundles.iter().filter(|(name, _)| name != newest) {
+            if left <= max_bundles && bytes <= max_bytes {
                 break;
             }
             // One that cannot be taken away is left, and another goes for it.
@@ -121,19 +121,22 @@ impl Folder {
         Ok(())
     }
 
-    fn bytes(&self) -> u64 {
-        let entries = fs::read_dir(self.at(".")).into_iter().flatten().filter_map(Result::ok);
-        entries.filter_map(|entry| fs::symlink_metadata(entry.path()).ok()).filter(|it| it.is_file()).map(|it| it.len()).sum()
+    /// What is in it. A folder is an error: no bundle holds one.
+    fn entries(&self) -> io::Result<Vec<fs::DirEntry>> {
+        let entries: Vec<_> = fs::read_dir(self.at("."))?.collect::<io::Result<_>>()?;
+        let has_folder = entries.iter().any(|entry| entry.file_type().map_or(true, |it| it.is_dir()));
+        if has_folder { Err(ErrorKind::IsADirectory.into()) } else { Ok(entries) }
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        let sizes = self.entries()?.into_iter().map(|entry| fs::symlink_metadata(entry.path()).map(|it| it.len()));
+        sizes.sum()
     }
 
     /// Removes a folder of files. One that holds a folder is not of our making and stays.
     fn remove(&self, name: &str) -> io::Result<()> {
         let folder = Self::open_as_it_is(&self.at(name))?;
-        let entries: Vec<_> = fs::read_dir(folder.at("."))?.collect::<io::Result<_>>()?;
-        if entries.iter().any(|entry| entry.file_type().map_or(true, |it| it.is_dir())) {
-            return Err(io::Error::from(ErrorKind::DirectoryNotEmpty));
-        }
-        for entry in entries {
+        for entry in folder.entries()? {
             // Of a link this removes the link.
             fs::remove_file(entry.path())?;
         }

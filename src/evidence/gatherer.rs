@@ -197,3 +197,30 @@ fn collect(tells: &Receiver<Told>, deadline_ns: u64) -> Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tell::EventKind;
+    use std::sync::mpsc;
+    use std::time::SystemTime;
+
+    #[test]
+    fn a_gathering_that_gets_no_turn_in_its_time_is_skipped_and_says_so() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let gatherer = Gatherer::new(Settings { directory: dir.path().join("evidence"), ..Settings::default() });
+        let gathered = |deadline| {
+            let event = Event::new(EventKind::Opened, "segment", SystemTime::UNIX_EPOCH);
+            let subject = Subject { event, pid: 0, tid: 0, fd: None, history: Vec::new(), log: None, verdict: Verdict::Stalled };
+            let (tells, told) = mpsc::channel();
+            gatherer.gather(subject, deadline, move |outcome| tells.send(outcome).expect("the test waits"));
+            told.recv().expect("every gathering is answered").bundle
+        };
+        let mut turns: Vec<_> = (0..AT_WORK).map(|_| gatherer.turns.take(u64::MAX).expect("free")).collect();
+        let skipped = gathered(Duration::from_millis(10)).expect_err("there is no turn");
+        assert!(skipped.to_string().starts_with("skipped: 4 others"), "{skipped}");
+        assert!(!dir.path().join("evidence").exists(), "nothing was done");
+        turns.pop();
+        assert!(gathered(Duration::from_secs(600)).is_ok(), "a turn that is given back is the next one's");
+    }
+}

@@ -13,13 +13,22 @@
 //! thread would be lost. Nothing is read of a process whose identity is not proven, nor kept if it ended while it was read.
 
 mod cause;
+mod dump;
 mod folder;
 mod gather;
 mod gatherer;
+mod log;
 mod name;
+mod places;
+mod preflight;
+mod report;
 mod settings;
+mod threads;
 
 pub use cause::{Cause, CauseKind};
 pub use gatherer::Moment;
 pub(crate) use gatherer::{Gatherer, Outcome, Subject};
 pub use settings::{Dumper, Settings};
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 /// The largest bundle. Threads, history and text are cut to fit.
 pub(super) const MAX_BUNDLE: u64 = 4 * 1024 * 1024;
 
+/// Bytes that a bundle may have in any case: its summary, its machine and a few threads.
+pub(super) const LEAST_BUNDLE: u64 = 64 * 1024;
+
 /// A program that looks into the worker from outside. The worker's pid stands for `{pid}` in its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dumper {

@@ -14,6 +14,7 @@ mod glance;
 mod history;
 mod keeper;
 mod look;
+mod loss;
 mod orphans;
 mod probe;
 mod proof;
@@ -22,6 +23,7 @@ mod sampler;
 mod scan;
 pub mod status;
 mod supervise;
+mod takeover;
 mod thread;
 
 pub use keeper::{learnt_path, read_learnt};

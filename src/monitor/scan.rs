@@ -2,8 +2,10 @@
 
 use super::glance::Glances;
 use super::history::Histories;
+use super::loss;
 use super::probe::Probes;
 use super::report;
+use super::takeover;
 use crate::clock;
 use crate::engine::{ChangeKind, Engine, Findings, Unclaimed};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,6 +42,8 @@ pub struct Poll {
     pub all_frozen: bool,
     /// The segment can be read no more.
     pub lost: bool,
+    /// Its name leads to it.
+    pub is_found: bool,
 }
 
 /// Judges slots at polls. Holds the segment's monitor lock; no thread, no signal.
@@ -59,7 +63,8 @@ pub struct Scanner {
     pid_namespace: u64,
     path: String,
     me: identity::Myself,
-    _lock: Lock,
+    /// Given up when it goes over to another segment of the name, whose lock is the same.
+    lock: Option<Lock>,
 }
 
 /// Episodes that one monitor can number; the products of all generations stay exact in JSON's numbers.
@@ -98,8 +103,9 @@ impl Scanner {
         let owner = Owner::new(former.owner.generation().wrapping_add(1), Tag::Live, Kind::Worker, me.pid);
         // Unique in the segment over all its monitors: the monitor's generation, then a number of nine digits.
         let last_episode = u64::from(owner.generation()) * EPISODES;
+        let engine = Engine::new(segment.len() as usize, policies, elapsed).numbered_after(last_episode);
         let scanner = Self {
-            engine: Engine::new(segment.len() as usize, policies, elapsed).numbered_after(last_episode),
+            engine: if resuming { engine.succeeding() } else { engine },
             glances: Glances::new(segment.len()),
             beat: Beat::start(owner.generation()),
             owner,
@@ -113,7 +119,7 @@ impl Scanner {
             probes,
             me,
             reader: Reader::new(segment),
-            _lock: lock,
+            lock: Some(lock),
         };
         scanner.publish_monitor(now, elapsed);
         Ok(scanner)
@@ -195,8 +201,15 @@ impl Scanner {
         for index in self.probes.exited() {
             self.glances.want(index as usize);
         }
+        if self.resuming && self.beat.count() == 0 {
+            poll.events.extend(takeover::close_what_nobody_took_over(self.segment(), &self.path));
+        }
         self.read_slots(poll.tick.now);
-        self.resuming = false;
+        if !self.segment().is_whole() {
+            // Lost on the way: what was read is no word of a worker's, and nothing follows from it.
+            self.look_at_the_file(&mut poll);
+            return poll;
+        }
         let findings = self.engine.finish();
         self.take(findings, &mut poll);
         self.beat = Beat(self.beat.0.wrapping_add(1));
@@ -229,7 +242,8 @@ impl Scanner {
 
     fn tell_gap(&self, poll: &mut Poll) {
         let Tick { gap, passed, suspended, .. } = poll.tick;
-        if gap {
+        // The first poll of a successor is one of no time at all.
+        if gap && (passed > 0 || suspended > 0) {
             let late = Duration::from_nanos(passed.saturating_sub(ns(self.policy().poll_interval))).as_secs_f64();
             let text = if suspended > 0 {
                 format!("the machine was suspended for {:.1}s", Duration::from_nanos(suspended).as_secs_f64())
@@ -242,24 +256,37 @@ impl Scanner {
 
     /// Whether the slots may be touched. A change of the file's fate is told once.
     fn look_at_the_file(&mut self, poll: &mut Poll) -> bool {
-        let presence = if matches!(self.presence, Presence::Truncated | Presence::Erased) {
-            self.presence
-        } else {
-            self.segment().presence()
-        };
-        poll.lost = matches!(presence, Presence::Truncated | Presence::Erased);
+        // What could not be read once has lost reports: it is not believed again.
+        let presence = if self.presence.is_readable() { self.segment().presence() } else { self.presence };
+        poll.lost = !presence.is_readable();
+        poll.is_found = presence.is_found();
         if presence != self.presence {
             self.presence = presence;
-            let detail = match presence {
-                Presence::Present => None,
-                Presence::Unlinked => Some("its name is gone: new workers cannot find it, those attached are still watched"),
-                Presence::Superseded => Some("a newer segment has its name: those attached here are still watched"),
-                Presence::Truncated => Some("it was cut short: nobody can be watched in it any more"),
-                Presence::Erased => Some("its header was overwritten: nobody can be watched in it any more"),
-            };
-            poll.events.extend(detail.map(|detail| self.event(EventKind::SegmentLost).with_detail(detail)));
+            poll.events.extend(loss::meaning(presence).map(|detail| self.event(EventKind::SegmentLost).with_detail(detail)));
         }
         !poll.lost
+    }
+
+    /// Whether its slots could be read at the last poll.
+    pub(super) fn can_read(&self) -> bool {
+        self.presence.is_readable()
+    }
+
+    /// Whether nobody is left to be watched here, and none will come: it cannot be read, or its name leads to it no more and
+    /// the last worker has gone.
+    pub(super) fn is_done_here(&self) -> bool {
+        let is_needed = self.presence.is_found() || (self.can_read() && loss::has_workers(self.segment()));
+        !is_needed
+    }
+
+    /// Becomes a scanner of `segment`, which has the name now, with the policies and what was learnt. After an error nothing
+    /// holds the lock, and it may be asked again.
+    pub(super) fn go_over(&mut self, segment: Arc<Segment>) -> Result<()> {
+        // Before the other is taken: the sidecar of the name may be the very same file.
+        self.lock = None;
+        let next = Self::new(segment, self.engine.policies().clone())?.with_learnt(self.learnt().clone());
+        *self = Self { reclaims: self.reclaims, everything: self.everything, ..next };
+        Ok(())
     }
 
     /// Writes down, tells, buries.

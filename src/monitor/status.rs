@@ -76,9 +76,14 @@ impl WorkerStatus {
     }
 }
 
+/// The pid of the live monitor of this segment as this process sees it, 0 where it cannot; `None` where there is none.
+pub fn monitor_of(segment: &Segment) -> Option<u32> {
+    Lock::holder(&file::sidecar(segment.path(), "monitor"))
+}
+
 /// The live monitor's words; `None` where none is alive.
 fn live_monitor(segment: &Segment) -> Option<MonitorWords> {
-    Lock::holder(&file::sidecar(segment.path(), "monitor"))?;
+    monitor_of(segment)?;
     let words = segment.header().peek_monitor();
     (words.interval_ns != 0).then_some(words)
 }

@@ -1,8 +1,9 @@
 //! The monitor as a thread in a host program: polls, tells, and hands what it wants done to a supervisor if there is one.
 
 use super::keeper::{self, Keeper};
+use super::loss::Follower;
 use super::scan::{Poll, Scanner};
-use super::supervise::{Fleet, FleetEnd, Running, Setup};
+use super::supervise::{Asker, Fleet, FleetEnd, OBSERVES, Running, Setup};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::evidence::Settings;
@@ -25,6 +26,8 @@ pub struct Builder {
     sinks: Vec<Box<dyn Sink>>,
     log: bool,
     setup: Setup,
+    unlinks: bool,
+    follows: bool,
 }
 
 impl std::fmt::Debug for Builder {
@@ -37,7 +40,9 @@ impl std::fmt::Debug for Builder {
 #[derive(Debug)]
 pub struct Monitor {
     shared: Arc<Shared>,
-    scan: Option<JoinHandle<()>>,
+    // It gives the scanner back, and with it the segment's lock.
+    scan: Option<JoinHandle<Scanner>>,
+    unlinks: bool,
     supervisor: Option<Running>,
     // Last: the other threads' handles on it are gone when it is dropped.
     teller: Teller,
@@ -70,18 +75,30 @@ impl Shared {
 
 /// Tells from any thread whether the monitor still sees: for whoever watches the watcher.
 #[derive(Debug, Clone, Default)]
-pub struct Pulse(Arc<AtomicU64>);
+pub struct Pulse(Arc<Beats>);
+
+#[derive(Debug, Default)]
+struct Beats {
+    good: AtomicU64,
+    seen_by_newcomers: AtomicU64,
+}
 
 impl Pulse {
     /// Polls that were completed and not blind so far: every slot could be read and judged. Neither a poll after a gap of the
     /// monitor's own nor one that found the segment lost is counted.
     pub fn good_scans(&self) -> u64 {
-        self.0.load(Relaxed) // Relaxed: a statistic, with which nothing is published
+        self.0.good.load(Relaxed) // Relaxed: a statistic, with which nothing is published
+    }
+
+    /// Of these, the polls of a segment that its name leads to: at the others workers that come would not be seen.
+    pub fn good_scans_of_all(&self) -> u64 {
+        self.0.seen_by_newcomers.load(Relaxed) // Relaxed: as above
     }
 
     fn count(&self, poll: &Poll) {
         if !poll.lost && !poll.tick.gap {
-            self.0.fetch_add(1, Relaxed);
+            self.0.good.fetch_add(1, Relaxed);
+            self.0.seen_by_newcomers.fetch_add(u64::from(poll.is_found), Relaxed);
         }
     }
 }
@@ -108,10 +125,13 @@ impl Monitor {
             sinks: Vec::new(),
             log: true,
             setup: Setup::default(),
+            unlinks: false,
+            follows: false,
         }
     }
 
-    /// Whether the segment was lost: nothing is watched any more.
+    /// Whether the segment was lost: nothing is watched any more, or not until its name leads to one again (see
+    /// [`Builder::follow`]).
     pub fn is_lost(&self) -> bool {
         self.shared.lost.load(Relaxed)
     }
@@ -148,8 +168,11 @@ impl Drop for Monitor {
         self.supervisor = None;
         self.shared.stop.store(true, Relaxed);
         self.shared.bell.ring();
-        if let Some(scan) = self.scan.take() {
-            let _ = scan.join();
+        let scanner = self.scan.take().and_then(|scan| scan.join().ok());
+        if let Some(scanner) = scanner.filter(|_| self.unlinks)
+            && let Err(e) = scanner.segment().unlink()
+        {
+            tracing::error!("{e}");
         }
     }
 }
@@ -217,6 +240,22 @@ impl Builder {
         self
     }
 
+    /// Removes the segment at the end, while the lock is held still: a successor that waits for the lock would else have its
+    /// segment removed.
+    #[must_use]
+    pub fn unlink_at_end(mut self) -> Self {
+        self.unlinks = true;
+        self
+    }
+
+    /// Lives on when the segment is lost, and goes over to the one that its name leads to: at once where the old one cannot be
+    /// read, else when the last worker has left it. A fleet's workers are in the one segment, and its monitor follows nowhere.
+    #[must_use]
+    pub fn follow(mut self) -> Self {
+        self.follows = true;
+        self
+    }
+
     /// Starts. Another live monitor of the segment is an error of kind `Held`.
     pub fn spawn(mut self) -> Result<Monitor> {
         let what = format!("cannot monitor segment '{}'", self.segment.path().display());
@@ -235,7 +274,8 @@ impl Builder {
             pulse: Pulse::default(),
             wanted: Mutex::new(None),
         });
-        let supervisor = if self.setup.fleet.is_some() || self.setup.acts_on_others {
+        let mut follower = (self.follows && self.setup.fleet.is_none()).then(Follower::default);
+        let supervisor = if self.setup.is_wanted() {
             scanner.leave_the_dead();
             if self.setup.evidence.is_some() {
                 scanner.keep_history();
@@ -244,21 +284,21 @@ impl Builder {
         } else {
             None
         };
-        let asker = supervisor.as_ref().map(Running::asker);
+        let (asker, stopper) = (supervisor.as_ref().map(Running::asker), supervisor.as_ref().map(Running::stopper));
         let (theirs, told) = (Arc::clone(&shared), teller.told());
         let scan = std::thread::Builder::new()
             .name("hangwatch-scan".into())
             .spawn(move || {
-                let hand_over = |poll: &Poll, scanner: &Scanner| match &asker {
-                    Some(asker) => asker.ask(poll, |index| scanner.history(index)),
-                    None => say_what_would_be_done(poll, &told),
-                };
-                let set_policy = |policy: &Policy| asker.as_ref().is_none_or(|asker| asker.set_policy(policy));
-                scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, hand_over, set_policy);
+                scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, &mut follower, asker.as_ref());
+                if let Some(stopper) = stopper.filter(|_| theirs.lost.load(Relaxed)) {
+                    // Nobody can see its workers any more, and those that hang would never touch the segment again.
+                    stopper.stop();
+                }
                 keeper.keep(scanner.learnt(), 0, true);
+                scanner
             })
             .map_err(failed)?;
-        Ok(Monitor { shared, scan: Some(scan), supervisor, teller })
+        Ok(Monitor { shared, scan: Some(scan), unlinks: self.unlinks, supervisor, teller })
     }
 }
 
@@ -267,8 +307,7 @@ fn say_what_would_be_done(poll: &Poll, told: &Told) {
     for event in poll.events.iter().filter(|event| event.event == EventKind::Opened && event.slot.is_some()) {
         let opened = poll.judged.iter().find(|judged| Some(judged.observation.index) == event.slot && judged.opened_acting);
         if opened.is_some_and(|judged| !judged.judgement.verdict.is_death()) {
-            let detail = "this monitor observes only; 'hangwatch run' replaces the workers that it spawns, 'watch --mode act' ends those of others";
-            told.tell(Event { event: EventKind::WouldAct, ..event.clone() }.with_detail(detail));
+            told.tell(Event { event: EventKind::WouldAct, ..event.clone() }.with_detail(OBSERVES));
         }
     }
 }
@@ -278,8 +317,8 @@ fn scan_until_stopped(
     shared: &Shared,
     told: &Told,
     keeper: &mut Keeper,
-    hand_over: impl Fn(&Poll, &Scanner),
-    set_policy: impl Fn(&Policy) -> bool,
+    follower: &mut Option<Follower>,
+    asker: Option<&Asker>,
 ) {
     let mut due = clock::monotonic_ns();
     while !shared.stop.load(Relaxed) {
@@ -290,6 +329,7 @@ fn scan_until_stopped(
             continue;
         }
         if let Some(wanted) = shared.take_wanted() {
+            let set_policy = |policy: &Policy| asker.is_none_or(|asker| asker.set_policy(policy));
             reload(wanted, scanner, shared, told, &set_policy);
         }
         let interval = ns(scanner.policy().poll_interval);
@@ -297,12 +337,22 @@ fn scan_until_stopped(
         for event in &poll.events {
             told.tell(event.clone());
         }
-        hand_over(&poll, scanner);
+        match asker {
+            Some(asker) => asker.ask(&poll, |index| scanner.history(index)),
+            None => say_what_would_be_done(&poll, told),
+        }
         keeper.keep(scanner.learnt(), poll.tick.now, false);
         shared.pulse.count(&poll);
-        if poll.lost {
-            shared.lost.store(true, Relaxed);
-            return;
+        shared.lost.store(poll.lost, Relaxed);
+        match follower {
+            None if poll.lost => return,
+            None => {}
+            Some(follower) => {
+                if let Some(found) = follower.step(scanner) {
+                    asker.iter().for_each(|asker| asker.set_segment(scanner.segment()));
+                    told.tell(found);
+                }
+            }
         }
         // A late poll does not hurry the next one: the period starts anew.
         due = due.saturating_add(interval).max(now);

@@ -148,6 +148,15 @@ impl Track {
         self.lease_seq = hot.lease.seq();
     }
 
+    /// Excuses all that was counted so far, but for a deadline: a former monitor excused it, and how much of it is not known.
+    pub fn excuse_all(&mut self, tick: &Tick) {
+        for since in
+            [&mut self.claim, &mut self.beat_since, &mut self.alive_since, &mut self.phase_since, &mut self.progress_since]
+        {
+            since.excuse(u64::MAX, tick.now);
+        }
+    }
+
     /// The words that let a successor resume: effective instants, so that what was excused stays excused, and what is left
     /// of a lease is paid for in advance. They change only when something happened.
     pub fn resumable(&self) -> Resume {

@@ -29,11 +29,15 @@ pub(crate) struct Cgroup {
 
 /// The way into a new cgroup, for a child between fork and exec.
 #[derive(Debug)]
-pub(crate) struct Door(File);
+pub(crate) struct Door {
+    procs: File,
+    /// Locked: the cgroup is not one that was left behind, though nobody is in it yet.
+    _held: File,
+}
 
 impl AsFd for Door {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.procs.as_fd()
     }
 }
 
@@ -48,6 +52,18 @@ fn folder_of(path: &str) -> Option<PathBuf> {
     mounts.iter().any(|mount| mount.folder(path, &mut folder) && Path::new(&folder).is_dir()).then(|| folder.into())
 }
 
+/// Takes away what supervisors left that were killed. One with somebody in it stays, and so does one that is being made: should
+/// it be met before its maker has locked it, that tree has none.
+fn remove_left_behind(parent: &Path) {
+    for folder in fs::read_dir(parent).into_iter().flatten().flatten() {
+        if folder.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX))
+            && File::open(folder.path()).is_ok_and(|dir| file::try_flock_exclusive(&dir).is_ok_and(|held| held))
+        {
+            let _ = fs::remove_dir(folder.path());
+        }
+    }
+}
+
 /// Whether `path` is `of` or inside of it.
 fn is_inside(path: &str, of: &str) -> bool {
     path.strip_prefix(of.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -60,27 +76,20 @@ impl Cgroup {
         let parent = folder_of(&own)?;
         let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' });
         let name: String = plain.take(MAX_NAME).collect();
-        let name = format!("{PREFIX}{name}.");
-        for folder in fs::read_dir(&parent).ok()?.flatten() {
-            // What a supervisor left that was killed; one with somebody in it stays. Should it be another supervisor's that is
-            // just being made, that tree has none.
-            if folder.file_name().to_str().is_some_and(|other| other.starts_with(&name)) {
-                let _ = fs::remove_dir(folder.path());
-            }
-        }
+        remove_left_behind(&parent);
         // A name that was never there before and never comes again: nothing that is done to it can meet another tree's.
         let mut random = [0; 8];
         file::random(&mut random).ok()?;
-        let name = format!("{name}{:016x}", u64::from_ne_bytes(random));
+        let name = format!("{PREFIX}{name}.{:016x}", u64::from_ne_bytes(random));
         let it = Self { path: format!("{}/{name}", own.trim_end_matches('/')), folder: parent.join(name) };
         fs::create_dir(&it.folder).ok()?;
-        match OpenOptions::new().write(true).open(it.folder.join("cgroup.procs")) {
-            Ok(door) => Some((it, Door(door))),
-            Err(_) => {
-                it.remove();
-                None
-            }
-        }
+        let held = File::open(&it.folder).ok().filter(|dir| file::try_flock_exclusive(dir).is_ok_and(|held| held));
+        let procs = held.and_then(|held| Some((OpenOptions::new().write(true).open(it.folder.join("cgroup.procs")).ok()?, held)));
+        let Some((procs, held)) = procs else {
+            it.remove();
+            return None;
+        };
+        Some((it, Door { procs, _held: held }))
     }
 
     /// The one that a supervisor made for the process, whose number is its own all the while; `None`: none was made.
@@ -125,8 +134,11 @@ impl Cgroup {
         inside && !fd.has_exited()
     }
 
-    /// Takes it away; one that somebody is still in stays.
+    /// Takes it away; one that somebody is still in stays as it is.
     pub(crate) fn remove(&self) {
+        if self.is_populated() {
+            return;
+        }
         self.each(MAX_DEPTH, &mut |folder| {
             let _ = fs::remove_dir(folder);
         });
@@ -144,5 +156,20 @@ impl Cgroup {
             act(folder);
         }
         inner(&self.folder, depth, act);
+    }
+}
+
+#[cfg(test)]
+impl Cgroup {
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.clone()
+    }
+
+    /// Folders of this name that are there.
+    pub(crate) fn left_of(name: &str) -> Vec<PathBuf> {
+        let parent = path_of("/proc/self/cgroup").and_then(|own| folder_of(&own));
+        let folders = parent.and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten();
+        let named = folders.filter(|folder| folder.file_name().to_string_lossy().starts_with(&format!("{PREFIX}{name}.")));
+        named.map(|folder| folder.path()).collect()
     }
 }

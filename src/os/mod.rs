@@ -13,6 +13,7 @@ pub(crate) mod liveness;
 pub(crate) mod lock;
 pub(crate) mod pidfd;
 pub(crate) mod proc;
+pub(crate) mod sigbus;
 #[cfg(feature = "monitor")]
 pub(crate) mod spawn;
 pub(crate) mod time;

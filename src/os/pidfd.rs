@@ -11,25 +11,6 @@ const PIDFS_MAGIC: i64 = 0x5049_4446;
 #[cfg(feature = "monitor")]
 const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 4;
 
-/// The numbers of one process.
-#[cfg(feature = "monitor")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Names {
-    /// In the pid namespace that /proc shows.
-    pub(crate) here: u32,
-    /// In its own pid namespace.
-    pub(crate) innermost: u32,
-}
-
-/// `Pid: 4821`, and `NSpid: 4821 7` where it is in a namespace below. -1 is a process that was reaped, 0 one that cannot be seen.
-#[cfg(feature = "monitor")]
-fn parse_names(fdinfo: &str) -> Option<Names> {
-    let field = |name: &str| fdinfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let here = field("Pid")?.trim().parse().ok()?;
-    let innermost = field("NSpid").map_or(Some(here), |pids| pids.split_ascii_whitespace().last()?.parse().ok())?;
-    (here != 0 && innermost != 0).then_some(Names { here, innermost })
-}
-
 /// What the kernel tells of a process through its pidfd (kernel 6.13; the exit code 6.15).
 #[cfg(feature = "monitor")]
 #[repr(C)]
@@ -54,6 +35,25 @@ const INFO_EXIT: u64 = 8;
 /// `_IOWR(0xff, 11, struct pidfd_info)`, in its first size.
 #[cfg(feature = "monitor")]
 const PIDFD_GET_INFO: u32 = 3 << 30 | (size_of::<Info>() as u32) << 16 | 0xff << 8 | 11;
+
+/// The numbers of one process.
+#[cfg(feature = "monitor")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// In the pid namespace that /proc shows.
+    pub(crate) here: u32,
+    /// In its own pid namespace.
+    pub(crate) innermost: u32,
+}
+
+/// `Pid: 4821`, and `NSpid: 4821 7` where it is in a namespace below. -1 is a process that was reaped, 0 one that cannot be seen.
+#[cfg(feature = "monitor")]
+fn parse_names(fdinfo: &str) -> Option<Names> {
+    let field = |name: &str| fdinfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let here = field("Pid")?.trim().parse().ok()?;
+    let innermost = field("NSpid").map_or(Some(here), |pids| pids.split_ascii_whitespace().last()?.parse().ok())?;
+    (here != 0 && innermost != 0).then_some(Names { here, innermost })
+}
 
 /// A handle on one process, whatever becomes of its number.
 #[derive(Debug)]

@@ -3,14 +3,13 @@
 use super::pidfd::PidFd;
 use std::cell::Cell;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-/// Says aloud that a test had nothing to test here.
-pub(crate) fn skip(why: &str) {
-    let _ = std::io::stderr().lock().write_all(format!("skipped {why}\n").as_bytes());
-}
+#[path = "../../tests/common/skipped.rs"]
+mod skipped;
+
+pub(crate) use skipped::skip;
 
 /// A child; it dies with this.
 pub(crate) struct Subject(Child);

@@ -159,6 +159,11 @@ impl RateFollower {
         self.rate
     }
 
+    /// Whether enough was seen of this count to call it slow, or to say that it is not.
+    pub fn can_judge(&self, limits: &Limits) -> bool {
+        self.pace.gaps() >= MIN_GAPS && self.pace.seconds() >= least_seconds(limits)
+    }
+
     /// Seconds to the known total.
     pub fn eta(&self, o: &Observation) -> Option<f64> {
         eta(o, self.rate?)

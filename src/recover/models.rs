@@ -88,7 +88,9 @@ mod tests {
     #[test]
     fn a_window_without_a_hang_lifts_the_quarantine_and_it_can_come_again() {
         let (policy, mut models) = (Policy::default(), Models::default());
-        (0..3).for_each(|n| drop(models.hung("sdxl", n * MINUTE, &policy)));
+        for n in 0..3 {
+            models.hung("sdxl", n * MINUTE, &policy);
+        }
         assert_eq!(models.quarantined(61 * MINUTE, &policy), ["sdxl"]);
         assert_eq!(models.quarantined(62 * MINUTE, &policy), [""; 0]);
         let again: Vec<_> = (0..3).map(|n| models.hung("sdxl", (70 + n) * MINUTE, &policy)).collect();
@@ -109,7 +111,9 @@ mod tests {
         for n in 0..10 * MAX_MODELS {
             models.hung(&format!("model {n}"), 0, &policy);
         }
-        (0..10 * MAX_HANGS).for_each(|_| drop(models.hung("model 0", 0, &policy)));
+        for _ in 0..10 * MAX_HANGS {
+            models.hung("model 0", 0, &policy);
+        }
         assert!(models.hangs.len() <= MAX_MODELS && models.hangs["model 0"].len() <= MAX_HANGS);
     }
 }

@@ -72,7 +72,9 @@ mod tests {
     #[test]
     fn it_is_over_once_a_window_saw_fewer_and_a_next_one_is_told_again() {
         let mut storm = Storm::default();
-        (0..5).for_each(|_| drop(storm.restart(0, &policy())));
+        for _ in 0..5 {
+            storm.restart(0, &policy());
+        }
         assert_eq!(storm.restart(100 * S, &policy()), Turn { not_before: 100 * S, breaks_out: None });
         storm.restart(100 * S, &policy());
         assert_eq!(storm.restart(101 * S, &policy()).breaks_out, Some(3));

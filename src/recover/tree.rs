@@ -180,7 +180,8 @@ impl Tree {
         let refused = match uid {
             _ if has_ended && is_same => Some(NotAdopted::Gone),
             _ if !is_same => Some(NotAdopted::AnotherProcess),
-            Ok(uid) if uid != file::euid() => Some(NotAdopted::AnotherUser),
+            // A child of root's may have given root up.
+            Ok(uid) if uid != file::euid() && file::euid() != 0 => Some(NotAdopted::AnotherUser),
             Ok(_) => None,
             Err(e) => Some(NotAdopted::Unknown(e)),
         };
@@ -238,6 +239,7 @@ impl Tree {
     }
 
     /// Whether the tree is in a cgroup of its own.
+    #[cfg(test)]
     pub(crate) fn uses_cgroup(&self) -> bool {
         self.cgroup.is_some()
     }
@@ -312,9 +314,7 @@ impl Tree {
 
     /// Lets go of a tree of which nobody is left: its leader's zombie, its cgroup.
     pub(crate) fn reap(self) {
-        if let Some(cgroup) = &self.cgroup {
-            cgroup.remove();
-        }
+        drop(self);
     }
 
     /// Remembers everybody of the tree who can be seen. Returns whether somebody was new.
@@ -356,6 +356,9 @@ impl Drop for Tree {
         // One that is still there is reaped as an orphan when it ends.
         if self.is_ours && !matches!(spawn::reap(&self.leader.fd), Ok(Some(_))) {
             children::forget(self.leader.pid);
+        }
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.remove();
         }
     }
 }

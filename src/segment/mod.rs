@@ -18,10 +18,12 @@ pub use create::Geometry;
 pub(crate) use handle::{CANARY_OFFSET, SLOT_OFFSET, SlotHandle};
 pub use validate::{Refusal, validate};
 
+use crate::error::{Error, Result};
 use crate::layout::header::{Fixed, SegmentState};
 use crate::layout::phase::Class;
 use crate::layout::user_phase::{self, UserPhase};
 use crate::layout::{Header, Slot};
+use crate::os::sigbus::{self, Registered};
 use crate::sync::Ordering::{Relaxed, Release};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -53,23 +55,48 @@ impl Mapping {
     }
 }
 
+/// From now on, a segment of this process whose file is cut short reads as zeroes, and [`Segment::presence`] says so, where
+/// else a SIGBUS would end the process. Segments that were opened before are seen to as well.
+///
+/// It installs a handler of SIGBUS, which belongs to the program: this crate never calls it. Every SIGBUS that is not of a
+/// segment goes where it went before. What a worker reports into such a segment nobody sees.
+pub fn survive_truncation() -> Result<()> {
+    sigbus::install().map_err(|e| Error::io("cannot handle SIGBUS", &e))
+}
+
 /// What became of a segment's file since it was mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// Still there, whole, under its name or another.
+    /// Still there, whole, under its name.
     Present,
     /// Its name is gone: new workers cannot find it.
     Unlinked,
+    /// Its name leads to another file: new workers find that one.
+    Replaced,
     /// Cut short: touching what is missing would be a SIGBUS.
     Truncated,
-    /// A newer segment has replaced it.
+    /// It says itself that a newer segment has taken its place.
     Superseded,
     /// Its magic is gone.
     Erased,
 }
 
+impl Presence {
+    /// Whether its slots are still what workers write: they may be touched, and mean something.
+    pub const fn is_readable(self) -> bool {
+        !matches!(self, Self::Truncated | Self::Erased)
+    }
+
+    /// Whether a worker that attaches by its name now finds it.
+    pub const fn is_found(self) -> bool {
+        matches!(self, Self::Present)
+    }
+}
+
 /// A mapped segment.
 pub struct Segment {
+    // Before the mapping: it is dropped first.
+    registered: Registered,
     mapping: Mapping,
     /// Validated once; the header is never asked again.
     fixed: Fixed,
@@ -95,7 +122,10 @@ impl Segment {
     /// Takes a mapping whose first `fixed.total_len` bytes were validated.
     fn from_mapping(mapping: Mapping, fixed: Fixed, path: PathBuf, file: File, writable: bool) -> Self {
         assert!(mapping.len() as u64 >= fixed.total_len && mapping.as_ptr().align_offset(4096) == 0);
-        Self { mapping, fixed, path, file, writable, claimed_through: AtomicBool::new(false) }
+        let registered = Registered::new(mapping.as_ptr(), mapping.len());
+        // A program may change its directory; the name stays where it is.
+        let path = std::path::absolute(&path).unwrap_or(path);
+        Self { registered, mapping, fixed, path, file, writable, claimed_through: AtomicBool::new(false) }
     }
 
     /// The header.
@@ -161,20 +191,31 @@ impl Segment {
         !self.claimed_through.swap(true, Relaxed)
     }
 
-    /// One fstat and two loads: asked before every scan.
+    /// Two looks at the file and three loads: asked before every scan.
     pub fn presence(&self) -> Presence {
         let Ok(m) = self.file.metadata() else { return Presence::Truncated };
-        if m.size() < self.fixed.total_len {
+        if self.registered.is_replaced() || m.size() < self.fixed.total_len {
             return Presence::Truncated;
         }
-        if self.header().fixed[0].load(Relaxed) != crate::layout::header::MAGIC {
+        if !self.is_whole() {
             return Presence::Erased;
         }
-        match self.state() {
-            SegmentState::Superseded => Presence::Superseded,
-            _ if m.nlink() == 0 => Presence::Unlinked,
-            _ => Presence::Present,
+        if self.state() == SegmentState::Superseded {
+            return Presence::Superseded;
         }
+        match std::fs::symlink_metadata(&self.path) {
+            Ok(there) if (there.dev(), there.ino()) == (m.dev(), m.ino()) => Presence::Present,
+            Ok(_) => Presence::Replaced,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound || m.nlink() == 0 => Presence::Unlinked,
+            // A folder that cannot be looked into says nothing about the name.
+            Err(_) => Presence::Present,
+        }
+    }
+
+    /// Whether what was read up to now was read of the segment: no zeroes have taken its place, and its magic stands. Two
+    /// loads; after a scan, of which [`presence`](Self::presence) can only see the beginning.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.registered.is_replaced() && self.header().fixed[0].load(Relaxed) == crate::layout::header::MAGIC
     }
 
     /// Its state word.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The segment's name where a program names none.
 pub const DEFAULT_NAME: &str = "default";
 /// Files that stand beside a segment; a segment cannot be called `x.monitor`.
-pub const SIDECARS: [&str; 4] = ["monitor", "unlink", LIVENESS, "children"];
+pub const SIDECARS: [&str; 8] = ["monitor", "unlink", LIVENESS, "children", "children.new", "learnt", "learnt.bad", "learnt.new"];
 /// The one of which each worker holds the byte of its slot locked.
 pub(crate) const LIVENESS: &str = "liveness";
 
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn a_path_is_taken_as_it_is_and_a_name_is_checked() {
         assert_eq!(resolve("/run/x/train").unwrap(), PathBuf::from("/run/x/train"));
-        for bad in ["", ".hidden", "a b", "a\u{1b}[31m", "train.monitor", &"x".repeat(65)] {
+        for bad in ["", ".hidden", "a b", "a\u{1b}[31m", "train.monitor", "train.learnt", "train.learnt.bad", &"x".repeat(65)] {
             let e = resolve(bad).expect_err(bad);
             assert_eq!(e.kind(), ErrorKind::Usage);
             assert!(!e.to_string().contains('\u{1b}'), "a bad name is escaped before it is shown");

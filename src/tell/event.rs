@@ -43,6 +43,8 @@ pub enum EventKind {
     MonitorGap,
     /// The segment is gone or damaged.
     SegmentLost,
+    /// Its name leads to a segment again, and that one is watched from now on.
+    SegmentFound,
     /// A new configuration is in force; every age goes on.
     ConfigReloaded,
     /// A new configuration is bad; the old one stays.
@@ -50,6 +52,28 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Opened,
+        Self::Reminder,
+        Self::Closed,
+        Self::Action,
+        Self::WouldAct,
+        Self::Evidence,
+        Self::Replaced,
+        Self::LostJob,
+        Self::GaveUp,
+        Self::Quarantined,
+        Self::Adopted,
+        Self::Storm,
+        Self::AllFrozen,
+        Self::MonitorGap,
+        Self::SegmentLost,
+        Self::SegmentFound,
+        Self::ConfigReloaded,
+        Self::ConfigRejected,
+    ];
+
     /// Its name, everywhere.
     pub const fn name(self) -> &'static str {
         match self {
@@ -68,6 +92,7 @@ impl EventKind {
             Self::AllFrozen => "all_frozen",
             Self::MonitorGap => "monitor_gap",
             Self::SegmentLost => "segment_lost",
+            Self::SegmentFound => "segment_found",
             Self::ConfigReloaded => "config_reloaded",
             Self::ConfigRejected => "config_rejected",
         }
@@ -212,6 +237,7 @@ impl Event {
             EventKind::AllFrozen => after("all workers are frozen".into(), detail),
             EventKind::MonitorGap => after("this monitor was away, nobody is judged by this poll".into(), detail),
             EventKind::SegmentLost => after(format!("lost {subject}"), detail),
+            EventKind::SegmentFound => after(format!("found {subject}"), detail),
             EventKind::ConfigReloaded => after("new configuration in force".into(), detail),
             EventKind::ConfigRejected => after("new configuration rejected, the old one stays".into(), detail),
         }
@@ -221,6 +247,19 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_events_are_listed_and_the_readme_names_each() {
+        let readme = include_str!("../../README.md");
+        // The names of the source itself: what was added and not listed is found.
+        let variants =
+            include_str!("event.rs").split("pub const fn name(").nth(1).and_then(|rest| rest.split("/// An event").next());
+        let named = variants.unwrap_or_default().matches("Self::").count();
+        assert_eq!(named, EventKind::ALL.len(), "each has a name, and each with a name is in the list");
+        for kind in EventKind::ALL {
+            assert!(readme.contains(&format!("`{}`", kind.name())), "the README's list of events lacks {}", kind.name());
+        }
+    }
 
     #[test]
     fn the_line_of_a_stalled_worker_is_the_one_that_is_promised() {

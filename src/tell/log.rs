@@ -11,7 +11,7 @@ impl Sink for LogSink {
     fn tell(&mut self, event: &Event) {
         let (name, sentence) = (event.event.name(), event.sentence());
         match event.event {
-            EventKind::Closed | EventKind::Replaced | EventKind::ConfigReloaded => {
+            EventKind::Closed | EventKind::Replaced | EventKind::SegmentFound | EventKind::ConfigReloaded => {
                 tracing::info!(event = name, slot = event.slot, episode = event.episode, "{sentence}");
             }
             EventKind::GaveUp | EventKind::SegmentLost | EventKind::AllFrozen | EventKind::Quarantined => {

@@ -1,9 +1,14 @@
 //! Temp dirs and child processes. A test that needs another process runs itself again: same test, same name, with a role in
 //! the environment, so that the environment of the test process is never changed.
-#![allow(dead_code, reason = "each test file is a program of its own and uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file is a program of its own and uses its part")]
 
 pub(crate) mod bench;
+pub(crate) mod diary;
+mod skipped;
+pub(crate) mod trial;
 pub(crate) mod words;
+
+pub(crate) use skipped::skip;
 
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -114,10 +119,4 @@ pub(crate) fn shaped(e: &hangwatch::Error) -> String {
 pub(crate) fn c_path(path: &Path) -> std::ffi::CString {
     use std::os::unix::ffi::OsStrExt;
     std::ffi::CString::new(path.as_os_str().as_bytes()).expect("no NUL in a temp path")
-}
-
-/// Says aloud, past the test runner's capture, that a test could not be made here.
-pub(crate) fn skip(why: &str) {
-    use std::io::Write;
-    let _ = std::io::stderr().lock().write_all(format!("skipped {why}\n").as_bytes());
 }

@@ -56,6 +56,10 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
             break true;
         }
         let (host, slots) = sampler.sample(clock::monotonic_ns());
+        // Cut short on the way: what was read is no word of a worker's.
+        if !sampler.is_readable() {
+            break true;
+        }
         trace.write(&host, &slots)?;
         let now = clock::monotonic_ns();
         // A late poll moves the ones after it: two at once would see nothing new.

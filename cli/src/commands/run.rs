@@ -1,13 +1,22 @@
 //! `hangwatch run`: spawn workers, watch them, replace those that hang or fail.
 
-use super::shared::{Hangups, Mode, MonitorArgs, StopSignals};
+use super::control::Control;
+use super::evidence::EvidenceArgs;
+use super::outward::Outward;
+use super::shared::{Mode, MonitorArgs};
+use super::workers::WorkerArgs;
+use super::{ending, standby};
+use crate::config::{Flag, Loaded};
 use crate::events::JsonLines;
 use crate::exit;
-use hangwatch::monitor::{Fleet, FleetEnd, Monitor, ReplicaEnd, Restart};
+use crate::notify::Notifier;
+use crate::output::{self, Output};
+use hangwatch::monitor::{self, Fleet, Monitor, ReplicaEnd, Restart};
 use hangwatch::policy::Value;
-use hangwatch::segment::Presence;
+use hangwatch::segment::{Presence, Segment};
 use hangwatch::{Error, ErrorKind, Result};
 use std::ffi::OsString;
+use std::sync::Arc;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -28,6 +37,16 @@ pub(crate) struct Args {
     /// A worker that never attaches counts as hung.
     #[arg(long)]
     require_attach: bool,
+    /// End all workers when one is given up on or cannot be started.
+    #[arg(long)]
+    exit_on_unhandled_faults: bool,
+    /// Replace a worker that outlived SIGKILL, though it may still hold its device.
+    #[arg(long)]
+    respawn_unkillable: bool,
+    #[command(flatten)]
+    workers: WorkerArgs,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
     /// Leave the segment's file when all is done.
     #[arg(long)]
     keep: bool,
@@ -56,82 +75,94 @@ impl From<RestartArg> for Restart {
     }
 }
 
+impl Args {
+    fn policy_flags(&self) -> Vec<Flag<'static>> {
+        let mut flags = Vec::new();
+        if let Some(max_restarts) = self.max_restarts {
+            flags.push(("max_restarts", Value::Count(max_restarts), "--max-restarts"));
+        }
+        for (is_set, key, flag) in [
+            (self.require_attach, "require_attach", "--require-attach"),
+            (self.exit_on_unhandled_faults, "exit_on_unhandled_faults", "--exit-on-unhandled-faults"),
+            (self.respawn_unkillable, "respawn_unkillable", "--respawn-unkillable"),
+        ] {
+            if is_set {
+                flags.push((key, Value::Flag(true), flag));
+            }
+        }
+        flags
+    }
+
+    fn fleet(&self) -> Fleet {
+        let fleet = Fleet::new(self.command.clone()).replicas(self.replicas).restart(self.restart.into());
+        let fleet = if self.mode == Mode::Observe { fleet.observe() } else { fleet };
+        self.workers.apply(fleet)
+    }
+
+    fn begin(
+        &self,
+        segment: &Arc<Segment>,
+        loaded: &Loaded,
+        notifier: &Notifier,
+        outward: &Outward,
+    ) -> Result<(Monitor, Option<Output>)> {
+        let fleet = self.fleet();
+        // What stands in the logs before the workers start is of an earlier run.
+        let logs = output::ready(&fleet, self.replicas, self.workers.output())?;
+        let builder = Monitor::builder(Arc::clone(segment)).policies(loaded.policies.clone()).fleet(fleet).sink(notifier.sink());
+        let mut builder = if self.keep { builder } else { builder.unlink_at_end() };
+        if let Some(settings) = self.evidence.settings() {
+            builder = builder.evidence(settings);
+        }
+        if let Some(learnt) = &self.monitor.learnt {
+            builder = builder.learnt(learnt);
+        }
+        if let Some(events) = &self.monitor.events {
+            builder = builder.sink(Box::new(JsonLines::open(events)?));
+        }
+        let monitor = builder.sink(outward.hooks.sink()).spawn()?;
+        Ok((monitor, logs.map(output::Ready::follow).transpose()?))
+    }
+}
+
 pub(crate) fn run(args: &Args) -> Result<u8> {
-    let mut flags = Vec::new();
-    if let Some(max_restarts) = args.max_restarts {
-        flags.push(("max_restarts", Value::Count(max_restarts), "--max-restarts"));
-    }
-    if args.require_attach {
-        flags.push(("require_attach", Value::Flag(true), "--require-attach"));
-    }
-    let loaded = args.monitor.load(&flags)?;
-    let segment = args.monitor.open()?;
-    let fleet = Fleet::new(args.command.clone()).replicas(args.replicas).restart(args.restart.into());
-    let fleet = if args.mode == Mode::Observe { fleet.observe() } else { fleet };
-    let mut builder = Monitor::builder(segment.clone()).policies(loaded.policies.clone()).fleet(fleet);
-    if let Some(learnt) = &args.monitor.learnt {
-        builder = builder.learnt(learnt);
-    }
-    if let Some(events) = &args.monitor.events {
-        builder = builder.sink(Box::new(JsonLines::open(events)?));
-    }
-    let (signals, hangups) = (StopSignals::new()?, Hangups::new()?);
-    let mut monitor = builder.spawn()?;
-    hangups.reload(loaded, &monitor)?;
+    let loaded = args.monitor.load(&args.policy_flags())?;
+    let outward = Outward::new(&args.monitor.hooks, &loaded)?;
+    args.workers.make_log_dir()?;
+    let notifier = Notifier::start()?;
+    let control = Control::start(&notifier)?;
+    // Nothing of a worker escapes its end: what its parent leaves alone comes to us. The same reaps where this is pid 1.
+    monitor::become_subreaper()?;
+    let mut output = None;
+    let begin = |segment: &Arc<Segment>| {
+        let (monitor, of_workers) = args.begin(segment, &loaded, &notifier, &outward)?;
+        output = of_workers;
+        Ok(monitor)
+    };
+    let begun = standby::begin(args.monitor.standby, &control, &notifier, || args.monitor.open(), begin)?;
+    let Some(standby::Begun { segment, mut monitor }) = begun else { return Ok(exit::WELL) };
+    let _pinging = outward.ping(&monitor)?;
     if let Some(stopper) = monitor.fleet_stopper() {
-        signals.call(move || stopper.stop())?;
+        control.serve(move || stopper.stop(), loaded, outward, &monitor, &notifier)?;
     }
     let end = monitor.wait();
+    notifier.ended();
     // The worker's own SIGBUS may come before the poll that sees why.
-    let lost = monitor.is_lost() || matches!(segment.presence(), Presence::Truncated | Presence::Erased);
+    let presence = segment.presence();
+    let lost = monitor.is_lost() || matches!(presence, Presence::Truncated | Presence::Erased);
     drop(monitor);
-    if !args.keep {
-        segment.unlink()?;
-    }
+    output.into_iter().for_each(Output::end);
+    ending::log(&end);
     if lost {
         let what = format!("cannot watch segment '{}' any longer", segment.path().display());
-        return Err(Error::new(ErrorKind::BadSegment, what, "it was cut short or overwritten")
-            .hint("its workers have ended and were not replaced; something else writes to that file"));
+        return Err(Error::new(ErrorKind::BadSegment, what, "it was cut short or overwritten").hint(
+            "nobody could see them any more: its workers were ended and not replaced; something else writes to that file",
+        ));
     }
-    code_of(&end)
-}
-
-fn code_of(end: &FleetEnd) -> Result<u8> {
-    if let Some(why) = end.replicas.iter().find_map(|end| if let ReplicaEnd::NotStarted(why) = end { Some(why) } else { None }) {
-        let (what, why) = why.split_once(": ").unwrap_or(("cannot start the worker", why));
-        return Err(Error::new(ErrorKind::Usage, what, why).hint("the worker's command follows '--'"));
+    if !presence.is_found() && end.replicas.contains(&ReplicaEnd::GaveUp) {
+        let what = format!("cannot start workers in segment '{}'", segment.path().display());
+        return Err(Error::new(ErrorKind::BadSegment, what, "its name is gone, or leads to another file")
+            .hint("a worker that was started now would report where nobody looks; start this command again"));
     }
-    if end.replicas.contains(&ReplicaEnd::GaveUp) {
-        return Ok(exit::GAVE_UP);
-    }
-    Ok(match end.replicas.as_slice() {
-        [ReplicaEnd::Code(code)] => u8::try_from(*code).unwrap_or(u8::MAX),
-        [ReplicaEnd::Signal(signal)] => u8::try_from(128 + signal).unwrap_or(u8::MAX),
-        ends if ends.iter().all(|end| matches!(end, ReplicaEnd::Code(0) | ReplicaEnd::Stopped)) => exit::WELL,
-        _ => exit::ACTING,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_single_workers_own_end_is_the_commands_and_giving_up_has_a_code_of_its_own() {
-        let code = |replicas: &[ReplicaEnd]| code_of(&FleetEnd { replicas: replicas.to_vec() }).expect("a code");
-        assert_eq!(code(&[ReplicaEnd::Code(0)]), 0);
-        assert_eq!(code(&[ReplicaEnd::Code(42)]), 42);
-        assert_eq!(code(&[ReplicaEnd::Signal(11)]), 139);
-        assert_eq!(code(&[ReplicaEnd::GaveUp]), 5);
-        assert_eq!(code(&[ReplicaEnd::Code(0), ReplicaEnd::GaveUp]), 5);
-        assert_eq!(code(&[ReplicaEnd::Code(0), ReplicaEnd::Stopped]), 0);
-        assert_eq!(code(&[ReplicaEnd::Code(0), ReplicaEnd::Code(42)]), 1);
-        assert_eq!(code(&[ReplicaEnd::Killed]), 1);
-    }
-
-    #[test]
-    fn a_command_that_cannot_be_started_is_an_error() {
-        let end = FleetEnd { replicas: vec![ReplicaEnd::NotStarted("cannot start './w': no such file or directory".into())] };
-        assert!(code_of(&end).is_err_and(|e| e.kind() == ErrorKind::Usage && e.what() == "cannot start './w'"));
-    }
+    ending::code(&end)
 }

@@ -1,7 +1,7 @@
 //! What commands share: flags of a monitor, finding a segment, signals.
 
 use crate::config::{self, Flag, Loaded};
-use hangwatch::monitor::Monitor;
+use crate::hooks::HookArgs;
 use hangwatch::policy::Value;
 use hangwatch::segment::{Geometry, Segment, path};
 use hangwatch::{Error, ErrorKind, Result};
@@ -35,6 +35,11 @@ pub(crate) struct MonitorArgs {
     /// Append events to this file as JSON Lines; '-' is standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<String>,
+    /// Where another monitor is alive, wait until it has gone, and take over.
+    #[arg(long)]
+    pub(crate) standby: bool,
+    #[command(flatten)]
+    pub(crate) hooks: HookArgs,
 }
 
 /// Flags of a monitor that are policy.
@@ -125,31 +130,6 @@ pub(crate) enum Found {
     Segment(Arc<Segment>),
     /// There is no `default`; these exist.
     Others(Vec<String>),
-}
-
-/// SIGHUP, caught from `new` on.
-pub(crate) struct Hangups(signal_hook::iterator::Signals);
-
-impl Hangups {
-    pub(crate) fn new() -> Result<Self> {
-        let signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGHUP]);
-        signals.map(Self).map_err(|e| Error::io("cannot handle signals", &e))
-    }
-
-    /// Reads the configuration again at each, and puts it in force if it is good.
-    pub(crate) fn reload(mut self, loaded: Loaded, monitor: &Monitor) -> Result<()> {
-        let reloader = monitor.reloader();
-        let reload = move || {
-            for _ in self.0.forever() {
-                reloader.reload(loaded.reload().map(|again| {
-                    again.log();
-                    again.policies
-                }));
-            }
-        };
-        let thread = std::thread::Builder::new().name("hangwatch-reload".into());
-        thread.spawn(reload).map(drop).map_err(|e| Error::io("cannot handle signals", &e))
-    }
 }
 
 /// SIGTERM and SIGINT, caught from `new` on, so that one that comes while workers are being spawned is not lost on them.

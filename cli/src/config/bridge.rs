@@ -6,6 +6,7 @@ use std::time::Duration;
 use hangwatch::Result;
 use hangwatch::policy::{KEYS, Key, Kind, Origin, Value};
 
+use super::hooks::HOOKS;
 use super::native::{PROFILE_KEY, SECTIONS, VERSION_KEY};
 use super::yaml::{Entry, Node};
 use super::{Layer, value, wrong};
@@ -60,7 +61,13 @@ pub(super) fn ours(horde: &str) -> Option<&'static [&'static str]> {
 pub(super) fn is_bridge(entries: &[Entry]) -> bool {
     let is_horde = |name: &str| SIGNS.contains(&name) || ROWS.iter().any(|row| row.horde == name);
     let is_ours = |name: &str| [VERSION_KEY, PROFILE_KEY].contains(&name) || KEYS.iter().any(|key| key.name == name);
-    let is_section = |entry: &Entry| SECTIONS.contains(&entry.key.as_str()) && matches!(entry.node, Node::Mapping(_));
+    let is_named = |entry: &Entry| SECTIONS.iter().any(|(name, _)| *name == entry.key);
+    // The origin's own `models` is a list.
+    let is_section = |entry: &Entry| match entry.node {
+        Node::Mapping(_) => is_named(entry),
+        Node::List(_) => entry.key == HOOKS,
+        _ => false,
+    };
     entries.iter().any(|entry| is_horde(&entry.key))
         && !entries.iter().any(|entry| is_ours(&entry.key) && !is_horde(&entry.key) || is_section(entry))
 }

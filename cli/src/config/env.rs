@@ -8,8 +8,12 @@ use super::{Layer, nearest, profile, value};
 const PREFIX: &str = "HANGWATCH_";
 const PROFILE: &str = "PROFILE";
 
-/// Names that are no policy: what a worker is told, and where the monitor reads and writes.
-pub(crate) const RESERVED: &[&str] = &["SEGMENT", "SLOT", "DEVICE", "DIR", "NAME", "LOG", "LOG_FORMAT", "CONFIG"];
+/// Names that are no policy: what a worker is told, where the monitor reads and writes, and what a hook is told.
+#[rustfmt::skip]
+pub(crate) const RESERVED: &[&str] = &[
+    "SEGMENT", "SLOT", "DEVICE", "QUARANTINED_MODELS", "DIR", "NAME", "LOG", "LOG_DIR", "LOG_FORMAT", "CONFIG", "EVIDENCE",
+    "EVENT", "EVENT_SLOT", "EVENT_WORKER", "EVENT_VERDICT", "EVENT_JOB", "EVENT_MODEL", "EVENT_EPISODE", "EVENT_SENTENCE",
+];
 
 /// The variables of this process that are ours. What is not UTF-8 is replaced, so that it is refused with its name.
 pub(crate) fn of_process() -> impl Iterator<Item = (String, String)> {

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `yaml` | a YAML file as entries: key, line, node |
 //! | `native` | entries of `hangwatch: 1` |
+//! | `hooks` | the sections `hooks` and `ping` |
 //! | `bridge` | entries of AI Horde's `bridgeData.yaml` |
 //! | `env` | `HANGWATCH_*` |
 //! | `value` | a node or a text as a key's value |
@@ -16,12 +17,15 @@
 mod bridge;
 pub(crate) mod duration;
 pub(crate) mod env;
+mod hooks;
 mod native;
 mod nearest;
 pub(crate) mod size;
 mod value;
 mod yaml;
 
+use crate::hooks::Spec;
+use crate::ping::Ping;
 use std::path::{Path, PathBuf};
 
 use hangwatch::policy::{Entry, Layered, Origin, PROFILES, PolicySet, Profile, Value};
@@ -36,6 +40,9 @@ pub(crate) struct Loaded {
     pub(crate) policies: PolicySet,
     /// Sentences about what was taken or ignored though it is probably not meant.
     pub(crate) warnings: Vec<String>,
+    /// The file's own; flags may add to them.
+    pub(crate) hooks: Vec<Spec>,
+    pub(crate) ping: Option<Ping>,
     sources: Sources,
 }
 
@@ -76,6 +83,8 @@ struct Layer {
     profile: Option<&'static Profile>,
     values: Vec<(&'static str, Value, Origin)>,
     entries: Vec<Entry>,
+    hooks: Vec<Spec>,
+    ping: Option<Ping>,
     warnings: Vec<String>,
 }
 
@@ -111,7 +120,8 @@ impl Sources {
         base.layer(env.values)?;
         base.layer(self.flags.iter().map(|(key, value, flag)| (*key, *value, Origin::Flag(flag.clone()))))?;
         let policies = PolicySet::new(base, file.entries)?;
-        Ok(Loaded { policies, warnings: [file.warnings, env.warnings].concat(), sources: self })
+        let warnings = [file.warnings, env.warnings].concat();
+        Ok(Loaded { policies, warnings, hooks: file.hooks, ping: file.ping, sources: self })
     }
 }
 

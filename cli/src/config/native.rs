@@ -1,5 +1,5 @@
-//! The file format of our own: `hangwatch: 1`, `profile: NAME`, the keys of the policy table, and below `models:` and `workers:`
-//! the keys that are for some of them, by name or pattern.
+//! The file format of our own: `hangwatch: 1`, `profile: NAME`, the keys of the policy table, below `models:` and `workers:` the
+//! keys that are for some of them, by name or pattern, and `hooks:` and `ping:`.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use hangwatch::Result;
 use hangwatch::policy::{self, KEYS, Key, Of, Origin, Scope, Value};
 
 use super::yaml::{Entry, Node};
-use super::{Layer, bridge, nearest, profile, value, wrong};
+use super::{Layer, bridge, hooks, nearest, profile, value, wrong};
 
 /// The key of the version, and the version that this build reads.
 pub(super) const VERSION_KEY: &str = "hangwatch";
@@ -15,8 +15,9 @@ const VERSION: i128 = 1;
 /// Not a row of the table: it stands for several values.
 pub(super) const PROFILE_KEY: &str = "profile";
 
-/// Not rows of the table: each holds names, and values for each name.
-pub(super) const SECTIONS: &[&str] = &["models", "workers"];
+/// Not rows of the table, and how deep each is: names and the keys of each, hooks with lists of words or mappings of headers, and
+/// the ping with a list of words.
+pub(super) const SECTIONS: &[(&str, u8)] = &[("models", 2), ("workers", 2), (hooks::HOOKS, 3), (hooks::PING, 2)];
 
 /// What the section of that name is of.
 fn section(name: &str) -> Option<Of> {
@@ -40,7 +41,16 @@ pub(super) fn read(path: &Path, entries: &[Entry]) -> Result<Layer> {
             read_section(path, of, entry, &mut layer.entries)?;
             continue;
         }
-        let names = || KEYS.iter().map(|key| key.name).chain([VERSION_KEY, PROFILE_KEY]).chain(SECTIONS.iter().copied());
+        if entry.key == hooks::HOOKS {
+            layer.hooks = hooks::read(path, entry)?;
+            continue;
+        }
+        if entry.key == hooks::PING {
+            layer.ping = hooks::read_ping(path, entry)?;
+            continue;
+        }
+        let sections = || SECTIONS.iter().map(|(name, _)| *name);
+        let names = || KEYS.iter().map(|key| key.name).chain([VERSION_KEY, PROFILE_KEY]).chain(sections());
         layer.values.push(read_value(path, entry, None, names)?);
     }
     Ok(layer)
@@ -116,6 +126,6 @@ mod tests {
 
     #[test]
     fn the_sections_are_those_of_the_set() {
-        assert_eq!(SECTIONS.iter().filter_map(|name| section(name)).collect::<Vec<_>>(), [Of::Model, Of::Worker]);
+        assert_eq!(SECTIONS.iter().filter_map(|(name, _)| section(name)).collect::<Vec<_>>(), [Of::Model, Of::Worker]);
     }
 }

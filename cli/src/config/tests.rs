@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod bridge_data;
+mod hooks;
 mod sections;
 
 /// A directory with one file, and no default file beside it.

@@ -79,7 +79,7 @@ impl fmt::Display for Node {
             Self::Int(met) => write!(f, "{met}"),
             Self::Float(met) => write!(f, "{met}"),
             Self::Text(met) => f.write_str(&quoted(met)),
-            Self::List => f.write_str("a list"),
+            Self::List(_) => f.write_str("a list"),
             Self::Mapping(_) => f.write_str("a mapping"),
         }
     }

@@ -24,7 +24,7 @@ pub(super) struct Entry {
     pub(super) node: Node,
 }
 
-/// A value. What a list holds is skipped, and so is what a mapping holds but for sections: no other key takes one.
+/// A value. What a list or a mapping holds is skipped but for sections: no other key takes one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node {
     Nothing,
@@ -32,7 +32,7 @@ pub(super) enum Node {
     Int(i128),
     Float(f64),
     Text(String),
-    List,
+    List(Vec<Node>),
     Mapping(Vec<Entry>),
 }
 
@@ -52,8 +52,8 @@ pub(super) fn text(path: &Path) -> Result<String> {
         .map_err(|_| wrong(path, None, "it is not UTF-8 text").hint("save it as UTF-8; is this the right file?"))
 }
 
-/// Its entries, in their order. Under a key of `sections` mappings are read two levels deep.
-pub(super) fn entries(path: &Path, text: &str, sections: &[&str]) -> Result<Vec<Entry>> {
+/// Its entries, in their order. Under a key of `sections` lists and mappings are read so many levels deep.
+pub(super) fn entries(path: &Path, text: &str, sections: &[(&str, u8)]) -> Result<Vec<Entry>> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         // A number that is none is refused by the key it stands under, if that is one of ours.
@@ -88,7 +88,7 @@ enum Document {
 }
 
 struct Top<'a> {
-    sections: &'a [&'a str],
+    sections: &'a [(&'a str, u8)],
 }
 
 impl<'de> DeserializeSeed<'de> for Top<'_> {
@@ -110,7 +110,7 @@ impl<'de> Visitor<'de> for Top<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Document, A::Error> {
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<Spanned<String>>()? {
-            let levels = if self.sections.contains(&key.value.as_str()) { SECTION_LEVELS } else { 0 };
+            let levels = self.sections.iter().find(|(name, _)| *name == key.value).map_or(0, |(_, levels)| *levels);
             let node = map.next_value_seed(Scalar { levels })?;
             entries.push(Entry { line: key.referenced.line(), key: key.value, node });
         }
@@ -146,11 +146,10 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 }
 
-/// Names, and the keys of each.
-const SECTION_LEVELS: u8 = 2;
 const SKIP: Scalar = Scalar { levels: 0 };
 
-/// Reads a value; of mappings only so many levels, the others are skipped.
+/// Reads a value; of lists and mappings only so many levels, the others are skipped.
+#[derive(Clone, Copy)]
 struct Scalar {
     levels: u8,
 }
@@ -203,8 +202,15 @@ impl<'de> Visitor<'de> for Scalar {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Node, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Node::List)
+        let Some(levels) = self.levels.checked_sub(1) else {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(Node::List(Vec::new()));
+        };
+        let mut nodes = Vec::new();
+        while let Some(node) = seq.next_element_seed(Self { levels })? {
+            nodes.push(node);
+        }
+        Ok(Node::List(nodes))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Node, A::Error> {

@@ -1,8 +1,20 @@
 //! The binary and real workers as processes of a test, and what they say: tests wait for events, never for time.
-#![allow(dead_code, reason = "each test file is a program of its own and uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file is a program of its own and uses its part")]
 #![allow(unsafe_code, reason = "signals to children of the test, by their own handles")]
 
+#[path = "../../../tests/common/diary.rs"]
+pub(crate) mod diary;
+pub(crate) mod logged;
 pub(crate) mod part;
+pub(crate) mod process;
+pub(crate) mod server;
+#[path = "../../../tests/common/skipped.rs"]
+mod skipped;
+pub(crate) mod tail;
+#[path = "../../../tests/common/trial.rs"]
+pub(crate) mod trial;
+
+pub(crate) use skipped::skip;
 
 use hangwatch::segment::{Geometry, Segment};
 use serde_json::Value;
@@ -63,7 +75,10 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 
 /// The binary.
 pub(crate) fn hangwatch() -> Command {
-    command(env!("CARGO_BIN_EXE_hangwatch"))
+    let mut command = command(env!("CARGO_BIN_EXE_hangwatch"));
+    // Evidence is kept by the tests that are about it.
+    command.env("HANGWATCH_EVIDENCE", "none");
+    command
 }
 
 /// How a command ended and what it said.
@@ -125,16 +140,23 @@ pub(crate) fn rust_worker() -> &'static Path {
 /// A child process, ended and reaped with the test.
 pub(crate) struct Held {
     child: Child,
-    lines: BufReader<ChildStdout>,
+    lines: Option<BufReader<ChildStdout>>,
     /// Asked to end before it is killed, since it has children of its own.
-    leads: bool,
+    pub(crate) leads: bool,
 }
 
 impl Held {
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
         let lines = BufReader::new(child.stdout.take().expect("piped"));
-        Self { child, lines, leads: false }
+        Self { child, lines: Some(lines), leads: false }
+    }
+
+    /// One of whose output nothing is read; `leads` where it has children of its own.
+    pub(crate) fn quiet(command: &mut Command, leads: bool) -> Self {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
+        Self { child, lines: None, leads }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -157,7 +179,7 @@ impl Held {
     /// The next line of its output; `None` at the end.
     pub(crate) fn line(&mut self) -> Option<String> {
         let mut line = String::new();
-        let read = self.lines.read_line(&mut line).expect("its output is text");
+        let read = self.lines.as_mut().expect("its output is read").read_line(&mut line).expect("its output is text");
         (read > 0).then(|| line.trim_end().to_string())
     }
 
@@ -200,10 +222,13 @@ pub(crate) fn signal(pid: u64, signal: i32) {
     assert_eq!(unsafe { libc::kill(i32::try_from(pid).expect("a pid"), signal) }, 0, "pid {pid} can be signalled");
 }
 
-/// Whether a process has ended, reaped or not.
+/// Whether a process has ended, all its threads with it, reaped or not.
 pub(crate) fn has_ended(pid: u64) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    tasks.flatten().all(|task| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    })
 }
 
 /// `hangwatch run` or `watch` with its events on standard output, where its workers' lines are too.
@@ -313,11 +338,6 @@ impl Monitor {
         self.held.signal(libc::SIGTERM);
         self.end()
     }
-}
-
-/// Says aloud that a test had nothing to test here.
-pub(crate) fn skip(why: &str) {
-    let _ = std::io::stderr().lock().write_all(format!("skipped {why}\n").as_bytes());
 }
 
 /// `status --json` of a segment.

@@ -95,3 +95,9 @@ pub(crate) fn die_with_the_test() {
     // SAFETY: this request reads no memory.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) }, 0);
 }
+
+/// In a part: SIGTERM does nothing to this process.
+pub(crate) fn ignore_sigterm() {
+    // SAFETY: no handler is installed, and no other thread of this process changes what signals do.
+    unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+}

@@ -6,3 +6,4 @@ mod lazy;
 mod policies;
 mod slow;
 mod stage;
+mod takeover;

@@ -1,6 +1,7 @@
 //! One process and all it started, under the ladder: asked, looked at, ended, swept, and what it held given back.
 
 use super::evidence::{self, Gathered};
+use super::mail::Ask;
 use super::slots::{Of, Slots};
 use super::world::World;
 use crate::clock;
@@ -17,6 +18,10 @@ use crate::tell::text::age;
 use crate::tell::{Event, EventKind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What is left of a tree is looked at again this soon.
+const RETRY: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(super) struct Case {
@@ -92,30 +97,34 @@ impl Case {
         self.hung.is_some()
     }
 
-    pub(super) fn deadline(&self) -> Option<u64> {
-        self.ladder.deadline()
+    /// When there is something to do though nothing happened: nothing tells that what is left of a tree has gone.
+    pub(super) fn deadline(&self, now: u64) -> Option<u64> {
+        if self.ladder.is_sweeping() { Some(now.saturating_add(ns(RETRY))) } else { self.ladder.deadline() }
     }
 
-    /// Whether it is to be looked at again soon though nothing tells: what is left of a tree has nobody who waits for it.
-    pub(super) fn is_sweeping(&self) -> bool {
-        self.ladder.is_sweeping()
+    /// A thread's answer, if it is about this one.
+    pub(super) fn answer(&mut self, ask: &Ask, world: &World<'_>) {
+        match ask {
+            Ask::Gathered(id, gathered) if *id == self.id => self.gathered(gathered, world),
+            Ask::Reclaimed(id) if *id == self.id => self.reclaimed(),
+            _ => {}
+        }
     }
 
+    /// Whether the slot is one of its own, or was when it exited: until it is buried that is still its to tell of and to free.
     pub(super) fn owns(&self, index: u32, owner: Owner, slots: &Slots) -> bool {
-        self.ladder.awaits_exit() && slots.is_of(index, owner, self.of, self.pid())
-    }
-
-    /// Whether the slot was one of its own when it exited.
-    pub(super) fn owned(&self, index: u32, owner: Owner) -> bool {
-        self.slots.contains(&(index, owner))
+        match self.ladder.awaits_exit() {
+            true => slots.is_of(index, owner, self.of, self.pid()),
+            false => self.slots.contains(&(index, owner)),
+        }
     }
 
     /// A scan found it hung. Returns whether its recovery begins now.
-    pub(super) fn hung(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) -> bool {
+    pub(super) fn hung(&mut self, judged: &Judged, history: &[Moment], world: &World<'_>) -> bool {
         let Some(act) = self.ladder.begin(world.now, world.gatherer.is_some()) else { return false };
         self.hung = Some(Box::new(judged.clone()));
         // Of what it did before it is asked to stop.
-        evidence::gather(self.id, about(judged, EventKind::Opened, world), judged, history, &self.tree, self.log.clone(), world);
+        evidence::gather(self.id, judged, history, &self.tree, self.log.clone(), world);
         self.climb(Some(act), world);
         true
     }
@@ -135,7 +144,7 @@ impl Case {
     }
 
     /// What could be seen of it was gathered.
-    pub(super) fn gathered(&mut self, gathered: &Gathered, world: &World<'_>) {
+    fn gathered(&mut self, gathered: &Gathered, world: &World<'_>) {
         world.told.tell(self.event(EventKind::Evidence, world).with_detail(gathered.sentence()));
         let act = self.ladder.gathered(world.now);
         self.climb(act, world);
@@ -186,7 +195,7 @@ impl Case {
             Act::Sweep | Act::Reclaim => return,
             Act::Terminate => {
                 let grace = age(policy.grace.as_secs_f64());
-                let then = if self.is_another_s() { "; who spawned it may start it again" } else { "" };
+                let then = if self.is_of_others() { "; who spawned it may start it again" } else { "" };
                 let text = format!("SIGTERM to pid {pid} and its tree, SIGKILL after {grace}{then}");
                 (EventKind::Action, self.tree.terminate(), text)
             }
@@ -222,7 +231,7 @@ impl Case {
                 format!("pid {pid} has ended, but {} of its tree is still there {waited} after SIGKILL", left.join(", "))
             }
         };
-        let then = if self.is_another_s() {
+        let then = if self.is_of_others() {
             "nothing more can be done about it from here"
         } else if policy.respawn_unkillable {
             "it is replaced all the same, in another slot"
@@ -233,7 +242,7 @@ impl Case {
     }
 
     /// Whether somebody else spawned it.
-    fn is_another_s(&self) -> bool {
+    fn is_of_others(&self) -> bool {
         matches!(self.of, Of::Other(..))
     }
 
@@ -300,8 +309,8 @@ impl Case {
             match self.of {
                 // Its handle was proven to be the owner's, and has exited, whatever namespace the owner's number is of.
                 Of::Other(index, owner) if slot == (index, owner) => world.slots.free(index, owner),
-                _ => world.slots.free_if_dead(slot.0),
-            };
+                _ => drop(world.slots.free_if_dead(slot.0, slot.1)),
+            }
         }
         before
     }

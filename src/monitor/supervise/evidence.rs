@@ -1,12 +1,13 @@
-//! From a case to its evidence, and back.
+//! From a worker to its evidence, and back.
 
+use super::case::about;
 use super::mail::Ask;
 use super::world::World;
 use crate::evidence::{Moment, Outcome, Subject};
 use crate::monitor::scan::Judged;
 use crate::os::pidfd::PidFd;
 use crate::recover::Tree;
-use crate::tell::Event;
+use crate::tell::EventKind;
 use std::path::PathBuf;
 
 /// What came of it.
@@ -24,25 +25,36 @@ impl Gathered {
     }
 }
 
-/// Starts gathering; the answer comes by mail, at `evidence_wait` at the latest. `false` where nothing is to be gathered.
-pub(super) fn gather(
-    case: u64,
-    event: Event,
+/// Starts gathering of a worker that is to be ended; the answer comes by mail, at `evidence_wait` at the latest.
+pub(super) fn gather(case: u64, judged: &Judged, history: &[Moment], tree: &Tree, log: Option<PathBuf>, world: &World<'_>) {
+    let leader = || tree.handle().ok().map(|fd| (tree.pid(), 0, fd));
+    let mail = world.mail.clone();
+    start(judged, history.to_vec(), worker(judged, world).or_else(leader), log, world, move |gathered| {
+        mail.send(Ask::Gathered(case, Box::new(gathered)));
+    });
+}
+
+/// The same of one that is left alone: it is told as an event when it is there.
+pub(super) fn gather_observed(judged: &Judged, history: Vec<Moment>, world: &World<'_>) {
+    let (told, event) = (world.told.clone(), about(judged, EventKind::Evidence, world));
+    start(judged, history, worker(judged, world), None, world, move |gathered| {
+        told.tell(event.with_detail(gathered.sentence()));
+    });
+}
+
+fn start(
     judged: &Judged,
     history: Vec<Moment>,
-    tree: &Tree,
+    worker: Option<(u32, u32, PidFd)>,
     log: Option<PathBuf>,
     world: &World<'_>,
-) -> bool {
-    let Some(gatherer) = world.gatherer else { return false };
-    let worker = worker(judged, world).or_else(|| tree.handle().ok().map(|fd| (tree.pid(), 0, fd)));
-    let (pid, tid, fd) = worker.map_or((tree.pid(), 0, None), |(pid, tid, fd)| (pid, tid, Some(fd)));
-    let subject = Subject { event, pid, tid, fd, history, log, verdict: judged.judgement.verdict };
-    let mail = world.mail.clone();
-    gatherer.gather(subject, world.policy.evidence_wait, move |outcome| {
-        mail.send(Ask::Gathered(case, Box::new(Gathered(outcome))));
-    });
-    true
+    done: impl FnOnce(Gathered) + Send + 'static,
+) {
+    let Some(gatherer) = world.gatherer else { return };
+    let (event, verdict) = (about(judged, EventKind::Opened, world), judged.judgement.verdict);
+    let (pid, tid, fd) = worker.map_or((judged.observation.owner.pid(), 0, None), |(pid, tid, fd)| (pid, tid, Some(fd)));
+    let subject = Subject { event, pid, tid, fd, history, log, verdict };
+    gatherer.gather(subject, world.policy.evidence_wait, move |outcome| done(Gathered(outcome)));
 }
 
 /// The process and the thread that claimed the slot, which need not be the leader of its tree. `None` where it is not proven

@@ -5,9 +5,9 @@ use crate::segment::Segment;
 use crate::worker;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 /// What shows a process one device alone: to CUDA, and to HIP, which reads its own name first.
@@ -112,14 +112,23 @@ impl Fleet {
         self.log_dir.as_ref().map(|dir| dir.join(format!("worker-{i}.log")))
     }
 
-    /// The log of replica `i`, opened to append to; it is made where it is absent.
+    /// The log of replica `i`, opened to append lines to; it is made where it is absent.
     pub fn open_log(&self, i: u32) -> io::Result<Option<File>> {
         let Some(path) = self.log(i) else { return Ok(None) };
         // Read too: opening a FIFO only to write would wait for its other end.
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NOCTTY);
-        let file = options.open(path)?;
-        if file.metadata()?.is_file() { Ok(Some(file)) } else { Err(io::Error::other("it is no regular file")) }
+        let mut file = options.open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        // The next process does not go on in the line that the last one left open.
+        let mut last = [b'\n'];
+        if metadata.len() > 0 && file.read_at(&mut last, metadata.len() - 1).is_ok() && last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+        Ok(Some(file))
     }
 
     /// The command of replica `i`.
@@ -161,7 +170,6 @@ impl Fleet {
     }
 
     /// The reclaim probe for replica `i`, whose process was `pid`; `None` where there is none.
-    #[allow(dead_code, reason = "a respawn does not wait for a reclaim yet")]
     pub(super) fn reclaim(&self, i: u32, pid: u32) -> Option<Vec<OsString>> {
         let (device, pid) = (self.device(i), pid.to_string());
         let words = self.reclaim_probe.iter().map(|word| replace(&replace(word, "{pid}", &pid), "{device}", &device));
@@ -301,6 +309,17 @@ mod tests {
         let fleet = Fleet::new(["./w"]).devices(vec!["MIG-1".into()]).reclaim_probe(["free", "--on={device}", "{pid}{i}"]);
         assert_eq!(fleet.reclaim(4, 4711).expect("a probe"), ["free", "--on=MIG-1", "4711{i}"]);
         assert_eq!(Fleet::new(["./w"]).reclaim(4, 4711), None);
+    }
+
+    #[test]
+    fn the_next_process_begins_a_line_of_its_own() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let fleet = Fleet::new(["./w"]).log_dir(dir.path());
+        for text in ["left open", "ended\n", "the last"] {
+            fleet.open_log(0).expect("opened").expect("a log").write_all(text.as_bytes()).expect("room");
+        }
+        let text = std::fs::read_to_string(fleet.log(0).expect("a log")).expect("UTF-8");
+        assert_eq!(text, "left open\nended\nthe last");
     }
 
     #[test]

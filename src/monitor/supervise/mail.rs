@@ -5,6 +5,7 @@ use crate::evidence::Moment;
 use crate::monitor::scan::Judged;
 use crate::os::wake::Bell;
 use crate::policy::Policy;
+use crate::segment::Segment;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
@@ -22,6 +23,8 @@ pub(super) enum Ask {
     Advanced(u32),
     /// Another policy is in force.
     Policy(Box<Policy>),
+    /// Another segment is watched.
+    Segment(Arc<Segment>),
     /// Evidence of this case was gathered.
     Gathered(u64, Box<Gathered>),
     /// What the process of this case held is free again, or is not asked for any more.
@@ -33,6 +36,8 @@ pub(super) enum Ask {
 pub(super) struct Mail {
     pub(super) queue: SyncSender<Ask>,
     pub(super) bell: Arc<Bell>,
+    /// Rung once and never silenced: the supervisor is to end, and nobody waits for an answer any more.
+    pub(super) stopping: Arc<Bell>,
 }
 
 impl Mail {

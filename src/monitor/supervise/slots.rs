@@ -121,7 +121,8 @@ impl Slots {
             Of::Spawned(reserved) => {
                 let by_reservation = index == reserved.index && owner.generation() == reserved.generation.wrapping_add(1);
                 let here = || identity(index).is_some_and(|(read, id)| read == owner && self.is_here(&id));
-                let with_leader = || proc::stat(owner.pid()).is_ok_and(|stat| stat.group as u32 == pid);
+                let with_leader =
+                    || proc::stat(owner.pid()).is_ok_and(|stat| stat.group as u32 == pid || stat.session as u32 == pid);
                 by_reservation || here() && (owner.pid() == pid || with_leader())
             }
             Of::Other(first, its) if first == index => its == owner,
@@ -162,14 +163,19 @@ impl Slots {
         }
     }
 
-    /// Frees the slot of an owner whose exit was seen through a handle that is proven to be its own.
-    pub(super) fn free(&self, index: u32, owner: Owner) -> bool {
-        self.slot(index).is_some_and(|slot| slot.reclaim(owner, Freed::Free))
+    /// Frees the slot of an owner whose exit was seen.
+    pub(super) fn free(&self, index: u32, owner: Owner) {
+        if let Some(slot) = self.slot(index) {
+            slot.reclaim(owner, Freed::Free);
+        }
     }
 
-    /// Frees a slot of a tree whose leader was reaped and whose group was killed, if its owner is proven dead.
-    pub(super) fn free_if_dead(&self, index: u32) -> bool {
+    /// Frees the slot of this very owner, quarantined meanwhile or not, if it is proven dead. A later owner is not meant, dead
+    /// or not: its own job would be lost without a word.
+    pub(super) fn free_if_dead(&self, index: u32, owner: Owner) -> bool {
         let Some(slot) = self.slot(index) else { return false };
-        death::proven(&self.segment, slot, self.pid_namespace).is_some_and(|dead| slot.reclaim(dead, Freed::Free))
+        let dead = death::proven(&self.segment, slot, self.pid_namespace);
+        let dead = dead.filter(|dead| (dead.generation(), dead.pid()) == (owner.generation(), owner.pid()));
+        dead.is_some_and(|dead| slot.reclaim(dead, Freed::Free))
     }
 }

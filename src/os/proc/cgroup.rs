@@ -2,6 +2,7 @@
 //! (version 1).
 
 use super::text::Text;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Where a hierarchy is mounted.
@@ -95,6 +96,31 @@ impl Freezers {
         }
         known
     }
+}
+
+/// What the process's own cgroup of version 2 counts and limits, by the names of its files.
+pub(crate) fn of_process(pid: u32, text: &mut Text) -> BTreeMap<&'static str, String> {
+    const FILES: [&str; 10] = [
+        "cpu.max",
+        "cpu.pressure",
+        "cpu.stat",
+        "io.pressure",
+        "memory.current",
+        "memory.events",
+        "memory.max",
+        "memory.pressure",
+        "pids.current",
+        "pids.max",
+    ];
+    let Freezers { unified, mut path, mut folder, .. } = Freezers::find();
+    if let Ok(cgroups) = text.read(format_args!("/proc/{pid}/cgroup")) {
+        path.push_str(unified_path(&cgroups).unwrap_or_default());
+    }
+    if path.is_empty() || !unified.iter().any(|mount| mount.folder(&path, &mut folder)) {
+        return BTreeMap::new();
+    }
+    let read = |name| Some((name, text.read(format_args!("{folder}/{name}")).ok()?.trim_end().to_owned()));
+    FILES.into_iter().filter_map(read).collect()
 }
 
 /// `0::/path`, the line of version 2.

@@ -1,12 +1,18 @@
-//! Files of /proc that never block: stat, status, schedstat, cgroup. Others (cmdline, environ, maps) wait for a process that is
+//! Files of /proc that never block, as tests/proc_files.rs lists them. Others (cmdline, environ, maps) wait for a process that is
 //! stuck in its memory map, and nothing here reads them but `environ`, each time in a thread that may be left behind.
 
 #[cfg(feature = "monitor")]
 pub(crate) mod cgroup;
 #[cfg(feature = "monitor")]
+pub(crate) mod detail;
+#[cfg(feature = "monitor")]
 pub(crate) mod environ;
 #[cfg(feature = "monitor")]
+pub(crate) mod machine;
+#[cfg(feature = "monitor")]
 pub(crate) mod pressure;
+#[cfg(feature = "monitor")]
+pub(crate) mod syscall;
 #[cfg(feature = "monitor")]
 pub(crate) mod task;
 #[cfg(feature = "monitor")]
@@ -67,21 +73,6 @@ pub(crate) fn stat(pid: u32) -> io::Result<Stat> {
     read(&format!("/proc/{pid}/stat"))
 }
 
-/// Real, effective, saved and file system user id of `pid`.
-#[cfg(feature = "monitor")]
-pub(crate) fn user_ids(pid: u32) -> io::Result<[u32; 4]> {
-    let status = fs::read(format!("/proc/{pid}/status"))?;
-    parse_user_ids(&String::from_utf8_lossy(&status)).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-/// Name, the one field that its process chooses, cannot forge a line: the kernel writes its line ends as \n.
-#[cfg(feature = "monitor")]
-fn parse_user_ids(status: &str) -> Option<[u32; 4]> {
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    let ids: Vec<u32> = line.split_ascii_whitespace().map_while(|id| id.parse().ok()).collect();
-    ids.try_into().ok()
-}
-
 /// Every process that can be seen, in the order of /proc. Empty where this /proc is another pid namespace's, whose numbers
 /// mean other processes here.
 #[cfg(feature = "monitor")]
@@ -97,6 +88,21 @@ pub(crate) fn all() -> Vec<Stat> {
 pub(crate) fn uid(pid: u32) -> io::Result<u32> {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(format!("/proc/{pid}/stat")).map(|metadata| metadata.uid())
+}
+
+/// Real, effective, saved and file system user id of `pid`.
+#[cfg(feature = "monitor")]
+pub(crate) fn user_ids(pid: u32) -> io::Result<[u32; 4]> {
+    let status = fs::read(format!("/proc/{pid}/status"))?;
+    parse_user_ids(&String::from_utf8_lossy(&status)).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Name, the one field that its process chooses, cannot forge a line: the kernel writes its line ends as \n.
+#[cfg(feature = "monitor")]
+fn parse_user_ids(status: &str) -> Option<[u32; 4]> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let ids: Vec<u32> = line.split_ascii_whitespace().map_while(|id| id.parse().ok()).collect();
+    ids.try_into().ok()
 }
 
 #[cfg(test)]

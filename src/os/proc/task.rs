@@ -52,7 +52,8 @@ impl Task {
 
     /// For how long it has been runnable and not on a CPU, in all. The kernel counts a wait when it ends.
     pub(crate) fn run_delay_ns(self, text: &mut Text) -> Option<u64> {
-        parse_schedstat(&text.read(format_args!("/proc/{}/task/{}/schedstat", self.pid, self.tid)).ok()?)
+        let text = text.read(format_args!("/proc/{}/task/{}/schedstat", self.pid, self.tid)).ok()?;
+        parse_schedstat(&text).map(|(_, waited)| waited)
     }
 }
 
@@ -66,13 +67,13 @@ fn parse_status(text: &str) -> Option<Status> {
     Some(Status { state, traced: tracer != 0, killed })
 }
 
-/// Time on a CPU, time waiting for one, turns. A kernel that does not count writes zeros.
-fn parse_schedstat(text: &str) -> Option<u64> {
+/// Time on a CPU and time waiting for one, of a line that ends with the turns. A kernel that does not count writes zeros.
+pub(super) fn parse_schedstat(text: &str) -> Option<(u64, u64)> {
     let mut fields = text.split_ascii_whitespace().map(str::parse::<u64>);
     let on_cpu = fields.next()?.ok()?;
     let waited = fields.next()?.ok()?;
     let turns = fields.next()?.ok()?;
-    (on_cpu != 0 || turns != 0).then_some(waited)
+    (on_cpu != 0 || turns != 0).then_some((on_cpu, waited))
 }
 
 #[cfg(test)]
@@ -103,8 +104,8 @@ mod tests {
 
     #[test]
     fn the_run_delay_is_the_second_of_three_fields() {
-        assert_eq!(parse_schedstat("189142518 30287215 663\n"), Some(30_287_215));
-        assert_eq!(parse_schedstat("0 0 1\n"), Some(0), "it has had a turn, too short to be counted yet");
+        assert_eq!(parse_schedstat("189142518 30287215 663\n"), Some((189_142_518, 30_287_215)));
+        assert_eq!(parse_schedstat("0 0 1\n"), Some((0, 0)), "it has had a turn, too short to be counted yet");
     }
 
     #[test]

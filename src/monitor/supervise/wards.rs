@@ -1,21 +1,15 @@
-//! Workers that others spawned: ended when they hang, where it is proven who they are, and never started again.
+//! Workers that others spawned and that this monitor ends when they hang: the same ladder, and nobody starts them again.
 
 use super::case::{Case, Course};
-use super::mail::Ask;
 use super::slots::{Of, Slots};
 use super::world::World;
 use crate::evidence::Moment;
 use crate::layout::word::Owner;
 use crate::monitor::proof::{Proven, Prover, Unproven};
 use crate::monitor::scan::Judged;
-use crate::policy::ns;
 use crate::recover::Tree;
-use std::time::Duration;
 
-/// What is left of a tree is asked for again this soon.
-const RETRY: Duration = Duration::from_millis(50);
-
-/// Those that are being ended; one that is well is none.
+/// Those whose end has begun.
 #[derive(Debug)]
 pub(super) struct Wards {
     prover: Prover,
@@ -27,24 +21,21 @@ impl Wards {
         Self { prover: Prover::new(), cases: Vec::new() }
     }
 
-    /// Every process that is waited for.
-    pub(super) fn trees(&self) -> impl Iterator<Item = &Tree> {
-        self.cases.iter().filter(|case| case.exit().is_none()).map(Case::tree)
+    pub(super) fn cases(&self) -> &[Case] {
+        &self.cases
     }
 
-    /// When there is something to do though nothing happened.
-    pub(super) fn deadline(&self, now: u64) -> Option<u64> {
-        let of = |case: &Case| if case.is_sweeping() { Some(now.saturating_add(ns(RETRY))) } else { case.deadline() };
-        self.cases.iter().filter_map(of).min()
+    pub(super) fn cases_mut(&mut self) -> &mut [Case] {
+        &mut self.cases
     }
 
-    /// Whether the worker is being ended already, or has just been.
+    /// Whether the worker is on its way out already, or has just gone.
     pub(super) fn has(&self, index: u32, owner: Owner, slots: &Slots) -> bool {
-        self.cases.iter().any(|case| case.owns(index, owner, slots) || case.owned(index, owner))
+        self.cases.iter().any(|case| case.owns(index, owner, slots))
     }
 
-    /// A scan found it hung. Returns whether its recovery begins now, or why it is not proven who it is.
-    pub(super) fn hung(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) -> Result<bool, Unproven> {
+    /// A scan found one hung. Returns whether its end begins now, which it does only where it is proven who it is.
+    pub(super) fn hung(&mut self, judged: &Judged, history: &[Moment], world: &World<'_>) -> Result<bool, Unproven> {
         let (index, owner) = (judged.observation.index, judged.observation.owner);
         if world.slots.slot(index).is_none() {
             return Err(Unproven::Changed);
@@ -57,17 +48,10 @@ impl Wards {
         let mut case = Case::new(Tree::of_other(fd, pid), Of::Other(index, owner), None, world);
         let begins = case.hung(judged, history, world);
         self.cases.push(case);
-        Ok(begins)
-    }
-
-    /// A thread's answer about one of them; given back where it is not about that.
-    pub(super) fn answer(&mut self, ask: Ask, world: &World<'_>) -> Option<Ask> {
-        let Ask::Gathered(id, gathered) = ask else { return Some(ask) };
-        match self.cases.iter_mut().find(|case| case.id() == id) {
-            Some(case) => case.gathered(&gathered, world),
-            None => return Some(Ask::Gathered(id, gathered)),
+        if begins {
+            world.hung(judged);
         }
-        None
+        Ok(begins)
     }
 
     /// Deadlines that have come, and exits that have happened.
@@ -81,7 +65,7 @@ impl Wards {
         }
     }
 
-    /// The monitor ends: who is on his way out goes on by himself, and is not signalled any more.
+    /// The monitor ends: who is on the way out goes on alone, and is not signalled any more.
     pub(super) fn leave(&mut self) {
         self.cases.clear();
     }
