@@ -43,6 +43,12 @@ fn held_by_us(segment: &str) -> [bool; 4] {
     [0, 1, 2, 3].map(|slot| bits & 1 << slot != 0)
 }
 
+/// How many descriptors of the lock file this process has.
+fn descriptors(segment: &str) -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").expect("ours").flatten();
+    open.filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|to| to == liveness(segment))).count()
+}
+
 /// Runs `in_child` in a process that has no other thread at work.
 fn alone(test: &str, in_child: impl FnOnce(&str)) {
     if role().is_none() {
@@ -65,15 +71,17 @@ fn each_slot_of_a_process_is_a_byte_that_it_holds_until_it_detaches() {
         let other = attach(path);
         assert_eq!((lane.slot(), other.slot()), (Some(1), Some(2)));
         assert_eq!(held_by_us(path), [true, true, true, false]);
+        assert_eq!(descriptors(path), 1, "the file is opened once");
         drop(lane);
         assert_eq!(held_by_us(path), [true, false, true, false], "to detach one lets go of its byte alone");
         drop(worker);
         assert_eq!(held_by_us(path), [false, false, true, false]);
         drop(other);
         assert_eq!(held_by_us(path), [false; 4]);
+        assert_eq!(descriptors(path), 0, "and closed by its last user");
         drop(attach(path));
         let _again = attach(path);
-        assert_eq!(held_by_us(path).iter().filter(|held| **held).count(), 1, "the file is opened anew after its last user");
+        assert_eq!(held_by_us(path).iter().filter(|held| **held).count(), 1, "and opened anew");
     });
 }
 
@@ -150,6 +158,13 @@ fn the_lock_is_gone_with_a_killed_worker_though_its_forked_child_lives_on() {
     drop(input);
 }
 
+/// How many locks there are on a file, as the kernel lists them.
+fn locks_on(about: &std::fs::Metadata) -> usize {
+    use std::os::unix::fs::MetadataExt;
+    let inode = format!(":{} ", about.ino());
+    std::fs::read_to_string("/proc/locks").expect("the kernel's list").lines().filter(|line| line.contains(&inode)).count()
+}
+
 #[test]
 fn a_worker_attaches_where_the_lock_file_cannot_be_used() {
     let dir = scratch();
@@ -171,6 +186,8 @@ fn a_worker_attaches_where_the_lock_file_cannot_be_used() {
         let mut worker = attach(&path);
         worker.step(1);
         assert!(worker.is_attached(), "{what}: a lock is no reason to fail");
+        let planted = std::fs::metadata(liveness(&path)).ok().filter(std::fs::Metadata::is_file);
+        assert_eq!(planted.map_or(0, |about| locks_on(&about)), 0, "{what}: it is not locked either");
     }
     assert_eq!(std::fs::read_to_string(&target).expect("there"), "precious");
     assert!(!dir.path().join("nothing").exists(), "nothing is made where a link leads");
