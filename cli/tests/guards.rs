@@ -183,8 +183,8 @@ fn a_worker_beside_eight_busy_loops_on_its_cpu_is_at_most_starved() {
         }
     }
     let spins = || {
-        let words = playing(TEST, "loop");
-        let mut held = Held::start(common::command(&words[0]).args(&words[1..]));
+        // Each in a session of its own, as the worker is: sessions may share the CPU and not the processes in them.
+        let mut held = Held::start(common::command("setsid").args(playing(TEST, "loop")));
         held.line_with("spins");
         held
     };

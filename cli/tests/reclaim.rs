@@ -59,3 +59,18 @@ fn a_probe_that_hangs_is_ended_with_its_time() {
     let pid = fs::read_to_string(&told).expect("it was run");
     common::until(|| !Path::new(&format!("/proc/{}", pid.trim())).exists());
 }
+
+#[test]
+fn a_stop_neither_waits_for_a_probe_that_hangs_nor_leaves_it_behind() {
+    let scratch = Scratch::new();
+    let told = scratch.path().join("told");
+    let probe = scratch.file("probe", &format!("echo $$ > '{}'; exec sleep 100000", told.display()));
+    let mut command = run(&scratch, "0", &probe);
+    let mut run = Monitor::start(command.env("HANGWATCH_RECLAIM_WAIT", "10m"));
+    let pid = || fs::read_to_string(&told).ok().filter(|text| text.ends_with('\n'));
+    common::until(|| pid().is_some());
+    assert_eq!(run.stop(), Some(0), "{:#?}", run.events);
+    assert!(run.of_kind("replaced").is_empty(), "nobody takes its place");
+    let pid: u64 = pid().expect("it was run").trim().parse().expect("a pid");
+    common::until(|| common::has_ended(pid));
+}

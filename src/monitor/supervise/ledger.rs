@@ -3,6 +3,7 @@
 use super::fleet::ModelReport;
 use crate::recover::{Models, Storm};
 use std::collections::BTreeMap;
+use std::thread::JoinHandle;
 
 /// Models that are counted: their names come from workers.
 const MAX_MODELS: usize = 1024;
@@ -11,6 +12,8 @@ const MAX_MODELS: usize = 1024;
 pub(super) struct Ledger {
     pub(super) storm: Storm,
     pub(super) models: Models,
+    /// Reclaim probes; they end with the supervisor.
+    pub(super) probes: Vec<JoinHandle<()>>,
     counts: BTreeMap<String, (u64, u64)>,
     cases: u64,
 }

@@ -36,6 +36,8 @@ pub(super) enum Ask {
 pub(super) struct Mail {
     pub(super) queue: SyncSender<Ask>,
     pub(super) bell: Arc<Bell>,
+    /// Rung once and never silenced: the supervisor is to end, and nobody waits for an answer any more.
+    pub(super) stopping: Arc<Bell>,
 }
 
 impl Mail {

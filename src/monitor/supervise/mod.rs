@@ -12,10 +12,13 @@ mod mail;
 mod reclaim;
 mod replica;
 mod slots;
+mod supervisor;
 mod thread;
+mod turn;
 mod wards;
 mod world;
 
 pub use fleet::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart};
 pub use thread::Stopper;
-pub(super) use thread::{Asker, OBSERVES, Running, Setup};
+pub(super) use thread::{Asker, Running, Setup};
+pub(super) use turn::OBSERVES;

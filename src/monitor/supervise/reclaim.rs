@@ -3,8 +3,11 @@
 use super::mail::{Ask, Mail};
 use crate::clock;
 use crate::helper;
+use crate::os::wake::wait_readable;
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 use std::process::Command;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Between two tries.
@@ -18,8 +21,9 @@ pub(super) struct Probe {
     pub(super) wait: Duration,
 }
 
-/// Asks on a thread of its own, again and again, until the answer is yes or the time is over; then tells by mail.
-pub(super) fn ask(case: u64, probe: Probe, mail: Mail) {
+/// Asks on a thread of its own, again and again, until the answer is yes, the time is over or the supervisor is
+/// to end; then tells by mail.
+pub(super) fn ask(case: u64, probe: Probe, mail: Mail) -> Option<JoinHandle<()>> {
     let until_free = move || {
         let deadline = clock::monotonic_ns().saturating_add(u64::try_from(probe.wait.as_nanos()).unwrap_or(u64::MAX));
         loop {
@@ -31,7 +35,7 @@ pub(super) fn ask(case: u64, probe: Probe, mail: Mail) {
             let [program, arguments @ ..] = probe.argv.as_slice() else { return };
             let mut command = Command::new(program);
             command.args(arguments).envs(probe.variables.iter().map(|(name, value)| (name, value)));
-            match helper::run(command, b"", left, 4096) {
+            match helper::run_unless(mail.stopping.as_fd(), command, b"", left, 4096) {
                 Ok(finished) if finished.is_success() => {
                     mail.send(Ask::Reclaimed(case));
                     return;
@@ -39,10 +43,12 @@ pub(super) fn ask(case: u64, probe: Probe, mail: Mail) {
                 Ok(finished) => tracing::debug!("the reclaim probe ended with {}", finished.end),
                 Err(e) => tracing::warn!("cannot run the reclaim probe '{}': {e}", program.to_string_lossy()),
             }
-            std::thread::sleep(PAUSE.min(Duration::from_nanos(deadline.saturating_sub(clock::monotonic_ns()))));
+            let pause = PAUSE.min(Duration::from_nanos(deadline.saturating_sub(clock::monotonic_ns())));
+            if wait_readable(&[mail.stopping.as_fd()], Some(pause))[0] {
+                return;
+            }
         }
     };
-    if let Err(e) = std::thread::Builder::new().name("hangwatch-reclaim".into()).spawn(until_free) {
-        tracing::warn!("cannot ask whether what a worker held is free: {e}");
-    }
+    let spawned = std::thread::Builder::new().name("hangwatch-reclaim".into()).spawn(until_free);
+    spawned.inspect_err(|e| tracing::warn!("cannot ask whether what a worker held is free: {e}")).ok()
 }

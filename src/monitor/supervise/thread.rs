@@ -1,40 +1,25 @@
-//! The supervisor's thread: waits for exits, deadlines and questions; drives every replica and every ward.
+//! The supervisor as others see it: what it is to do, how it is asked, how it is stopped.
 
-use super::children::{Children, Record};
-use super::evidence;
-use super::fleet::{Fleet, FleetEnd, ReplicaEnd};
-use super::ledger::Ledger;
+use super::children::Children;
+use super::fleet::{Fleet, FleetEnd};
 use super::mail::{Ask, Mail, QUEUE};
-use super::replica::Replica;
 use super::slots::Slots;
+use super::supervisor::Supervisor;
 use super::wards::Wards;
-use super::world::World;
-use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evidence::{Gatherer, Moment, Settings};
 use crate::judge::Severity;
-use crate::monitor::proof::Unproven;
-use crate::monitor::report;
-use crate::monitor::scan::{Judged, Poll};
-use crate::os::children;
-use crate::os::wake::{Bell, wait_readable};
+use crate::monitor::scan::Poll;
+use crate::os::wake::Bell;
 use crate::policy::Policy;
 use crate::recover::Cap;
 use crate::segment::Segment;
-use crate::tell::{EventKind, Told};
+use crate::tell::Told;
 use std::cell::RefCell;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
-use std::time::Duration;
-
-/// Why a monitor that neither spawns nor acts does nothing.
-pub(in crate::monitor) const OBSERVES: &str = "this monitor observes only; 'hangwatch run' replaces the workers that it spawns";
-
-/// How often orphans that have ended are looked for.
-const ORPHANS: Duration = Duration::from_secs(1);
 
 /// Ends the fleet, from any thread or signal.
 #[derive(Debug, Clone)]
@@ -46,8 +31,13 @@ pub struct Stopper {
 impl Stopper {
     /// SIGTERM, grace, SIGKILL for every worker; a second call does not wait for the grace.
     pub fn stop(&self) {
-        self.asked.fetch_add(1, Relaxed);
+        self.asked.fetch_add(1, Relaxed); // Relaxed: the bell wakes whoever looks
         self.bell.ring();
+    }
+
+    /// How often.
+    pub(super) fn asked(&self) -> u32 {
+        self.asked.load(Relaxed) // Relaxed: as above
     }
 }
 
@@ -126,7 +116,7 @@ impl Running {
         let bell = Arc::new(Bell::new().map_err(failed)?);
         let stopper = Stopper { asked: Arc::default(), bell: Arc::clone(&bell) };
         let (queue, asks) = sync_channel(QUEUE);
-        let mail = Mail { queue, bell };
+        let mail = Mail { queue, bell, stopping: Arc::new(Bell::new().map_err(failed)?) };
         let children = match Children::open(segment.path()) {
             _ if fleet.replicas == 0 => None,
             Ok(children) => Some(children),
@@ -187,267 +177,4 @@ impl Drop for Running {
         self.stopper.stop();
         self.wait();
     }
-}
-
-struct Supervisor {
-    replicas: Vec<Replica>,
-    fleet: Fleet,
-    slots: Slots,
-    /// Where it cannot be written, nobody is found again.
-    children: Option<Children>,
-    policy: Policy,
-    told: Told,
-    mail: Mail,
-    asks: Receiver<Ask>,
-    stopper: Stopper,
-    stopped: u32,
-    /// A slot's last episode of which it was said what would be done.
-    told_would: Vec<u64>,
-    cap: Cap,
-    ledger: RefCell<Ledger>,
-    gatherer: Option<Gatherer>,
-    /// Of a monitor that acts on workers that others spawned.
-    wards: Option<Wards>,
-    /// It ends when all that it spawned has; else when it is asked to.
-    spawns: bool,
-}
-
-impl Supervisor {
-    /// Takes over who runs already, and sets a slot aside for everyone who is missing.
-    fn man(&mut self) -> Result<()> {
-        let records = self.children.as_ref().map_or_else(Vec::new, |children| children.records().to_vec());
-        let fleet = self.fleet.clone();
-        let mut replicas: Vec<Replica> = Vec::new();
-        self.turn(|_, world| {
-            // One that the fleet has no place for any more is left to its work, and is not started again.
-            let adopt = |record: &Record| {
-                let restart = if record.replica < fleet.replicas { fleet.restart } else { super::fleet::Restart::Never };
-                Replica::adopted(record, restart, world)
-            };
-            replicas = records.iter().filter_map(adopt).collect();
-        });
-        for number in 0..self.fleet.replicas {
-            if replicas.iter().any(|replica| replica.number() == number) {
-                continue;
-            }
-            // The slot that it had, if it may have it again.
-            let former = records.iter().find(|record| record.replica == number).map(|record| record.slot);
-            self.turn(|_, world| former.into_iter().for_each(|slot| world.bury_owner(slot)));
-            let reserved = former.and_then(|slot| self.slots.reserve(slot)).or_else(|| self.slots.reserve_any());
-            let Some(reserved) = reserved else {
-                replicas.iter().filter(|replica| !replica.is_up()).for_each(|replica| self.slots.unreserve(replica.reserved()));
-                let why = format!("{number} of {} slots could be reserved, the others are taken", self.fleet.replicas);
-                let who = format!("see who has them with 'hangwatch status --segment {}'", self.slots.segment.path().display());
-                return Err(Error::new(ErrorKind::Full, "cannot run workers", why).hint(who));
-            };
-            replicas.push(Replica::new(number, self.fleet.restart, reserved));
-        }
-        replicas.sort_by_key(Replica::number);
-        self.replicas = replicas;
-        Ok(())
-    }
-
-    fn run(mut self) -> FleetEnd {
-        loop {
-            self.step();
-            if let Some(end) = self.end() {
-                if let Some(children) = &self.children {
-                    children.remove();
-                }
-                return end;
-            }
-            self.wait();
-        }
-    }
-
-    fn end(&self) -> Option<FleetEnd> {
-        if !self.spawns && self.stopped == 0 {
-            return None;
-        }
-        let ends: Option<Vec<ReplicaEnd>> = self.replicas.iter().map(|replica| replica.end().cloned()).collect();
-        let reports = self.replicas.iter().map(Replica::report).collect();
-        ends.map(|replicas| FleetEnd { replicas, reports, models: self.ledger.borrow().reports() })
-    }
-
-    fn wait(&self) {
-        let cases = || self.replicas.iter().flat_map(Replica::cases).chain(self.wards.iter().flat_map(Wards::cases));
-        let mut fds = vec![self.mail.bell.as_fd()];
-        fds.extend(cases().filter(|case| case.exit().is_none()).map(|case| case.tree().as_fd()));
-        let now = clock::monotonic_ns();
-        let due = cases().filter_map(|case| case.deadline(now)).chain(self.replicas.iter().filter_map(Replica::starts_at)).min();
-        let timeout = due.map(|at| Duration::from_nanos(at.saturating_sub(now)));
-        // Nothing tells that an orphan has ended.
-        let timeout = if children::is_subreaper() { Some(timeout.map_or(ORPHANS, |t| t.min(ORPHANS))) } else { timeout };
-        wait_readable(&fds, timeout);
-        self.mail.bell.silence();
-    }
-
-    /// Lends the replicas and their world.
-    fn turn<T>(&mut self, with: impl FnOnce(&mut Parts<'_>, &World<'_>) -> T) -> T {
-        let Self { replicas, wards, fleet, slots, children, policy, told, mail, told_would, cap, ledger, gatherer, .. } = self;
-        let held: Vec<String> = replicas.iter().filter_map(|replica| replica.held_device(fleet)).collect();
-        let world = World {
-            now: clock::monotonic_ns(),
-            slots,
-            policy,
-            told,
-            fleet,
-            ledger,
-            mail,
-            stopping: self.stopped > 0,
-            held_devices: &held,
-            gatherer: gatherer.as_ref(),
-        };
-        with(&mut Parts { replicas, wards: wards.as_mut(), children: children.as_ref(), told_would, cap }, &world)
-    }
-
-    fn step(&mut self) {
-        let asked = self.stopper.asked.load(Relaxed);
-        let asks: Vec<Ask> = self.asks.try_iter().collect();
-        if let Some(policy) = asks.iter().rev().find_map(|ask| if let Ask::Policy(policy) = ask { Some(policy) } else { None }) {
-            self.policy = (**policy).clone();
-        }
-        if let Some(segment) =
-            asks.iter().rev().find_map(|ask| if let Ask::Segment(segment) = ask { Some(segment) } else { None })
-        {
-            self.told_would = vec![0; segment.len() as usize];
-            self.slots = Slots::new(Arc::clone(segment));
-        }
-        let stops = asked > std::mem::replace(&mut self.stopped, asked);
-        self.turn(|parts, world| {
-            if stops {
-                parts.replicas.iter_mut().for_each(|replica| replica.stop(asked > 1, world));
-                parts.wards.iter_mut().for_each(|wards| wards.leave());
-            }
-            // Exits before questions: a worker that has just ended is not hung.
-            parts.replicas.iter_mut().for_each(|replica| replica.advance(parts.children, world));
-            parts.wards.iter_mut().for_each(|wards| wards.advance(world));
-            children::reap_orphans();
-            for ask in asks {
-                parts.answer(ask, world);
-            }
-        });
-        let faulted = |replica: &Replica| matches!(replica.end(), Some(ReplicaEnd::GaveUp | ReplicaEnd::NotStarted(_)));
-        if self.policy.exit_on_unhandled_faults && asked == 0 && self.replicas.iter().any(faulted) {
-            self.stopper.stop();
-        }
-        self.keep_children();
-    }
-
-    fn keep_children(&mut self) {
-        let records: Vec<Record> = self.replicas.iter().filter_map(Replica::record).collect();
-        if let Some(Err(e)) = self.children.as_mut().map(|children| children.keep(records)) {
-            tracing::warn!(
-                "cannot keep the list of workers: {e}; were this supervisor killed, its successor might not find them"
-            );
-        }
-    }
-}
-
-/// What a turn changes.
-struct Parts<'a> {
-    replicas: &'a mut Vec<Replica>,
-    wards: Option<&'a mut Wards>,
-    children: Option<&'a Children>,
-    told_would: &'a mut Vec<u64>,
-    cap: &'a mut Cap,
-}
-
-impl Parts<'_> {
-    fn answer(&mut self, ask: Ask, world: &World<'_>) {
-        match ask {
-            Ask::Policy(_) | Ask::Segment(_) => {}
-            Ask::Hung(judged, history) => self.hung(&judged, history, world),
-            Ask::Unclaimed(index) => {
-                let replica = self.replicas.iter_mut().find(|replica| replica.reserved().index == index);
-                if let Some(replica) = replica.filter(|_| world.policy.require_attach) {
-                    replica.unclaimed(world);
-                }
-            }
-            Ask::Advanced(index) => {
-                let replica = self.replicas.iter_mut().find(|replica| replica.reserved().index == index);
-                replica.into_iter().for_each(|replica| replica.advanced(world.now, world.policy));
-            }
-            ask @ (Ask::Gathered(..) | Ask::Reclaimed(_)) => {
-                // One about a process that has gone meanwhile is about nobody.
-                let wards = self.wards.iter_mut().flat_map(|wards| wards.cases_mut());
-                self.replicas.iter_mut().filter_map(Replica::up_mut).chain(wards).for_each(|case| case.answer(&ask, world));
-            }
-        }
-    }
-
-    fn hung(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) {
-        let (index, owner) = (judged.observation.index, judged.observation.owner);
-        match self.replicas.iter_mut().find(|replica| replica.owns(index, owner, world.slots)) {
-            // A judgement of a former owner is about nobody who is here now.
-            Some(replica) if world.slots.slot(index).is_some_and(|slot| slot.peek_owner() == owner) => {
-                if judged.judgement.verdict.is_death() {
-                    // Its exit is ours to see, through its pidfd.
-                } else if world.fleet.acts {
-                    // It is asked again at the next poll, while it stands.
-                    let may = !judged.frozen_with_all || self.cap.allows(world.now, world.policy);
-                    if may && replica.hung(judged, &history, world) {
-                        self.cap.begun(world.now);
-                    }
-                } else {
-                    self.would_act(judged, history, world, "this run observes only");
-                }
-            }
-            Some(_) => {}
-            None => self.not_ours(judged, history, world),
-        }
-    }
-
-    /// A worker that others spawned: the dead give their slot back. The living are ended where this monitor may, and else it is
-    /// said what would be done.
-    fn not_ours(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>) {
-        let (o, verdict) = (&judged.observation, judged.judgement.verdict);
-        // One that was replaced though it could not be ended is no stranger: its job was told lost.
-        let had = self.replicas.iter().any(|replica| replica.had(o.index, o.owner, world.slots));
-        if had || self.wards.as_ref().is_some_and(|wards| wards.has(o.index, o.owner, world.slots)) {
-            return;
-        }
-        if verdict.is_death() {
-            if world.slots.free_if_dead(o.index, o.owner) && o.job.is_some() {
-                tell(EventKind::LostJob, judged, world, "its process ended with the job open");
-            }
-            return;
-        }
-        let Some(wards) = self.wards.as_mut() else {
-            let why = if self.replicas.is_empty() {
-                OBSERVES
-            } else {
-                "it is no child of this monitor, which acts on its own children only"
-            };
-            return self.would_act(judged, history, world, why);
-        };
-        if world.stopping || judged.frozen_with_all && !self.cap.allows(world.now, world.policy) {
-            return;
-        }
-        match wards.hung(judged, &history, world) {
-            Ok(true) => self.cap.begun(world.now),
-            Ok(false) => {}
-            // It is judged anew, as what it is by now.
-            Err(Unproven::Changed | Unproven::Exited) => {}
-            Err(why) => self.would_act(judged, history, world, &format!("its identity is not proven: {why}")),
-        }
-    }
-
-    /// Says once an episode what would be done, and why it is not; and keeps what can be seen.
-    fn would_act(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>, why: &str) {
-        let Some(told) = self.told_would.get_mut(judged.observation.index as usize) else { return };
-        let episode = judged.episode.unwrap_or(0);
-        if *told != episode {
-            *told = episode;
-            tell(EventKind::WouldAct, judged, world, why);
-            evidence::gather_observed(judged, history, world);
-        }
-    }
-}
-
-fn tell(kind: EventKind, judged: &Judged, world: &World<'_>, detail: &str) {
-    let segment = world.slots.segment.path().display().to_string();
-    let mut event = report::event(kind, &segment, clock::wall(), &judged.observation, judged.judgement.verdict);
-    (event.episode, event.detail) = (judged.episode, Some(detail.into()));
-    world.told.tell(event);
 }

@@ -1,0 +1,153 @@
+//! How a replica is started: whether it may be, in which slot, with which variables, and what is told of the one before.
+
+use super::{RETRY, Replica, State};
+use crate::error::Error;
+use crate::monitor::supervise::case::{Buried, Case, about};
+use crate::monitor::supervise::children::Children;
+use crate::monitor::supervise::fleet::ReplicaEnd;
+use crate::monitor::supervise::slots::{Of, Reserved};
+use crate::monitor::supervise::world::World;
+use crate::policy::ns;
+use crate::recover::{Journal, Spawn, Tree};
+use crate::tell::{Event, EventKind};
+use crate::worker;
+
+impl Replica {
+    /// Reserves its slot and spawns it.
+    pub(super) fn start(&mut self, children: Option<&Children>, world: &World<'_>) {
+        let State::Waiting { asked_since, .. } = self.state else { return };
+        if !world.slots.readable() {
+            // Nobody could watch it.
+            self.state = State::Ended(ReplicaEnd::Stopped);
+            return;
+        }
+        if !world.slots.segment.presence().is_found() {
+            let detail = "its segment's name is gone: a worker that is started now would make another one, where nobody looks";
+            world.told.tell(self.event(EventKind::GaveUp, world).with_detail(detail));
+            world.slots.unreserve(self.reserved);
+            self.state = State::Ended(ReplicaEnd::GaveUp);
+            return;
+        }
+        let asked_since = asked_since.unwrap_or(world.now);
+        let again = State::Waiting { until: world.now.saturating_add(ns(RETRY)), asked_since: Some(asked_since) };
+        let device = world.fleet.device(self.number);
+        if world.held_devices.contains(&device) && !world.policy.respawn_unkillable {
+            if !std::mem::replace(&mut self.is_device_told, true) {
+                let detail =
+                    format!("replica {} waits for device {device}, which a process holds that cannot be ended", self.number);
+                world.told.tell(self.event(EventKind::Quarantined, world).with_detail(detail));
+            }
+            self.state = again;
+            return;
+        }
+        self.is_device_told = false;
+        let Some(reserved) = self.reserve(asked_since, world) else {
+            self.state = again;
+            return;
+        };
+        self.reserved = reserved;
+        let argv = world.fleet.argv(self.number);
+        let variables = self.variables(world);
+        let words = self.record_before_start().words();
+        let output = match world.fleet.open_log(self.number) {
+            Ok(output) => output,
+            Err(e) => return self.not_started(&Error::io("cannot open its log", &e)),
+        };
+        let spawn = Spawn {
+            argv: &argv,
+            variables: &variables,
+            without: world.fleet.not_inherited(),
+            output: output.as_ref(),
+            journal: children.map(|children| Journal { file: children.file(), words: &words }),
+            cgroup: Some(world.cgroup(reserved)),
+        };
+        let spawned = Tree::spawn(&spawn).or_else(|e| match e.kind() {
+            // No room for a line must not cost a worker.
+            std::io::ErrorKind::StorageFull if spawn.journal.is_some() => {
+                tracing::warn!(
+                    "cannot write worker {} into the list of workers: {e}; a successor might not find it",
+                    self.number
+                );
+                Tree::spawn(&Spawn { journal: None, ..spawn.clone() })
+            }
+            _ => Err(e),
+        });
+        match spawned {
+            Ok(tree) => {
+                let case = Case::new(tree, Of::Spawned(reserved), world.fleet.log(self.number), world);
+                let pid = case.pid();
+                self.counts.starts += 1;
+                self.state = State::Up(Box::new(case));
+                if let Some(before) = self.before.take() {
+                    self.tell_replaced(before, pid, world);
+                }
+            }
+            Err(e) => {
+                world.slots.unreserve(reserved);
+                let program = argv.first().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
+                self.not_started(&Error::io(format!("cannot start '{program}'"), &e));
+            }
+        }
+    }
+
+    fn not_started(&mut self, e: &Error) {
+        self.state = State::Ended(ReplicaEnd::NotStarted(e.to_string()));
+    }
+
+    fn reserve(&self, asked_since: u64, world: &World<'_>) -> Option<Reserved> {
+        world.bury_owner(self.reserved.index);
+        world.slots.reserve(self.reserved.index).or_else(|| {
+            // Its last owner is not proven dead: it keeps the slot, and the replacement gets another one.
+            let given_up = world.now.saturating_sub(asked_since) >= ns(world.policy.d_wait);
+            let other = given_up.then(|| world.slots.reserve_any()).flatten()?;
+            world.slots.quarantine(self.reserved.index);
+            let detail = format!("its last owner is not proven dead; replica {} goes on in slot {}", self.number, other.index);
+            world.told.tell(self.event(EventKind::Quarantined, world).with_detail(detail));
+            Some(other)
+        })
+    }
+
+    fn variables(&self, world: &World<'_>) -> Vec<(String, String)> {
+        let quarantined = world.ledger.borrow_mut().models.quarantined(world.now, world.policy).join("\n");
+        let told = (worker::ENV_QUARANTINED_MODELS.to_owned(), quarantined);
+        let of_fleet = world.fleet.variables(self.number).into_iter();
+        of_fleet.chain(marks(self.reserved, world)).chain([told]).collect()
+    }
+
+    pub(super) fn event(&self, kind: EventKind, world: &World<'_>) -> Event {
+        Event { slot: Some(self.reserved.index), ..world.event(kind) }
+    }
+
+    fn tell_replaced(&mut self, before: Buried, pid: u32, world: &World<'_>) {
+        self.restarts += 1;
+        if let Some(slot) = world.slots.slot(self.reserved.index) {
+            slot.publish_restarts(slot.peek_restarts().wrapping_add(1));
+        }
+        let generation = self.reserved.generation.wrapping_add(1);
+        let mut detail = format!("pid {} -> {pid}, generation {generation}", before.pid);
+        match before.jobs.as_slice() {
+            [] => {}
+            [one] => detail += &format!(", job {one} lost"),
+            many => detail += &format!(", jobs {} lost", many.join(", ")),
+        }
+        let event = match before.hung.as_deref() {
+            Some(judged) => about(judged, EventKind::Replaced, world),
+            None => self.event(EventKind::Replaced, world),
+        };
+        let event = Event {
+            slot: Some(self.reserved.index),
+            generation: Some(generation),
+            pid: Some(pid),
+            job: before.jobs.first().cloned(),
+            ..event
+        };
+        world.told.tell(event.with_detail(detail));
+    }
+}
+
+/// What tells a worker where it belongs, and whose tree an orphan is of.
+pub(super) fn marks(reserved: Reserved, world: &World<'_>) -> Vec<(String, String)> {
+    let segment = (worker::ENV_SEGMENT, world.slots.segment.path().display().to_string());
+    let slot = (worker::ENV_SLOT, format!("{}:{}", reserved.index, reserved.generation));
+    [segment, slot].map(|(name, value)| (name.to_owned(), value)).into()
+}
