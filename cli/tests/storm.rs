@@ -35,7 +35,7 @@ fn work(folder: &Path) -> ! {
     let _lock = diary.write_own(worker.slot().expect("attached"), worker.generation());
     for number in 0u64.. {
         // Eight jobs at some leisure, then many that are all edge.
-        let at_leisure = number % 1000 < 8;
+        let at_leisure = number % 700 < 8;
         let id = format!("{pid}-{start}-{number}");
         diary.write(format_args!("job {id}"));
         worker.begin_job(&id, "model", Total::Known(20));
