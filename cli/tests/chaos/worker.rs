@@ -70,6 +70,13 @@ impl Player {
         }
     }
 
+    /// Waits until a poll has begun and ended: it saw what the slot shows.
+    fn is_seen(&self) {
+        let polls = || self.worker.segment().expect("attached").header().peek_monitor().beat.count();
+        let from = polls();
+        super::common::until(|| polls() >= from + 2);
+    }
+
     /// Healthy until `is_over`, or for ever.
     fn works_until(&mut self, is_over: impl Fn() -> bool) {
         self.begin_job(Total::Unknown);
@@ -256,15 +263,17 @@ impl Player {
                 self.steps(0, 20);
                 announce(self);
                 self.worker.step(20);
-                if hang == Hang::Lease {
-                    self.worker.extend(Duration::MAX);
+                match hang {
+                    Hang::Lease => self.worker.extend(Duration::MAX),
+                    // A peak between two polls is none: progress that nobody saw starts no clock.
+                    Hang::Loop => self.is_seen(),
+                    _ => {}
                 }
                 self.journal.write("hung");
                 for turn in 0u64.. {
                     match hang {
                         Hang::Beats => self.worker.beat(),
                         Hang::Alive => self.worker.alive(),
-                        // Far below what was seen of it: a peak between two polls would be news at a later one.
                         Hang::Loop => self.worker.step(turn % 2),
                         _ => for_ever(),
                     }
