@@ -33,7 +33,9 @@ impl Named {
 
 impl Drop for Named {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        for path in [self.path.clone(), self.path.with_extension("liveness")] {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 

@@ -29,7 +29,7 @@ impl Disk {
         ran(common::command("mount").args(["-o", "loop"]).arg(&image).arg(&mount))?;
         // Thaws in any case: what waits for a frozen file system cannot be ended by anybody.
         // It waits on a pipe from this test, so that it ends with it.
-        let timer = format!("timeout 60 cat; fsfreeze -u {}", mount.display());
+        let timer = format!("timeout 300 cat; fsfreeze -u {}", mount.display());
         let timer = Held::start(common::command("setsid").args(["sh", "-c", &timer]).stdin(std::process::Stdio::piped()));
         Ok(Self { mount, _timer: timer, _folder: folder })
     }
