@@ -126,6 +126,8 @@ impl Stuck {
         }
         let quarantined = run.next("quarantined");
         assert_eq!(quarantined["job"], "job 0", "the one that is stuck: {quarantined}");
+        let detail = quarantined["detail"].as_str().expect("it says why");
+        assert!(detail.contains(" in D, ") && detail.contains("(write)"), "where it stands: {detail}");
         let word = word_of(&disk.mount);
         Ok(Self { run, segment, quarantined, word, disk, _scratch: scratch })
     }

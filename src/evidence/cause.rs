@@ -144,8 +144,9 @@ fn who(thread: &Thread) -> String {
     format!("thread {} ({})", thread.now.tid, thread.now.name)
 }
 
-fn reading(thread: &Thread, between_ns: u64) -> String {
-    let (now, ms) = (&thread.now, |ns: u64| ns / 1_000_000);
+/// Where a thread stands: its state, and what names the place.
+pub(super) fn standing(thread: &Thread) -> Vec<String> {
+    let now = &thread.now;
     let mut parts = vec![format!("{} in {}", who(thread), now.state)];
     parts.extend(now.wchan.as_ref().map(|wchan| format!("wchan {wchan}")));
     parts.extend(now.stack.as_deref().and_then(driver_frame).map(|frame| format!("stack with {frame}")));
@@ -154,6 +155,12 @@ fn reading(thread: &Thread, between_ns: u64) -> String {
         (..0, None) => "in a fault, outside of any system call".into(),
         (_, None) => format!("syscall {number}"),
     }));
+    parts
+}
+
+fn reading(thread: &Thread, between_ns: u64) -> String {
+    let ms = |ns: u64| ns / 1_000_000;
+    let mut parts = standing(thread);
     let delay = thread.grew.run_delay_ns.map(ms).filter(|ms| *ms > 0);
     parts.extend(delay.map(|delay| format!("waited {delay} ms for a CPU")));
     let (cpu, between) = (ms(thread.grew.cpu_ns), ms(between_ns));

@@ -23,12 +23,14 @@ mod places;
 mod preflight;
 mod report;
 mod settings;
+mod stuck;
 mod threads;
 
 pub use cause::{Cause, CauseKind};
 pub use gatherer::Moment;
 pub(crate) use gatherer::{Gatherer, Outcome, Subject};
 pub use settings::{Dumper, Settings};
+pub(crate) use stuck::stuck;
 
 #[cfg(test)]
 mod tests;

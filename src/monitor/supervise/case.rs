@@ -6,7 +6,7 @@ use super::slots::{Of, Slots};
 use super::world::World;
 use crate::clock;
 use crate::error::Error;
-use crate::evidence::Moment;
+use crate::evidence::{Moment, stuck};
 use crate::judge::Verdict;
 use crate::layout::word::Owner;
 use crate::monitor::report;
@@ -225,7 +225,11 @@ impl Case {
     fn unkillable(&self, policy: &Policy) -> String {
         let (pid, waited) = (self.pid(), age(policy.d_wait.as_secs_f64()));
         let who = match self.exit {
-            None => format!("pid {pid} is still there {waited} after SIGKILL"),
+            None => {
+                let place = self.tree.handle().ok().and_then(|fd| stuck(pid, &fd));
+                let place = place.map_or_else(String::new, |place| format!(", {place}"));
+                format!("pid {pid} is still there {waited} after SIGKILL{place}")
+            }
             Some(_) => {
                 let left: Vec<String> = self.tree.holders().iter().map(u32::to_string).collect();
                 format!("pid {pid} has ended, but {} of its tree is still there {waited} after SIGKILL", left.join(", "))
