@@ -29,7 +29,7 @@ impl Disk {
         ran(common::command("mount").args(["-o", "loop"]).arg(&image).arg(&mount))?;
         // Thaws in any case: what waits for a frozen file system cannot be ended by anybody.
         // It waits on a pipe from this test, so that it ends with it.
-        let timer = format!("timeout 300 cat; fsfreeze -u {}", mount.display());
+        let timer = format!("timeout 100 cat; fsfreeze -u {}", mount.display());
         let timer = Held::start(common::command("setsid").args(["sh", "-c", &timer]).stdin(std::process::Stdio::piped()));
         Ok(Self { mount, _timer: timer, _folder: folder })
     }
@@ -124,12 +124,15 @@ impl Stuck {
             run.stop();
             return Err(why);
         }
-        let quarantined = run.next("quarantined");
+        // From here on whatever fails thaws the disk before it waits for anybody.
+        let (word, quarantined) = (word_of(&disk.mount), serde_json::Value::Null);
+        let mut stuck = Self { run, segment, quarantined, word, disk, _scratch: scratch };
+        let quarantined = stuck.run.next("quarantined");
         assert_eq!(quarantined["job"], "job 0", "the one that is stuck: {quarantined}");
         let detail = quarantined["detail"].as_str().expect("it says why");
         assert!(detail.contains(" in D, ") && detail.contains("(write)"), "where it stands: {detail}");
-        let word = word_of(&disk.mount);
-        Ok(Self { run, segment, quarantined, word, disk, _scratch: scratch })
+        stuck.quarantined = quarantined;
+        Ok(stuck)
     }
 
     /// To the second worker.

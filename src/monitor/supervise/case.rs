@@ -32,7 +32,7 @@ pub(super) struct Case {
     ladder: Ladder,
     hung: Option<Box<Judged>>,
     exit: Option<Exit>,
-    /// Its slots as they were at its exit.
+    /// Its slots as they were at its exit, or when its jobs were given up.
     slots: Vec<(u32, Owner)>,
     lost: Option<Vec<String>>,
     log: Option<PathBuf>,
@@ -161,7 +161,9 @@ impl Case {
             && let Some(exit) = self.tree.exit()
         {
             self.exit = Some(exit);
-            self.slots = world.slots.of(self.of, self.pid());
+            // Those that were told lost already are set aside by now, and still its own.
+            let now = world.slots.of(self.of, self.pid());
+            self.slots.extend(now.into_iter().filter(|slot| !self.slots.contains(slot)).collect::<Vec<_>>());
             self.tell_lost(world);
             let act = self.ladder.exited(world.now);
             self.climb(act, world);
@@ -263,11 +265,13 @@ impl Case {
         if self.lost.is_some() {
             return;
         }
-        let slots = if self.slots.is_empty() { world.slots.of(self.of, self.pid()) } else { self.slots.clone() };
+        if self.slots.is_empty() {
+            self.slots = world.slots.of(self.of, self.pid());
+        }
         let mut reader = Reader::new(Arc::clone(&world.slots.segment));
         let segment = world.slots.segment.path().display().to_string();
         let mut lost = Vec::new();
-        for (index, owner) in slots {
+        for &(index, owner) in &self.slots {
             let Some(snapshot) = reader.read(index).filter(|s| s.owner == owner) else { continue };
             let Some(mut event) = report::open_job(EventKind::LostJob, &segment, clock::wall(), &snapshot) else { continue };
             let hung = self.hung.as_deref();
