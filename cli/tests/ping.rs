@@ -45,8 +45,7 @@ fn no_ping_goes_out_when_the_segment_was_cut_short_though_hangwatch_lives() {
     let server = Server::start([]);
     let scratch = Scratch::new();
     let segment = scratch.made();
-    let flags = ["run", "--poll", "1s", "--ping", &server.url, "--ping-every", "1500ms"];
-    let mut run = Watch::of(&scratch, &segment, &flags, &["--", "sleep", "1000"]);
+    let mut watch = Watch::start(&scratch, &segment, &["--ping", &server.url, "--ping-every", "1500ms"]);
     server.next();
     // As with any cut: right after a poll, which its count says.
     let count = || segment.header().peek_monitor().beat.count();
@@ -54,12 +53,12 @@ fn no_ping_goes_out_when_the_segment_was_cut_short_though_hangwatch_lives() {
     until(|| count() > polls);
     let file = std::fs::OpenOptions::new().write(true).open(segment.path()).expect("the segment's file");
     file.set_len(0).expect("cut to nothing");
-    run.monitor.next("segment_lost");
-    until(|| is_blind(&run.log()));
+    watch.monitor.next("segment_lost");
+    until(|| is_blind(&watch.log()));
     while server.requests.try_recv().is_ok() {}
-    assert!(run.monitor.held.is_alive(), "its worker is still there, and so is it");
-    run.monitor.stop();
-    assert!(server.requests.try_recv().is_err() && is_blind(&run.log()), "blind is blind: {}", run.log());
+    assert!(watch.monitor.held.is_alive(), "it waits for a segment to come");
+    watch.monitor.stop();
+    assert!(server.requests.try_recv().is_err() && is_blind(&watch.log()), "blind is blind: {}", watch.log());
 }
 
 #[test]

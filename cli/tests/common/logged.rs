@@ -22,6 +22,7 @@ impl Watch {
         let mut shell = command("sh");
         shell.args(["-c", "exec \"$@\" 2>\"$0\""]).arg(&log).arg(env!("CARGO_BIN_EXE_hangwatch"));
         // A proxy that is not there: whoever asks one reaches nobody.
+        shell.env("HANGWATCH_EVIDENCE", "none");
         shell.env("HTTP_PROXY", "http://127.0.0.1:1").env("ALL_PROXY", "http://127.0.0.1:1");
         shell.args(["--log", "trace"]).args(arguments).args(["--events", "-", "--segment"]).arg(segment.path()).args(last);
         let monitor = Monitor::start(&mut shell);
