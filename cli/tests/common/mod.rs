@@ -276,14 +276,16 @@ impl Monitor {
     /// Takes in one line; `false` at the end.
     fn take_line(&mut self) -> bool {
         let Some(line) = self.held.line() else { return false };
-        match line.strip_prefix('{') {
-            Some(_) => {
-                let event: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
-                // A busy machine may bring these to any worker, and they say so.
-                let of_the_machine = event["verdict"] == "starved";
-                if of_the_machine { &mut self.starved } else { &mut self.events }.push(event);
-            }
-            None => self.lines.push(line),
+        // A worker may have said something without an end of line just before.
+        let (said, event) = line.split_at(line.find("{\"schema_version\":").unwrap_or(line.len()));
+        if !event.is_empty() {
+            let event: Value = serde_json::from_str(event).unwrap_or_else(|e| panic!("{e}: {line}"));
+            // A busy machine may bring these to any worker, and they say so.
+            let of_the_machine = event["verdict"] == "starved";
+            if of_the_machine { &mut self.starved } else { &mut self.events }.push(event);
+        }
+        if !said.is_empty() || event.is_empty() {
+            self.lines.push(said.to_owned());
         }
         true
     }
