@@ -31,7 +31,7 @@
  * What holds for every function below
  *
  *   It never harms its host: it does not block, raise a signal, abort or throw. A report cannot fail; what can fail
- *   (attach, lane, register_phase) says so through a hangwatch_error_t and leaves the program free to go on.
+ *   (attach, lanes, register_phase) says so through a hangwatch_error_t and leaves the program free to go on.
  *
  *   A worker pointer may be NULL, or detached, or inherited through fork(): then the function does nothing and returns 0,
  *   unless it says otherwise. So an instrumented program runs unchanged where nobody watches.
@@ -73,7 +73,7 @@ extern "C" {
 /* ---------------------------------------------------------------------------------------------------------- types -- */
 
 /*
- * A worker's hold on a slot. Made by hangwatch_attach() or hangwatch_lane(), ended by hangwatch_detach(); use the pointer
+ * A worker's hold on a slot. Made by hangwatch_attach(), hangwatch_lane() or hangwatch_gpu_lane(), ended by hangwatch_detach(); use the pointer
  * only. Its first members are written out further down so that hangwatch_step() can be inlined, not to be used.
  */
 typedef struct hangwatch_worker hangwatch_worker_t;
@@ -282,6 +282,18 @@ HANGWATCH_API int hangwatch_should_stop(const hangwatch_worker_t *w);
  */
 HANGWATCH_API hangwatch_worker_t *hangwatch_lane(hangwatch_worker_t *w, const char *name, hangwatch_error_t *err);
 
+/*
+ * A lane that a device writes itself, in a slot that is a page of its own: while a kernel runs, progress and beats are the
+ * device's. hangwatch_step() and hangwatch_beat() do nothing on it; all else the host says between kernels: it begins a job
+ * before the launch and ends it once it has waited for the kernel's end. The lane begins idle. `name` as for a lane; `device`
+ * is its number, which no job changes. The host's own slot goes on beside it, so that a kernel which never returns is found
+ * though its host thread still beats. hangwatch_cuda.cuh is the device's side, for CUDA and HIP.
+ *
+ * Returns as hangwatch_lane() does; fails where the segment's slots are not 4096 bytes apart (HANGWATCH_SLOT_SIZE=4096, or
+ * `hangwatch run --slot-size 4096`, when the segment is made).
+ */
+hangwatch_worker_t *hangwatch_gpu_lane(hangwatch_worker_t *w, const char *name, uint32_t device, hangwatch_error_t *err);
+
 /* Gives the slot back and frees w, in a forked child only the latter. Call it in the child too, or let exec() or exit() do. */
 HANGWATCH_API void hangwatch_detach(hangwatch_worker_t *w);
 
@@ -348,7 +360,7 @@ struct hangwatch_time_ {
 /* The part of a worker that the inline functions use. The rest follows it, so a worker is never made, copied or measured
  * in C. */
 struct hangwatch_worker {
-    const uint8_t *canary; /* reads 1 while the worker lives; 0 when detached and in a forked child */
+    const uint8_t *canary; /* reads 1 while the worker lives; 0 when detached, in a forked child, and of a GPU lane */
     hangwatch_slot_t *slot;
     void *segment;
     uint64_t local;     /* the beat word last stored */

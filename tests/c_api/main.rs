@@ -2,11 +2,14 @@
 
 mod behaviour;
 mod build;
+mod cuda;
 mod examples;
 #[path = "../../ffi/src/guard.rs"]
 mod guard;
 mod header;
 mod script;
+#[path = "../common/skipped.rs"]
+mod skipped;
 
 #[test]
 fn a_panic_becomes_a_value_and_never_unwinds_into_the_host() {
