@@ -4,6 +4,7 @@ mod behaviour;
 mod build;
 mod cuda;
 mod examples;
+mod forms;
 #[path = "../../ffi/src/guard.rs"]
 mod guard;
 mod header;
