@@ -8,9 +8,12 @@ mod forms;
 #[path = "../../ffi/src/guard.rs"]
 mod guard;
 mod header;
+mod refusals;
 mod script;
 #[path = "../common/skipped.rs"]
 mod skipped;
+#[path = "../common/words.rs"]
+mod words;
 
 #[test]
 fn a_panic_becomes_a_value_and_never_unwinds_into_the_host() {
