@@ -94,7 +94,7 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
     cargo
 }
 
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("ffi")
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn program(scratch: &Scratch, source: &str, compiler: Compiler, link:
 }
 
 /// What a program that links the archive needs, as the pkg-config file says it.
-fn private_libraries() -> Vec<String> {
+pub(crate) fn private_libraries() -> Vec<String> {
     let pc = std::fs::read_to_string(Path::new(ROOT).join("ffi/hangwatch.pc.in")).unwrap();
     let line = pc.lines().find_map(|line| line.strip_prefix("Libs.private:")).expect("the pkg-config file names them");
     line.split_whitespace().map(str::to_string).collect()
