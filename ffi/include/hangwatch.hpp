@@ -201,7 +201,11 @@ public:
     }
     worker(const worker &) = delete;
     worker &operator=(const worker &) = delete;
-    HANGWATCH_HIDDEN_ ~worker() { hangwatch_detach(c_); }
+    HANGWATCH_HIDDEN_ ~worker()
+    {
+        if (c_ != nullptr) // known to be null where it was moved from: then nothing is called
+            hangwatch_detach(c_);
+    }
 
     HANGWATCH_HIDDEN_ explicit operator bool() const noexcept { return c_ != nullptr; }
     // For C functions: still this object's.
@@ -366,7 +370,8 @@ public:
     // Leaves it now; the second time it does nothing.
     HANGWATCH_HIDDEN_ void leave() noexcept
     {
-        hangwatch_leave(c_);
+        if (c_ != nullptr)
+            hangwatch_leave(c_);
         c_ = nullptr;
     }
 

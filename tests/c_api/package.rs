@@ -229,7 +229,7 @@ fn a_package_is_staged_under_destdir_and_removed_without_a_trace() {
     let manifest = root.join("lib/some-arch/hangwatch/manifest");
     let with_stale = std::fs::read_to_string(&manifest).unwrap() + "/hangwatch-test/include/hangwatch_of_yore.h\n";
     std::fs::write(&manifest, with_stale).unwrap();
-    succeed(&mut install(&arguments));
+    succeed(install(&arguments[..4]).env("DESTDIR", &stage));
     assert_eq!(files(&stage), staged, "an upgrade leaves nothing of what it replaces");
 
     succeed(install(&arguments).arg("--uninstall"));
