@@ -133,7 +133,7 @@ using path = basic_text<4096>;
 
 // Whole milliseconds: rounded up, so that no lease is shorter than was asked and none above zero is 0; below zero is 0.
 template <class Rep, class Period>
-HANGWATCH_HIDDEN_ std::uint64_t milliseconds(std::chrono::duration<Rep, Period> d) noexcept
+HANGWATCH_HIDDEN_ std::uint64_t milliseconds_(std::chrono::duration<Rep, Period> d) noexcept
 {
     const double ms = std::chrono::duration<double, std::milli>(d).count();
     if (!(ms > 0))
@@ -160,7 +160,7 @@ public:
     template <class Rep, class Period>
     HANGWATCH_HIDDEN_ job_info &deadline(std::chrono::duration<Rep, Period> d) noexcept
     {
-        return c_.deadline_ms = milliseconds(d), *this;
+        return c_.deadline_ms = milliseconds_(d), *this;
     }
     // For C functions, while this object lives.
     HANGWATCH_HIDDEN_ hangwatch_job_t get() const noexcept
@@ -242,13 +242,13 @@ public:
     HANGWATCH_HIDDEN_ hangwatch::phase register_phase(const text &name, phase_class is,
                                                       std::chrono::duration<Rep, Period> budget) noexcept
     {
-        return registered(name, is, milliseconds(budget), nullptr);
+        return registered(name, is, milliseconds_(budget), nullptr);
     }
     template <class Rep, class Period>
     HANGWATCH_HIDDEN_ hangwatch::phase register_phase(const text &name, phase_class is,
                                                       std::chrono::duration<Rep, Period> budget, error &err) noexcept
     {
-        return registered(name, is, milliseconds(budget), err.get());
+        return registered(name, is, milliseconds_(budget), err.get());
     }
 
     // Jobs that end with their scope: hangwatch::job.
@@ -271,7 +271,7 @@ public:
     // "I may be silent this long from now." Zero ends the lease.
     template <class Rep, class Period> HANGWATCH_HIDDEN_ void extend(std::chrono::duration<Rep, Period> lease) noexcept
     {
-        hangwatch_extend(c_, milliseconds(lease));
+        hangwatch_extend(c_, milliseconds_(lease));
     }
     HANGWATCH_HIDDEN_ void note(const text &what) noexcept { hangwatch_note(c_, what.c_str()); }
 

@@ -155,10 +155,10 @@ void durations(const char *segment)
     CHECK(lease_ms(w) == 250, "a fraction of a second is told");
     w.extend(milliseconds(-5));
     CHECK(lease_ms(w) == 0, "no lease is of less than nothing");
-    CHECK(hangwatch::milliseconds(std::chrono::hours::max()) == UINT64_MAX, "for ever is the most there is");
-    CHECK(hangwatch::milliseconds(std::chrono::duration<double>(std::numeric_limits<double>::infinity())) == UINT64_MAX,
+    CHECK(hangwatch::milliseconds_(std::chrono::hours::max()) == UINT64_MAX, "for ever is the most there is");
+    CHECK(hangwatch::milliseconds_(std::chrono::duration<double>(std::numeric_limits<double>::infinity())) == UINT64_MAX,
           "for ever is the most there is");
-    CHECK(hangwatch::milliseconds(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN())) == 0,
+    CHECK(hangwatch::milliseconds_(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN())) == 0,
           "what is no number is nothing");
 }
 

@@ -44,8 +44,14 @@ fn has(compiler: Compiler) -> bool {
     found
 }
 
+/// Where the functions of C come from.
+enum Form {
+    Linked(Link),
+    HeaderOnly,
+}
+
 /// Runs the behaviour test; it ends well or says what does not hold.
-fn behaves(compiler: Compiler, link: Link, flags: &[&str]) {
+fn behaves(compiler: Compiler, form: Form, flags: &[&str]) {
     if !has(compiler) {
         return;
     }
@@ -53,11 +59,12 @@ fn behaves(compiler: Compiler, link: Link, flags: &[&str]) {
     let out = scratch.path("cpp");
     let mut build = compile(compiler);
     build.args(flags).arg("ffi/tests/cpp.cpp").arg("-o").arg(&out);
-    match link {
-        Link::Shared => {
+    match form {
+        Form::HeaderOnly => drop(build.arg("-DHANGWATCH_IMPLEMENTATION")),
+        Form::Linked(Link::Shared) => {
             build.arg("-L").arg(library()).arg("-lhangwatch").arg(format!("-Wl,-rpath,{}", library().display()));
         }
-        Link::Static => {
+        Form::Linked(Link::Static) => {
             build.arg(library().join("libhangwatch.a")).args(private_libraries());
         }
     }
@@ -67,17 +74,23 @@ fn behaves(compiler: Compiler, link: Link, flags: &[&str]) {
 
 #[test]
 fn the_objects_of_cpp_own_what_they_say_in_cpp11() {
-    behaves(of("g++", "c++11"), Link::Shared, &NONE);
+    behaves(of("g++", "c++11"), Form::Linked(Link::Shared), &NONE);
 }
 
 #[test]
 fn the_objects_of_cpp_own_what_they_say_in_cpp20_without_exceptions_and_rtti() {
-    behaves(of("g++", "c++20"), Link::Static, &BARE);
+    behaves(of("g++", "c++20"), Form::Linked(Link::Static), &BARE);
 }
 
 #[test]
 fn the_objects_of_cpp_own_what_they_say_under_clang() {
-    behaves(of("clang++", "c++17"), Link::Shared, &NONE);
+    behaves(of("clang++", "c++17"), Form::Linked(Link::Shared), &NONE);
+}
+
+#[test]
+fn the_objects_of_cpp_own_what_they_say_with_nothing_linked() {
+    behaves(of("g++", "c++11"), Form::HeaderOnly, &BARE);
+    behaves(of("clang++", "c++20"), Form::HeaderOnly, &NONE);
 }
 
 #[test]

@@ -151,12 +151,14 @@ fn a_stranger_builds_by_cmake_with_every_target() {
         project(stranger C CXX)\n\
         find_package(hangwatch 0.1 REQUIRED COMPONENTS hangwatch static header_only)\n\
         if(NOT hangwatch_VERSION VERSION_EQUAL EXPECTED)\n  message(FATAL_ERROR \"version ${hangwatch_VERSION}\")\nendif()\n\
-        foreach(target hangwatch static)\n\
+        foreach(target hangwatch static header_only)\n\
         \x20 add_executable(c_${target} ${SOURCES}/c_worker.c)\n\
         \x20 add_executable(cpp_${target} ${SOURCES}/cpp_worker.cpp)\n\
         \x20 target_link_libraries(c_${target} PRIVATE hangwatch::${target})\n\
         \x20 target_link_libraries(cpp_${target} PRIVATE hangwatch::${target})\n\
         endforeach()\n\
+        target_compile_definitions(c_header_only PRIVATE HANGWATCH_IMPLEMENTATION)\n\
+        target_compile_definitions(cpp_header_only PRIVATE HANGWATCH_IMPLEMENTATION)\n\
         find_package(hangwatch QUIET COMPONENTS no_such_part)\n\
         if(hangwatch_FOUND)\n  message(FATAL_ERROR \"a part that is not there was found\")\nendif()\n\
         foreach(other 0.99 1.0 2)\n\
@@ -176,11 +178,12 @@ fn a_stranger_builds_by_cmake_with_every_target() {
     succeed(configure.arg(format!("-DSOURCES={}/examples", crate::build::ROOT)));
     succeed(command("cmake").arg("--build").arg(&build));
     for language in ["c", "cpp"] {
-        let (shared, archive) = (build.join(format!("{language}_hangwatch")), build.join(format!("{language}_static")));
-        assert!(dynamic(&shared, "NEEDED").contains(&SONAME.to_string()), "hangwatch::hangwatch asks for {SONAME}");
-        assert!(!dynamic(&archive, "NEEDED").contains(&SONAME.to_string()), "hangwatch::static holds the library");
-        runs(&shared, &installed.scratch);
-        runs(&archive, &installed.scratch);
+        for (target, asks) in [("hangwatch", true), ("static", false), ("header_only", false)] {
+            let program = build.join(format!("{language}_{target}"));
+            let needed = dynamic(&program, "NEEDED").contains(&SONAME.to_string());
+            assert_eq!(needed, asks, "hangwatch::{target}: a program asks for {SONAME} or holds what it calls");
+            runs(&program, &installed.scratch);
+        }
     }
 }
 
@@ -207,9 +210,13 @@ fn a_package_is_staged_under_destdir_and_removed_without_a_trace() {
     assert!(!Path::new("/hangwatch-test").exists(), "nothing is written past the stage");
     let staged = files(&stage);
     let root = stage.join("hangwatch-test");
-    for name in
-        ["lib/some-arch/libhangwatch.a", "lib/some-arch/pkgconfig/hangwatch.pc", "include/hangwatch.h", "include/hangwatch.hpp"]
-    {
+    for name in [
+        "lib/some-arch/libhangwatch.a",
+        "lib/some-arch/pkgconfig/hangwatch.pc",
+        "include/hangwatch.h",
+        "include/hangwatch.hpp",
+        "include/hangwatch/implementation.h",
+    ] {
         assert!(staged.contains(&root.join(name)), "{name} is staged: {staged:?}");
     }
     for text in staged.iter().filter(|path| ["pc", "cmake"].map(Some).contains(&path.extension().and_then(|e| e.to_str()))) {
