@@ -282,6 +282,16 @@ public:
         return worker(hangwatch_lane(c_, name.c_str(), err.get()));
     }
 
+    // A lane that kernels of a device write: hangwatch_gpu_lane() says how. Null on failure.
+    HANGWATCH_HIDDEN_ worker gpu_lane(const text &name, std::uint32_t device) noexcept
+    {
+        return worker(hangwatch_gpu_lane(c_, name.c_str(), device, nullptr));
+    }
+    HANGWATCH_HIDDEN_ worker gpu_lane(const text &name, std::uint32_t device, error &err) noexcept
+    {
+        return worker(hangwatch_gpu_lane(c_, name.c_str(), device, err.get()));
+    }
+
 private:
     HANGWATCH_HIDDEN_ hangwatch::phase registered(const text &name, phase_class is, std::uint64_t budget_ms,
                                                   hangwatch_error_t *err) noexcept

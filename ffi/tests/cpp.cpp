@@ -140,6 +140,9 @@ void the_vocabulary(const char *segment)
     lane.step(7);
     CHECK(word(slot(lane).progress) == 7, "a lane reports");
     CHECK(w.lane("l1").is_attached(), "a lane needs nobody who hears of errors");
+    // The slots of this segment are 1024 bytes apart.
+    CHECK(!w.gpu_lane("g0", 3, err) && err.code() == hangwatch::code::usage, "a device needs pages of its own");
+    CHECK(!w.gpu_lane("g0", 3), "a lane of a device needs nobody who hears of errors");
 }
 
 void durations(const char *segment)
@@ -272,6 +275,7 @@ void everything_on(hangwatch::worker &w)
     CHECK(w.register_phase("tiling", hangwatch::phase_class::work, milliseconds(1), err) == hangwatch::phase::unknown && !err,
           "a phase of nowhere is unknown, without an error");
     CHECK(w.lane("lane", err) && !err, "a lane of nowhere is detached");
+    CHECK(w.gpu_lane("lane", 0, err) && !err, "a device's lane of nowhere is detached");
     hangwatch::job job(w, "id", "model", 1);
     job.step(1);
     hangwatch::section section(w, hangwatch::phase::loading);

@@ -46,6 +46,7 @@ extern void hangwatch_detach(struct worker *w);
 extern void hangwatch_end_job(struct worker *w, int outcome);
 extern void hangwatch_enter(struct worker *w, uint32_t phase, uint64_t total);
 extern void hangwatch_extend(struct worker *w, uint64_t ms);
+extern struct worker *hangwatch_gpu_lane(struct worker *w, const char *name, uint32_t device, struct error *err);
 extern int hangwatch_is_attached(const struct worker *w);
 extern struct worker *hangwatch_lane(struct worker *w, const char *name, struct error *err);
 extern void hangwatch_leave(struct worker *w);
@@ -137,6 +138,7 @@ int main(int argc, char **argv)
     CHECK(lane != NULL && hangwatch_slot(lane) == 1, err.message);
     step(lane, 1);
     hangwatch_detach(lane);
+    CHECK(hangwatch_gpu_lane(w, "old", 1, &err) == NULL && err.code == 1, "slots of 1024 bytes are no device's");
     hangwatch_detach(w);
     return 0;
 }

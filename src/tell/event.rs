@@ -2,6 +2,7 @@
 
 use super::text;
 use crate::judge::Verdict;
+use crate::layout::word::Kind;
 use serde::{Serialize, Serializer};
 use std::time::SystemTime;
 
@@ -117,6 +118,10 @@ pub struct Event {
     pub generation: Option<u16>,
     /// The process, in the worker's own pid namespace.
     pub pid: Option<u32>,
+    /// What reports through the slot: `worker`, `lane` or `gpu`.
+    pub kind: Option<&'static str>,
+    /// The device it said it is on.
+    pub device: Option<u64>,
     /// The worker's label; `None` if it has none.
     pub worker: Option<String>,
     /// The verdict.
@@ -163,6 +168,8 @@ impl Event {
             slot: None,
             generation: None,
             pid: None,
+            kind: None,
+            device: None,
             worker: None,
             verdict: None,
             phase: None,
@@ -187,9 +194,12 @@ impl Event {
     }
 
     fn subject(&self) -> String {
+        // A device's slot stands beside its host's, and has another number.
+        let gpu = self.device.filter(|_| self.kind == Some(Kind::Gpu.name())).map(|device| format!("gpu {device}"));
+        let of: Vec<&str> = self.model.as_deref().into_iter().chain(gpu.as_deref()).collect();
         match (self.slot, &self.model) {
-            (Some(slot), Some(model)) => format!("worker {slot} ({model})"),
-            (Some(slot), None) => format!("worker {slot}"),
+            (Some(slot), _) if !of.is_empty() => format!("worker {slot} ({})", of.join(", ")),
+            (Some(slot), _) => format!("worker {slot}"),
             (None, Some(model)) => format!("model {model}"),
             (None, None) => format!("segment '{}'", self.segment),
         }

@@ -1,6 +1,6 @@
 //! What each call does to the slot, seen from another process in Rust.
 
-use crate::build::{C99, COMPILERS, CPP17, Link, Scratch, command, program, succeed};
+use crate::build::{C99, CPP17, LINKS, Link, Scratch, command, compilers, program, succeed};
 use crate::script::Script;
 use hangwatch::layout::phase::Class;
 use hangwatch::layout::slot::{FIELDS, NO_PROGRESS, TOTAL_UNKNOWN};
@@ -11,17 +11,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-const LINKS: [Link; 2] = [Link::Shared, Link::Static];
-
-/// Runs a C test under every compiler and with either library.
+/// Runs a C test under every compiler and in every form.
 fn under_all(source: &str, with_segment: bool) {
     let scratch = Scratch::new();
-    for compiler in COMPILERS {
+    for compiler in compilers() {
         for link in LINKS {
             let program = program(&scratch, source, compiler, link);
             let mut run = command(&program);
             if with_segment {
-                run.arg(scratch.path(&format!("{}-{link:?}.segment", compiler.std)));
+                run.arg(program.with_extension("segment"));
             }
             succeed(&mut run);
         }
@@ -46,9 +44,9 @@ fn a_forked_child_never_touches_its_parents_slot() {
 #[test]
 fn every_call_does_to_the_slot_what_the_header_says() {
     let scratch = Scratch::new();
-    for (compiler, link) in [(C99, Link::Shared), (CPP17, Link::Static)] {
+    for (compiler, link) in [(C99, Link::Shared), (CPP17, Link::Static), (C99, Link::Header), (CPP17, Link::Header)] {
         let program = program(&scratch, "ffi/tests/script.c", compiler, link);
-        let path = scratch.path(&format!("{}.segment", compiler.std));
+        let path = scratch.path(&format!("{}-{link:?}.segment", compiler.std));
         the_vocabulary(&program, &path);
     }
 }
@@ -258,8 +256,17 @@ impl Twins {
 
 #[test]
 fn c_and_rust_write_the_same_words_for_the_same_calls() {
+    the_same_words(Link::Shared);
+}
+
+#[test]
+fn the_header_alone_and_rust_write_the_same_words_for_the_same_calls() {
+    the_same_words(Link::Header);
+}
+
+fn the_same_words(link: Link) {
     let scratch = Scratch::new();
-    let program = program(&scratch, "ffi/tests/script.c", C99, Link::Shared);
+    let program = program(&scratch, "ffi/tests/script.c", C99, link);
     let (in_c, in_rust) = (scratch.path("c.segment"), scratch.path("rust.segment"));
     let mut c = Script::start(&program, &[]);
     assert_eq!(c.call(&format!("attach {} twin", in_c.display())), "slot 0");
@@ -298,8 +305,14 @@ fn c_and_rust_write_the_same_words_for_the_same_calls() {
 #[test]
 fn what_went_wrong_is_said_in_c_as_in_rust() {
     let scratch = Scratch::new();
-    let program = program(&scratch, "ffi/tests/script.c", C99, Link::Shared);
-    let mut c = Script::start(&program, &[]);
+    for link in [Link::Shared, Link::Header] {
+        let program = program(&scratch, "ffi/tests/script.c", C99, link);
+        what_went_wrong(Script::start(&program, &[]));
+    }
+}
+
+fn what_went_wrong(mut c: Script) {
+    let scratch = Scratch::new();
     let short = scratch.write("short", "x");
     std::fs::set_permissions(&short, std::fs::Permissions::from_mode(0o600)).unwrap();
     let garbage = scratch.write("garbage", &"x".repeat(1 << 17));
@@ -331,10 +344,12 @@ fn full_segment(path: &Path) -> Worker {
 #[test]
 fn a_message_too_long_is_cut_at_a_characters_border() {
     let scratch = Scratch::new();
-    let program = program(&scratch, "ffi/tests/script.c", C99, Link::Shared);
-    let mut c = Script::start(&program, &[]);
     let mut lengths = Vec::new();
-    for prefix in ["/nonexistent/", "/nonexistent/x"] {
+    for (link, prefix) in
+        [Link::Shared, Link::Header].into_iter().flat_map(|link| [(link, "/nonexistent/"), (link, "/nonexistent/x")])
+    {
+        let program = program(&scratch, "ffi/tests/script.c", C99, link);
+        let mut c = Script::start(&program, &[]);
         let bad = format!("{prefix}{}", "ü/".repeat(400));
         let whole = Attach::new().segment(&bad).attach().unwrap_err();
         let said = c.call(&format!("attach {bad} x"));
@@ -357,10 +372,12 @@ fn a_segment_that_is_not_utf8_is_an_error_and_a_label_that_is_not_is_a_label() {
          printf(\"%d %d %s\\n\", w == NULL, (int)err.code, err.message);\n\
          w = hangwatch_attach(argc > 1 ? argv[1] : NULL, \"x\\xff\", &err);\nhangwatch_note(w, \"y\\xff\");\nreturn w == NULL; }\n",
     );
-    let program = program(&scratch, source.to_str().unwrap(), C99, Link::Shared);
-    let path = scratch.path("segment");
-    let said = succeed(command(program).arg(&path));
-    assert_eq!(said, "1 1 cannot attach to segment '/tmp/\u{fffd}': it is not UTF-8\n");
-    let info = Segment::open_read_only(&path).unwrap().slot(0).unwrap().read_info().unwrap();
-    assert_eq!((info.name.as_str(), info.detail.as_str()), ("x\u{fffd}", "y\u{fffd}"));
+    for link in LINKS {
+        let program = program(&scratch, source.to_str().unwrap(), C99, link);
+        let path = scratch.path(&format!("{link:?}.segment"));
+        let said = succeed(command(program).arg(&path));
+        assert_eq!(said, "1 1 cannot attach to segment '/tmp/\u{fffd}': it is not UTF-8\n");
+        let info = Segment::open_read_only(&path).unwrap().slot(0).unwrap().read_info().unwrap();
+        assert_eq!((info.name.as_str(), info.detail.as_str()), ("x\u{fffd}", "y\u{fffd}"));
+    }
 }

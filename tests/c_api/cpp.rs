@@ -1,8 +1,7 @@
 //! hangwatch.hpp: its behaviour, its reach and its cost.
 
-use crate::build::{Compiler, Link, Scratch, command, library, output, private_libraries, succeed};
+use crate::build::{Compiler, Link, Scratch, command, every_compiler, has_clang, library, output, private_libraries, succeed};
 use crate::header::declared;
-use crate::skipped;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,37 +33,18 @@ fn compile(compiler: Compiler) -> Command {
     command
 }
 
-/// Whether the compiler is here; that it is not is said aloud.
-fn has(compiler: Compiler) -> bool {
-    let found =
-        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|dir| dir.join(compiler.program).exists());
-    if !found {
-        skipped::skip(&format!("hangwatch.hpp under {}: it is not installed", compiler.program));
-    }
-    found
-}
-
-/// Where the functions of C come from.
-enum Form {
-    Linked(Link),
-    HeaderOnly,
-}
-
 /// Runs the behaviour test; it ends well or says what does not hold.
-fn behaves(compiler: Compiler, form: Form, flags: &[&str]) {
-    if !has(compiler) {
-        return;
-    }
+fn behaves(compiler: Compiler, link: Link, flags: &[&str]) {
     let scratch = Scratch::new();
     let out = scratch.path("cpp");
     let mut build = compile(compiler);
     build.args(flags).arg("ffi/tests/cpp.cpp").arg("-o").arg(&out);
-    match form {
-        Form::HeaderOnly => drop(build.arg("-DHANGWATCH_IMPLEMENTATION")),
-        Form::Linked(Link::Shared) => {
+    match link {
+        Link::Header => drop(build.arg("-DHANGWATCH_IMPLEMENTATION")),
+        Link::Shared => {
             build.arg("-L").arg(library()).arg("-lhangwatch").arg(format!("-Wl,-rpath,{}", library().display()));
         }
-        Form::Linked(Link::Static) => {
+        Link::Static => {
             build.arg(library().join("libhangwatch.a")).args(private_libraries());
         }
     }
@@ -72,40 +52,33 @@ fn behaves(compiler: Compiler, form: Form, flags: &[&str]) {
     succeed(command(out).arg(scratch.path("segment")));
 }
 
-#[test]
-fn the_objects_of_cpp_own_what_they_say_in_cpp11() {
-    behaves(of("g++", "c++11"), Form::Linked(Link::Shared), &NONE);
+/// Those of the two that are here; that clang is not is said aloud.
+fn both(of_gcc: Compiler, of_clang: Compiler) -> impl Iterator<Item = Compiler> {
+    [of_gcc, of_clang].into_iter().filter(|compiler| compiler.program == "g++" || has_clang())
 }
 
 #[test]
-fn the_objects_of_cpp_own_what_they_say_in_cpp20_without_exceptions_and_rtti() {
-    behaves(of("g++", "c++20"), Form::Linked(Link::Static), &BARE);
+fn the_objects_of_cpp_own_what_they_say_with_the_shared_library() {
+    both(of("g++", "c++11"), of("clang++", "c++17")).for_each(|compiler| behaves(compiler, Link::Shared, &NONE));
 }
 
 #[test]
-fn the_objects_of_cpp_own_what_they_say_under_clang() {
-    behaves(of("clang++", "c++17"), Form::Linked(Link::Shared), &NONE);
+fn the_objects_of_cpp_own_what_they_say_with_the_archive_and_without_exceptions_and_rtti() {
+    behaves(of("g++", "c++20"), Link::Static, &BARE);
 }
 
 #[test]
 fn the_objects_of_cpp_own_what_they_say_with_nothing_linked() {
-    behaves(of("g++", "c++11"), Form::HeaderOnly, &BARE);
-    behaves(of("clang++", "c++20"), Form::HeaderOnly, &NONE);
+    both(of("g++", "c++11"), of("clang++", "c++20")).for_each(|compiler| behaves(compiler, Link::Header, &NONE));
 }
 
 #[test]
 fn the_cpp_header_compiles_alone_from_cpp11_to_cpp20_without_a_warning() {
     let scratch = Scratch::new();
     let source = scratch.write("alone.cpp", "#include <hangwatch.hpp>\n#include <hangwatch.h>\n#include <hangwatch.hpp>\n");
-    for program in ["g++", "clang++"] {
-        for std in ["c++11", "c++14", "c++17", "c++20"] {
-            let compiler = of(program, std);
-            if !has(compiler) {
-                break;
-            }
-            for flags in [&NONE[..], &BARE[..]] {
-                succeed(compile(compiler).args(flags).arg("-fsyntax-only").arg(&source));
-            }
+    for compiler in every_compiler().into_iter().filter(|compiler| compiler.language == "c++") {
+        for flags in [&NONE[..], &BARE[..]] {
+            succeed(compile(compiler).args(flags).arg("-fsyntax-only").arg(&source));
         }
     }
 }
@@ -165,11 +138,9 @@ fn a_step_in_cpp_is_the_step_of_c_instruction_by_instruction() {
         void beat_c(hangwatch_worker_t **w) { hangwatch_beat(*w); }\n\
         void beat_worker(hangwatch::worker *w) { w->beat(); }\n}\n";
     let source = scratch.write("step.cpp", text);
-    // Clang ends a noexcept function by a call that no run comes to, unless there are no exceptions.
-    for (compiler, flags) in [(of("g++", "c++11"), &NONE[..]), (of("clang++", "c++11"), &BARE[..])] {
-        if !has(compiler) {
-            continue;
-        }
+    for compiler in both(of("g++", "c++11"), of("clang++", "c++11")) {
+        // Clang ends a noexcept function by a call that no run comes to, unless there are no exceptions.
+        let flags = if compiler.program == "g++" { &NONE[..] } else { &BARE[..] };
         let object = scratch.path(compiler.program);
         let mut compile = command(compiler.program);
         compile.args(["-std=c++11", "-O2", "-I", "ffi/include", "-c"]).args(flags).arg(&source).arg("-o").arg(&object);

@@ -3,6 +3,7 @@
 mod behaviour;
 mod build;
 mod cpp;
+mod cuda;
 mod examples;
 #[path = "../../ffi/src/guard.rs"]
 mod guard;
