@@ -139,6 +139,7 @@ static void storm(hangwatch_worker_t *w, uint64_t rounds)
         snprintf(id, sizeof id, "%llu", (unsigned long long)i);
         hangwatch_begin_job(w, id, id, 1000000 + i);
         hangwatch_step(w, i);
+        hangwatch_step(w, 500000 + i);
         hangwatch_beat(w);
         hangwatch_end_job(w, HANGWATCH_OUTCOME_OK);
     }
