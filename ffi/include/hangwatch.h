@@ -73,8 +73,8 @@ extern "C" {
 /* ---------------------------------------------------------------------------------------------------------- types -- */
 
 /*
- * A worker's hold on a slot. Made by hangwatch_attach(), hangwatch_lane() or hangwatch_gpu_lane(), ended by hangwatch_detach(); use the pointer
- * only. Its first members are written out further down so that hangwatch_step() can be inlined, not to be used.
+ * A worker's hold on a slot. Made by hangwatch_attach(), hangwatch_lane() or hangwatch_gpu_lane(), ended by
+ * hangwatch_detach(); use the pointer only. Its first members are written out further down so that hangwatch_step() can be inlined, not to be used.
  */
 typedef struct hangwatch_worker hangwatch_worker_t;
 
@@ -292,7 +292,8 @@ HANGWATCH_API hangwatch_worker_t *hangwatch_lane(hangwatch_worker_t *w, const ch
  * Returns as hangwatch_lane() does; fails where the segment's slots are not 4096 bytes apart (HANGWATCH_SLOT_SIZE=4096, or
  * `hangwatch run --slot-size 4096`, when the segment is made).
  */
-hangwatch_worker_t *hangwatch_gpu_lane(hangwatch_worker_t *w, const char *name, uint32_t device, hangwatch_error_t *err);
+HANGWATCH_API hangwatch_worker_t *hangwatch_gpu_lane(hangwatch_worker_t *w, const char *name, uint32_t device,
+                                                     hangwatch_error_t *err);
 
 /* Gives the slot back and frees w, in a forked child only the latter. Call it in the child too, or let exec() or exit() do. */
 HANGWATCH_API void hangwatch_detach(hangwatch_worker_t *w);

@@ -5,6 +5,7 @@ mod build;
 mod cpp;
 mod cuda;
 mod examples;
+mod forms;
 #[path = "../../ffi/src/guard.rs"]
 mod guard;
 mod header;

@@ -40,7 +40,8 @@ static int hangwatch_claim_for_(struct hangwatch_body_ *body, struct hangwatch_s
         return -1;
     }
     (void)__atomic_add_fetch(&segment->users, 1, __ATOMIC_RELAXED);
-    body->pen.canary = canary;
+    body->host = canary;
+    body->pen.canary = kind == HANGWATCH_KIND_GPU_ ? &hangwatch_dead_ : canary;
     body->pen.slot = claimed.slot;
     body->pen.segment = segment;
     body->pen.local = hangwatch_freed_(claimed.owner); /* gen16|0 */
@@ -136,43 +137,81 @@ HANGWATCH_API hangwatch_worker_t *hangwatch_attach(const char *segment, const ch
     return hangwatch_made_(body, rc, err);
 }
 
-/* A lane of `kind` beside w, on `device` where that is not HANGWATCH_NO_DEVICE_. */
-static hangwatch_worker_t *hangwatch_lane_of_(hangwatch_worker_t *w, const char *name, unsigned kind, uint64_t device,
-                                              hangwatch_error_t *err)
+/* A lane beside w, which lives, on `device`. 0, or -1 with *err filled. */
+static int hangwatch_lane_body_(struct hangwatch_body_ *body, hangwatch_worker_t *w, const char *name, unsigned kind,
+                                uint64_t device, int stamps, hangwatch_error_t *err)
+{
+    const uint64_t *base = hangwatch_body_of_(w)->record;
+    struct hangwatch_reserved_ none = {0, 0, 0};
+    size_t at = hangwatch_name_.at / 8;
+    memcpy(&body->record[at], &base[at], hangwatch_name_.capacity);
+    body->record[HANGWATCH_I_LENS_] = base[HANGWATCH_I_LENS_] & UINT64_C(0xff) << hangwatch_name_.len_shift;
+    body->record[HANGWATCH_I_DEVICE_] = device;
+    hangwatch_pack_(body->record, hangwatch_lane_name_, name);
+    return hangwatch_claim_for_(body, hangwatch_segment_of_(w), kind, &none, stamps, err);
+}
+
+HANGWATCH_API hangwatch_worker_t *hangwatch_lane(hangwatch_worker_t *w, const char *name, hangwatch_error_t *err)
 {
     struct hangwatch_body_ *body = hangwatch_new_body_();
-    struct hangwatch_reserved_ none = {0, 0, 0};
-    int kept = errno, rc = -1, i;
+    int kept = errno, rc = 0;
     if (body == NULL) {
         (void)hangwatch_fail_io_(err, "cannot make a lane", name != NULL ? name : "", ENOMEM);
-    } else if (!hangwatch_is_live_(w)) {
-        rc = 0;
-    } else {
-        const uint64_t *base = hangwatch_body_of_(w)->record;
-        for (i = 0; i < HANGWATCH_AS_(int, hangwatch_name_.capacity / 8); i++)
-            body->record[hangwatch_name_.at / 8 + HANGWATCH_AS_(size_t, i)] = base[hangwatch_name_.at / 8 + HANGWATCH_AS_(size_t, i)];
-        body->record[HANGWATCH_I_LENS_] = base[HANGWATCH_I_LENS_] & UINT64_C(0xff) << hangwatch_name_.len_shift;
-        body->record[HANGWATCH_I_DEVICE_] = device != HANGWATCH_NO_DEVICE_ ? device : base[HANGWATCH_I_DEVICE_];
-        hangwatch_pack_(body->record, hangwatch_lane_name_, name);
-        rc = hangwatch_claim_for_(body, hangwatch_segment_of_(w), kind, &none, w->clock != NULL, err);
+        rc = -1;
+    } else if (hangwatch_is_live_(w)) {
+        uint64_t device = hangwatch_body_of_(w)->record[HANGWATCH_I_DEVICE_];
+        rc = hangwatch_lane_body_(body, w, name, HANGWATCH_KIND_LANE_, device, w->clock != NULL, err);
     }
     errno = kept;
     return hangwatch_made_(body, rc, err);
 }
 
-HANGWATCH_API hangwatch_worker_t *hangwatch_lane(hangwatch_worker_t *w, const char *name, hangwatch_error_t *err)
+/* Whether each slot is a page of its own, which a device may be let into. 0, or -1 with *err filled. */
+static int hangwatch_check_pages_(const struct hangwatch_segment_ *segment, hangwatch_error_t *err)
 {
-    return hangwatch_lane_of_(w, name, HANGWATCH_KIND_LANE_, HANGWATCH_NO_DEVICE_, err);
+    struct hangwatch_report_ report;
+    if (segment->slots_off % HANGWATCH_PAGE_ == 0 && segment->slot_size % HANGWATCH_PAGE_ == 0)
+        return 0;
+    report = hangwatch_fail_on_(err, HANGWATCH_ERROR_USAGE, "cannot make a GPU lane in segment", segment->path);
+    hangwatch_put_(&report.text, "its slots are ");
+    hangwatch_put_decimal_(&report.text, segment->slot_size);
+    hangwatch_put_(&report.text, " bytes apart, expected 4096: a device needs a page");
+    hangwatch_hint_(&report, "a segment that exists cannot change: remove it where nobody uses it, and make it anew");
+    hangwatch_hint_(&report, "with --slot-size 4096 for 'hangwatch run' or 'watch', or HANGWATCH_SLOT_SIZE=4096 for whoever "
+                             "attaches first");
+    return -1;
+}
+
+HANGWATCH_API hangwatch_worker_t *hangwatch_gpu_lane(hangwatch_worker_t *w, const char *name, uint32_t device,
+                                                     hangwatch_error_t *err)
+{
+    struct hangwatch_body_ *body = hangwatch_new_body_();
+    int kept = errno, rc = 0;
+    if (body == NULL) {
+        (void)hangwatch_fail_io_(err, "cannot make a GPU lane", name != NULL ? name : "", ENOMEM);
+        rc = -1;
+    } else if (hangwatch_is_live_(w)) {
+        rc = hangwatch_check_pages_(hangwatch_segment_of_(w), err);
+        /* Unstamped: a device has another clock, and a stamp of the host's would say nothing of it. */
+        if (rc == 0)
+            rc = hangwatch_lane_body_(body, w, name, HANGWATCH_KIND_GPU_, device, 0, err);
+        /* It begins idle, for a device has nothing to start. */
+        if (rc == 0)
+            hangwatch_phase(&body->pen, HANGWATCH_PHASE_IDLE);
+    }
+    errno = kept;
+    return hangwatch_made_(body, rc, err);
 }
 
 HANGWATCH_API void hangwatch_detach(hangwatch_worker_t *w)
 {
-    struct hangwatch_body_ *body = w == NULL ? NULL : hangwatch_body_of_(w);
+    struct hangwatch_body_ *body;
     int kept = errno;
-    if (body == NULL)
+    if (w == NULL)
         return;
     /* In a forked child it is not live: the parent's slot stays the parent's. */
-    if (hangwatch_is_live_(w)) {
+    body = hangwatch_begin_report_(w);
+    if (body != NULL) {
         /* A monitor looks for change in the line of the beats first: a last one tells it to look at the owner too. */
         hangwatch_publish_beat_(w);
         /* Before the slot is free: the next owner is to find its byte free too. */
@@ -180,7 +219,7 @@ HANGWATCH_API void hangwatch_detach(hangwatch_worker_t *w)
         (void)hangwatch_release_(w->slot, body->owner);
     }
     hangwatch_let_go_(hangwatch_segment_of_(w));
-    free(body);
+    free(hangwatch_body_of_(w));
     errno = kept;
 }
 

@@ -28,14 +28,13 @@ HANGWATCH_API void hangwatch_phase(hangwatch_worker_t *w, hangwatch_phase_t phas
 
 HANGWATCH_API void hangwatch_phase_total(hangwatch_worker_t *w, hangwatch_phase_t phase, uint64_t total)
 {
-    struct hangwatch_body_ *body;
+    struct hangwatch_body_ *body = hangwatch_begin_report_(w);
     struct hangwatch_sections_ *sections;
     struct hangwatch_outer_ outermost;
     unsigned id = hangwatch_phase_in_bits_(phase), flags;
     int job_open, to_inference;
-    if (!hangwatch_is_live_(w))
+    if (body == NULL)
         return;
-    body = hangwatch_body_of_(w);
     sections = &body->sections;
     job_open = hangwatch_job_open_(body->phase);
     to_inference = job_open && id == HANGWATCH_PHASE_INFERENCE;
@@ -58,12 +57,11 @@ HANGWATCH_API void hangwatch_phase_total(hangwatch_worker_t *w, hangwatch_phase_
 
 HANGWATCH_API void hangwatch_enter(hangwatch_worker_t *w, hangwatch_phase_t phase, uint64_t total)
 {
-    struct hangwatch_body_ *body;
+    struct hangwatch_body_ *body = hangwatch_begin_report_(w);
     struct hangwatch_sections_ *sections;
     unsigned flags;
-    if (!hangwatch_is_live_(w))
+    if (body == NULL)
         return;
-    body = hangwatch_body_of_(w);
     sections = &body->sections;
     if (sections->depth == HANGWATCH_MAX_DEPTH_) {
         if (sections->beyond != UINT32_MAX)
@@ -77,12 +75,11 @@ HANGWATCH_API void hangwatch_enter(hangwatch_worker_t *w, hangwatch_phase_t phas
 
 HANGWATCH_API void hangwatch_leave(hangwatch_worker_t *w)
 {
-    struct hangwatch_body_ *body;
+    struct hangwatch_body_ *body = hangwatch_begin_report_(w);
     struct hangwatch_sections_ *sections;
     struct hangwatch_outer_ outer;
-    if (!hangwatch_is_live_(w))
+    if (body == NULL)
         return;
-    body = hangwatch_body_of_(w);
     sections = &body->sections;
     if (sections->beyond > 0) {
         sections->beyond--;
@@ -144,16 +141,15 @@ HANGWATCH_API void hangwatch_begin_job(hangwatch_worker_t *w, const char *id, co
 HANGWATCH_API void hangwatch_begin_job_with(hangwatch_worker_t *w, const hangwatch_job_t *job)
 {
     hangwatch_job_t nothing = HANGWATCH_JOB_INIT;
-    struct hangwatch_body_ *body;
+    struct hangwatch_body_ *body = hangwatch_begin_report_(w);
     uint64_t *record;
     uint32_t number;
     unsigned flags;
-    if (!hangwatch_is_live_(w))
+    if (body == NULL)
         return;
     /* A larger struct is a newer one: what this version knows stands first. A smaller one there never was. */
     if (job == NULL || job->struct_size < sizeof *job)
         job = &nothing;
-    body = hangwatch_body_of_(w);
     number = HANGWATCH_AS_(uint32_t, ((w->epoch >> 32) + 1) & UINT32_MAX);
     body->job_total = job->total;
     hangwatch_clear_sections_(body);
@@ -164,7 +160,8 @@ HANGWATCH_API void hangwatch_begin_job_with(hangwatch_worker_t *w, const hangwat
     record[HANGWATCH_I_DEADLINE_] = hangwatch_ns_of_ms_(job->deadline_ms);
     record[HANGWATCH_I_BATCH_] = job->batch;
     record[HANGWATCH_I_SIZE_] = job->size;
-    if (job->device != HANGWATCH_DEVICE_UNCHANGED)
+    /* A GPU lane is its device's, whatever the job runs on besides. */
+    if (job->device != HANGWATCH_DEVICE_UNCHANGED && !hangwatch_is_gpu_(body))
         record[HANGWATCH_I_DEVICE_] = job->device;
     hangwatch_pack_(record, hangwatch_job_id_, job->id);
     hangwatch_pack_(record, hangwatch_model_, job->model);
@@ -196,13 +193,12 @@ HANGWATCH_API void hangwatch_alive(hangwatch_worker_t *w)
 
 HANGWATCH_API void hangwatch_begin_pass(hangwatch_worker_t *w)
 {
-    struct hangwatch_body_ *body;
+    struct hangwatch_body_ *body = hangwatch_begin_report_(w);
     struct hangwatch_sections_ *sections;
     uint64_t now, epoch, total;
     unsigned i;
-    if (!hangwatch_is_live_(w))
+    if (body == NULL)
         return;
-    body = hangwatch_body_of_(w);
     sections = &body->sections;
     now = hangwatch_stamp_(body);
     total = hangwatch_load_(&w->slot->total); /* Relaxed: our own word */
@@ -218,12 +214,13 @@ HANGWATCH_API void hangwatch_begin_pass(hangwatch_worker_t *w)
 
 HANGWATCH_API void hangwatch_extend(hangwatch_worker_t *w, uint64_t ms)
 {
+    struct hangwatch_body_ *body = hangwatch_begin_report_(w);
     uint64_t now;
-    if (!hangwatch_is_live_(w))
+    if (body == NULL)
         return;
-    now = hangwatch_stamp_(hangwatch_body_of_(w));
-    hangwatch_lease_(hangwatch_body_of_(w), ms);
-    hangwatch_beat_at_(hangwatch_body_of_(w), now);
+    now = hangwatch_stamp_(body);
+    hangwatch_lease_(body, ms);
+    hangwatch_beat_at_(body, now);
 }
 
 HANGWATCH_API void hangwatch_note(hangwatch_worker_t *w, const char *text)
@@ -236,11 +233,10 @@ HANGWATCH_API void hangwatch_note(hangwatch_worker_t *w, const char *text)
 
 HANGWATCH_API void hangwatch_end_job(hangwatch_worker_t *w, hangwatch_outcome_e outcome)
 {
-    struct hangwatch_body_ *body;
+    struct hangwatch_body_ *body = hangwatch_begin_report_(w);
     unsigned flags;
-    if (!hangwatch_is_live_(w))
+    if (body == NULL)
         return;
-    body = hangwatch_body_of_(w);
     /* Without an open job nothing is counted: an error path may end it a second time. */
     if (hangwatch_job_open_(body->phase)) {
         if (outcome == HANGWATCH_OUTCOME_OK)

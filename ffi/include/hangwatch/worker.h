@@ -34,7 +34,10 @@ struct hangwatch_sections_ {
 };
 
 struct hangwatch_body_ {
-    struct hangwatch_worker pen; /* first: the pointer to it is the pointer to all */
+    /* First: the pointer to it is the pointer to all. Its canary is what hangwatch_step() and _beat() go by: mute on a GPU
+     * lane, whose progress and beats are the device's. */
+    struct hangwatch_worker pen;
+    const uint8_t *host; /* the canary that all else goes by */
     uint64_t owner;
     uint32_t index;
     struct hangwatch_hold_ hold;
@@ -69,7 +72,38 @@ static struct hangwatch_segment_ *hangwatch_segment_of_(const hangwatch_worker_t
 static int hangwatch_is_live_(const hangwatch_worker_t *w)
 {
     /* Relaxed: set once before the worker was made; the kernel zeroes it in a forked child. */
-    return w != NULL && __atomic_load_n(w->canary, __ATOMIC_RELAXED) != 0;
+    return w != NULL && __atomic_load_n(hangwatch_const_body_of_(w)->host, __ATOMIC_RELAXED) != 0;
+}
+
+static int hangwatch_is_gpu_(const struct hangwatch_body_ *body)
+{
+    return (body->owner >> 32 & 0xff) == HANGWATCH_KIND_GPU_;
+}
+
+/* Goes on from what a device wrote into its slot since our last store, so that the beat never goes back and no fall is lost.
+ * The kernel has ended, and the host has waited for that. Words of another generation, job or pass are nobody's. */
+static void hangwatch_resync_(struct hangwatch_worker *pen)
+{
+    /* Relaxed: waiting for the kernel's end made its stores visible; they precede whatever this thread does next. */
+    uint64_t beat = hangwatch_load_(&pen->slot->beat), epoch = hangwatch_load_(&pen->slot->epoch);
+    uint64_t progress = hangwatch_load_(&pen->slot->progress);
+    if (hangwatch_generation_of_(beat) == hangwatch_generation_of_(pen->local) && beat > pen->local)
+        pen->local = beat;
+    if (epoch >> 16 == pen->epoch >> 16)
+        pen->epoch = epoch;
+    pen->last = progress == HANGWATCH_NO_PROGRESS_ ? 0 : progress;
+}
+
+/* What a report goes to; NULL where it reaches no slot. On a GPU lane it goes on from what the device has reported. */
+static struct hangwatch_body_ *hangwatch_begin_report_(hangwatch_worker_t *w)
+{
+    struct hangwatch_body_ *body;
+    if (!hangwatch_is_live_(w))
+        return NULL;
+    body = hangwatch_body_of_(w);
+    if (hangwatch_is_gpu_(body))
+        hangwatch_resync_(w);
+    return body;
 }
 
 /* A detached worker; NULL where there is no memory for it. */
@@ -79,6 +113,7 @@ static struct hangwatch_body_ *hangwatch_new_body_(void)
     if (body == NULL)
         return NULL;
     body->pen.canary = &hangwatch_dead_;
+    body->host = &hangwatch_dead_;
     body->record[HANGWATCH_I_DEVICE_] = HANGWATCH_NO_DEVICE_;
     return body;
 }
