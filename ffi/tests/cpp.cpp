@@ -1,5 +1,5 @@
-// hangwatch.hpp: every call reaches the slot, and the objects own what they say. argv[1] is a segment. Compiled with
-// exceptions and without, linked and header-only.
+// hangwatch.hpp: every call reaches the slot, and the objects own what they say. argv[1] is a segment, argv[2] one whose slots
+// are pages. Compiled with exceptions and without, linked and header-only.
 #include <hangwatch.hpp>
 
 #include "check.h"
@@ -330,6 +330,22 @@ void null_and_moved_from(const char *segment)
     CHECK(!owner_is_live(witness, scope), "a worker gives its slot back with its scope");
 }
 
+void a_device(const char *pages)
+{
+    hangwatch::error err;
+    hangwatch::worker w = attached(pages, "host");
+    hangwatch::worker lane = w.gpu_lane("g0", 3, err);
+    CHECK(lane.is_attached() && lane.slot() != w.slot() && !err, err.message());
+    CHECK((word(slot(lane).owner) >> 32 & 0xff) == 2 && (word(slot(lane).tid) & UINT32_MAX) == 3, "a device's lane is of its kind");
+    hangwatch::job job(lane, "kernel", "m", 10);
+    const std::uint64_t beats = word(slot(lane).beat);
+    job.step(5);
+    lane.beat();
+    CHECK(word(slot(lane).beat) == beats, "a device's steps and beats are its own");
+    job.end();
+    CHECK(well(lane) == 1, "the host begins and ends its jobs");
+}
+
 enum { WORDS = sizeof(hangwatch_slot_t) / sizeof(hangwatch_word_t) };
 
 void copy(std::uint64_t (&to)[WORDS], const hangwatch::worker &w)
@@ -374,12 +390,13 @@ void a_fork(const char *segment)
 
 int main(int argc, char **argv)
 {
-    CHECK(argc == 2, "a segment is named");
+    CHECK(argc == 3, "two segments are named");
     the_vocabulary(argv[1]);
     durations(argv[1]);
     jobs_end_with_their_scope(argv[1]);
     sections_are_left_with_their_scope(argv[1]);
     null_and_moved_from(argv[1]);
+    a_device(argv[2]);
     a_fork(argv[1]);
     return 0;
 }

@@ -1,6 +1,6 @@
 //! What `ffi/install` installs, as a stranger finds and uses it: pkg-config, CMake, the loader.
 
-use crate::build::{Scratch, command, output, succeed, target};
+use crate::build::{ROOT, Scratch, command, output, succeed, target};
 use crate::header::declared;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ const CPP_WORKER: &str = "examples/cpp_worker.cpp";
 
 /// The libraries of these tests' own build, installed.
 fn install(arguments: &[&str]) -> Command {
-    let mut install = command("ffi/install");
+    let mut install = command(Path::new(ROOT).join("ffi/install"));
     install.args(["--debug", "--target-dir"]).arg(target()).args(arguments).env("CARGO", env!("CARGO")).env_remove("DESTDIR");
     install
 }
@@ -68,7 +68,7 @@ fn dynamic(file: &Path, tag: &str) -> Vec<String> {
 
 /// The functions of a version script, each with its node, and its nodes in order.
 fn nodes(map: &str) -> (Vec<String>, BTreeMap<String, String>) {
-    let text = std::fs::read_to_string(Path::new(crate::build::ROOT).join(map)).unwrap();
+    let text = std::fs::read_to_string(Path::new(ROOT).join(map)).unwrap();
     let (mut order, mut functions) = (Vec::new(), BTreeMap::new());
     for line in text.split("*/").last().unwrap().lines().map(str::trim) {
         if let Some(node) = line.strip_suffix(" {") {
@@ -175,7 +175,7 @@ fn a_stranger_builds_by_cmake_with_every_target() {
         .arg("-B")
         .arg(&build);
     configure.arg(format!("-DCMAKE_PREFIX_PATH={}", installed.prefix.display())).arg(format!("-DEXPECTED={VERSION}"));
-    succeed(configure.arg(format!("-DSOURCES={}/examples", crate::build::ROOT)));
+    succeed(configure.arg(format!("-DSOURCES={}/examples", ROOT)));
     succeed(command("cmake").arg("--build").arg(&build));
     for language in ["c", "cpp"] {
         for (target, asks) in [("hangwatch", true), ("static", false), ("header_only", false)] {
@@ -236,7 +236,7 @@ fn a_package_is_staged_under_destdir_and_removed_without_a_trace() {
     let manifest = root.join("lib/some-arch/hangwatch/manifest");
     let with_stale = std::fs::read_to_string(&manifest).unwrap() + "/hangwatch-test/include/hangwatch_of_yore.h\n";
     std::fs::write(&manifest, with_stale).unwrap();
-    succeed(install(&arguments[..4]).env("DESTDIR", &stage));
+    succeed(install(&arguments[..4]).env("DESTDIR", "stage").current_dir(scratch.path(".")));
     assert_eq!(files(&stage), staged, "an upgrade leaves nothing of what it replaces");
 
     succeed(install(&arguments).arg("--uninstall"));
@@ -279,7 +279,7 @@ fn of_the_past(scratch: &Scratch, folder: &str, version: &str, functions: &[&str
 #[test]
 fn a_program_of_the_first_release_runs_with_this_one() {
     let installed = Installed::new();
-    let source = std::fs::read_to_string(Path::new(crate::build::ROOT).join("ffi/tests/old.c")).unwrap();
+    let source = std::fs::read_to_string(Path::new(ROOT).join("ffi/tests/old.c")).unwrap();
     let lines = source.lines().filter(|line| line.starts_with("extern "));
     let functions: Vec<&str> = lines.map(|line| line.split('(').next().unwrap().rsplit([' ', '*']).next().unwrap()).collect();
     assert_eq!(functions.len(), 22, "release 0.1 had this many functions");
