@@ -1,9 +1,6 @@
 //! Builds the library as its users do, alone, and programs in C and C++ against it or against the header alone.
 
-#[path = "../common/skipped.rs"]
-mod skipped;
-
-use skipped::skip;
+use crate::skipped::skip;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -50,7 +47,7 @@ pub(crate) fn compilers() -> Vec<Compiler> {
 }
 
 /// Whether there is a clang for C and C++; said aloud where there is none.
-fn has_clang() -> bool {
+pub(crate) fn has_clang() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
         let found = ["clang", "clang++"].iter().all(|program| {
@@ -108,7 +105,7 @@ impl Drop for Scratch {
 /// `target/debug/libhangwatch.so` before the one that was linked.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
-    for name in ["SEGMENT", "SLOT", "DEVICE", "NAME", "DIR"] {
+    for name in ["SEGMENT", "SLOT", "DEVICE", "NAME", "DIR", "SLOTS", "SLOT_SIZE", "ALLOWED_UIDS"] {
         command.env_remove(format!("HANGWATCH_{name}"));
     }
     command.env_remove("LD_LIBRARY_PATH").current_dir(ROOT);
@@ -136,7 +133,7 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
     cargo
 }
 
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("ffi")
 }
 
@@ -179,7 +176,7 @@ pub(crate) fn program(scratch: &Scratch, source: &str, compiler: Compiler, link:
 }
 
 /// What a program that links the archive needs, as the pkg-config file says it.
-fn private_libraries() -> Vec<String> {
+pub(crate) fn private_libraries() -> Vec<String> {
     let pc = std::fs::read_to_string(Path::new(ROOT).join("ffi/hangwatch.pc.in")).unwrap();
     let line = pc.lines().find_map(|line| line.strip_prefix("Libs.private:")).expect("the pkg-config file names them");
     line.split_whitespace().map(str::to_string).collect()

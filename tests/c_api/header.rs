@@ -14,7 +14,7 @@ fn read(path: &str) -> String {
 }
 
 /// Functions that the header declares and does not define: the compiler's own list.
-fn declared() -> BTreeSet<String> {
+pub(crate) fn declared() -> BTreeSet<String> {
     let scratch = Scratch::new();
     let source = scratch.write("alone.c", "#include <hangwatch.h>\n");
     let list = scratch.path("prototypes");

@@ -2,12 +2,14 @@
 
 mod behaviour;
 mod build;
+mod cpp;
 mod cuda;
 mod examples;
 mod forms;
 #[path = "../../ffi/src/guard.rs"]
 mod guard;
 mod header;
+mod package;
 mod refusals;
 mod script;
 #[path = "../common/skipped.rs"]
