@@ -11,6 +11,7 @@ mod guard;
 mod header;
 mod package;
 mod refusals;
+mod sanitizers;
 mod script;
 #[path = "../common/skipped.rs"]
 mod skipped;
