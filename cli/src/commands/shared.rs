@@ -24,9 +24,9 @@ pub(crate) struct MonitorArgs {
     /// The segment: a name, or a path with a slash. It is made if it is absent.
     #[arg(long, env = "HANGWATCH_SEGMENT", default_value = path::DEFAULT_NAME, value_name = "NAME|PATH")]
     pub(crate) segment: String,
-    /// Slots of the segment, if this command makes it.
-    #[arg(long, default_value_t = Geometry::default().slots, value_name = "N")]
-    pub(crate) slots: u32,
+    /// Slots of the segment, if this command makes it; else HANGWATCH_SLOTS, else 64.
+    #[arg(long, value_name = "N")]
+    pub(crate) slots: Option<u32>,
     #[command(flatten)]
     pub(crate) timing: TimingArgs,
     /// Keep what is learnt in this file, over a restart; '<segment>.learnt' where none is named.
@@ -101,7 +101,9 @@ impl MonitorArgs {
 
     pub(crate) fn open(&self) -> Result<Arc<Segment>> {
         let path = path::resolve(&self.segment)?;
-        Segment::open_or_create(&path, Geometry { slots: self.slots, ..Geometry::default() }).map(Arc::new)
+        let geometry = Geometry::from_env()?;
+        let geometry = Geometry { slots: self.slots.unwrap_or(geometry.slots), ..geometry };
+        Segment::open_or_create(&path, geometry).map(Arc::new)
     }
 }
 
