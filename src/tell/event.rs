@@ -290,6 +290,10 @@ mod tests {
             "worker 2 (stable_diffusion_xl) stalled in inference: last heartbeat 2.3s ago, last progress 65.7s ago, \
              at 42% (21/50), job a1b2c3d4-e5f6-7890"
         );
+        let on_gpu = Event { kind: Some("gpu"), device: Some(3), ..event.clone() };
+        assert!(on_gpu.sentence().starts_with("worker 2 (stable_diffusion_xl, gpu 3) stalled in inference: "));
+        let beside_it = Event { kind: Some("worker"), device: Some(3), ..event.clone() };
+        assert_eq!(beside_it.sentence(), event.sentence(), "a host's device is no part of its name");
         let replaced = Event {
             event: EventKind::Replaced,
             model: None,

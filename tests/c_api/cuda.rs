@@ -11,6 +11,8 @@ use std::process::Command;
 const FAKE: &str = "tests/gpu/fake";
 /// A kernel that reports, with C's name, so that its text can be found.
 const KERNEL: &str = "tests/gpu/kernel.cuh";
+/// All that is there of device code.
+const DEVICE_SOURCES: [&str; 3] = [KERNEL, "examples/cuda_worker.cu", "tests/gpu/cost.cu"];
 
 /// A clang that knows scopes in PTX; none is a visible skip.
 fn clang(test: &str) -> Option<&'static str> {
@@ -109,7 +111,7 @@ fn nvidias_assembler_takes_what_a_kernel_becomes() {
     const TEST: &str = "nvidias_assembler_takes_what_a_kernel_becomes";
     let (Some(clang), Some(toolkit)) = (clang(TEST), toolkit(TEST)) else { return };
     let scratch = Scratch::new();
-    for source in [KERNEL, "examples/cuda_worker.cu"] {
+    for source in DEVICE_SOURCES {
         for arch in ["sm_60", "sm_70", "sm_90"] {
             let ptx = scratch.path("kernel.ptx");
             let mut device = with_toolkit(clang, &toolkit);
@@ -131,10 +133,23 @@ fn with_toolkit(clang: &str, toolkit: &Path) -> Command {
 }
 
 #[test]
+fn nvidias_compiler_builds_the_example_and_the_measurement() {
+    if Command::new("nvcc").arg("--version").stdout(std::process::Stdio::null()).status().is_err() {
+        return skip("nvidias_compiler_builds_the_example_and_the_measurement: no nvcc");
+    }
+    let scratch = Scratch::new();
+    for source in &DEVICE_SOURCES[1..] {
+        let mut nvcc = command("nvcc");
+        nvcc.args(["-std=c++17", "-O2", "-Xcompiler", "-Wall,-Wextra,-Werror", "-I", "ffi/include", source, "-L"]);
+        succeed(nvcc.arg(library()).args(["-lhangwatch", "-o"]).arg(scratch.path("program")));
+    }
+}
+
+#[test]
 fn the_host_code_of_a_cuda_file_compiles_with_nvidias_headers() {
     const TEST: &str = "the_host_code_of_a_cuda_file_compiles_with_nvidias_headers";
     let (Some(clang), Some(toolkit)) = (clang(TEST), toolkit(TEST)) else { return };
-    for source in [KERNEL, "examples/cuda_worker.cu"] {
+    for source in DEVICE_SOURCES {
         succeed(with_toolkit(clang, &toolkit).args(["--cuda-host-only", "-c", "-o", "/dev/null", source]));
     }
     // A program for the host alone, in both languages: NVIDIA's declarations are those that the runtime that stands in has.
