@@ -32,7 +32,7 @@ const SECOND: u64 = 500_000;
 fn round(i: u64) -> Vec<String> {
     let mut calls =
         vec![format!("begin_job {i} {i} {}", TOTAL + i), format!("step {i}"), format!("step {}", SECOND + i), "beat".into()];
-    if i % 2 == 0 {
+    if i.is_multiple_of(2) {
         calls.push("end_job ok".into());
     }
     calls
