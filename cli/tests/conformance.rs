@@ -6,7 +6,6 @@ use common::{Scratch, built, command, hangwatch, rust_example, said, skip};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 /// One case for each sentence that a writer must keep.
 const CASES: u64 = 83;
@@ -117,15 +116,8 @@ fn the_library_conforms_in_rust() {
     conforms(&mut Command::new(rust_example("rust_driver")), &[]);
 }
 
-/// Python itself, and not a script that looks for it at every start.
 fn python(driver: impl AsRef<std::ffi::OsStr>) -> Command {
-    static PYTHON: OnceLock<String> = OnceLock::new();
-    let python = PYTHON.get_or_init(|| {
-        let said = said(command("python3").args(["-c", "import sys; print(sys.executable)"]));
-        assert_eq!(said.code, Some(0), "{}", said.err);
-        said.out.trim_end().to_owned()
-    });
-    let mut command = Command::new(python);
+    let mut command = Command::new(common::python());
     command.arg("-B").arg(driver);
     command
 }

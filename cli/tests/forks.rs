@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Held, Monitor, Scratch, built, command, said};
+use common::{Held, Monitor, Scratch, built, command, python, said};
 use hangwatch::layout::header::HEADER_LEN;
 use hangwatch::layout::slot::SLOT_LEN;
 use hangwatch::layout::word::{Kind, Owner, Tag};
@@ -42,7 +42,7 @@ fn reserve(segment: &Segment) {
 
 /// A Python parent whose child is made in this way.
 fn parent(segment: &Segment, way: &str, library: Option<&Path>) -> Command {
-    let mut python = command("python3");
+    let mut python = command(python());
     python.args(["-B", "cli/tests/forks/children.py", way]).args(library).stdin(Stdio::piped());
     python.env("PYTHONPATH", "examples").env("HANGWATCH_SEGMENT", segment.path());
     if library.is_none() {

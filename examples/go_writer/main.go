@@ -39,14 +39,14 @@ func main() {
 	w.Phase(idle, 0)
 	runJob := func() string {
 		for done := uint64(0); ; done++ {
+			if done > 0 {
+				w.Step(done)
+			}
 			for *hangAt >= 0 && done*100 >= uint64(*hangAt)**steps {
 				sleep(*stepMs) // what a deadlock or a lost GPU looks like from outside
 				if *beats {
 					w.Beat()
 				}
-			}
-			if done > 0 {
-				w.Step(done)
 			}
 			if w.ShouldStop() {
 				return "cancelled"

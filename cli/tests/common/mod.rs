@@ -141,6 +141,16 @@ pub(crate) fn rust_example(name: &str) -> PathBuf {
     built(&["-p", "hangwatch", "--no-default-features", "--example", name]).join("examples").join(name)
 }
 
+/// Python itself, and not a script that looks for it at every start.
+pub(crate) fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let said = said(command("python3").args(["-c", "import sys; print(sys.executable)"]));
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        said.out.trim_end().into()
+    })
+}
+
 /// `examples/go_writer`; `None`, and said aloud, where there is no Go.
 pub(crate) fn go_writer(scratch: &Scratch) -> Option<PathBuf> {
     let program = scratch.path().join("go_writer");
