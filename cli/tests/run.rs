@@ -136,12 +136,7 @@ fn a_worker_of_another_language_runs_where_nobody_watches_and_where_attaching_fa
         assert!(alone.out.ends_with("detached\n"), "{}", alone.out);
         let absent = run(Some(Path::new("/nonexistent/segment")));
         assert_eq!(absent.code, Some(0), "a failed attach never stops inference: {}", absent.err);
-        assert!(
-            absent.err.contains("cannot ") && absent.err.contains("/nonexistent/segment") && absent.out.ends_with("detached\n"),
-            "{}{}",
-            absent.err,
-            absent.out
-        );
+        assert!(absent.err.contains("cannot ") && absent.out.ends_with("detached\n"), "{}{}", absent.err, absent.out);
         let unreserved = run(Some(segment.path()));
         assert_eq!(unreserved.code, Some(0));
         assert!(unreserved.err.contains(refused), "{}", unreserved.err);

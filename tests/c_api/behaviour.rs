@@ -1,7 +1,7 @@
 //! What C's calls do beside what the conformance suite proves of every writer (cli/tests/conformance.rs): errors, structs of
 //! other versions, and the same words as Rust's for the same calls.
 
-use crate::build::{C99, COMPILERS, CPP17, Link, Scratch, command, program, succeed};
+use crate::build::{C99, COMPILERS, CPP17, LINKS, Link, Scratch, command, compilers, program, succeed};
 use crate::script::Script;
 use hangwatch::layout::slot::FIELDS;
 use hangwatch::segment::{Geometry, Segment};
@@ -10,17 +10,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-const LINKS: [Link; 2] = [Link::Shared, Link::Static];
-
-/// Runs a C test under every compiler and with either library.
+/// Runs a C test in every form; the library's own code is no other under another compiler, the header's is.
 fn under_all(source: &str, with_segment: bool) {
     let scratch = Scratch::new();
-    for compiler in COMPILERS {
-        for link in LINKS {
+    for compiler in compilers() {
+        for link in LINKS.into_iter().filter(|link| *link == Link::Header || COMPILERS.contains(&compiler)) {
             let program = program(&scratch, source, compiler, link);
             let mut run = command(&program);
             if with_segment {
-                run.arg(scratch.path(&format!("{}-{link:?}.segment", compiler.std)));
+                run.arg(program.with_extension("segment"));
             }
             succeed(&mut run);
         }
@@ -45,9 +43,9 @@ fn no_child_made_in_whatever_way_touches_its_parents_slot_and_after_exec_it_is_t
 #[test]
 fn a_job_struct_of_another_version_is_read_as_far_as_it_is_known() {
     let scratch = Scratch::new();
-    for (compiler, link) in [(C99, Link::Shared), (CPP17, Link::Static)] {
+    for (compiler, link) in [(C99, Link::Shared), (CPP17, Link::Static), (C99, Link::Header), (CPP17, Link::Header)] {
         let program = program(&scratch, "ffi/tests/script.c", compiler, link);
-        let path = scratch.path(&format!("{}.segment", compiler.std));
+        let path = scratch.path(&format!("{}-{link:?}.segment", compiler.std));
         let mut c = Script::start(&program, &[("HANGWATCH_SEGMENT", path.to_str().unwrap())]);
         assert_eq!(c.call("attach - sd-0"), "slot 0");
         let segment = Segment::open_read_only(&path).unwrap();
@@ -122,8 +120,17 @@ impl Twins {
 
 #[test]
 fn c_and_rust_write_the_same_words_for_the_same_calls() {
+    the_same_words(Link::Shared);
+}
+
+#[test]
+fn the_header_alone_and_rust_write_the_same_words_for_the_same_calls() {
+    the_same_words(Link::Header);
+}
+
+fn the_same_words(link: Link) {
     let scratch = Scratch::new();
-    let program = program(&scratch, "ffi/tests/script.c", C99, Link::Shared);
+    let program = program(&scratch, "ffi/tests/script.c", C99, link);
     let (in_c, in_rust) = (scratch.path("c.segment"), scratch.path("rust.segment"));
     let mut c = Script::start(&program, &[]);
     assert_eq!(c.call(&format!("attach {} twin", in_c.display())), "slot 0");
@@ -162,8 +169,14 @@ fn c_and_rust_write_the_same_words_for_the_same_calls() {
 #[test]
 fn what_went_wrong_is_said_in_c_as_in_rust() {
     let scratch = Scratch::new();
-    let program = program(&scratch, "ffi/tests/script.c", C99, Link::Shared);
-    let mut c = Script::start(&program, &[]);
+    for link in [Link::Shared, Link::Header] {
+        let program = program(&scratch, "ffi/tests/script.c", C99, link);
+        what_went_wrong(Script::start(&program, &[]));
+    }
+}
+
+fn what_went_wrong(mut c: Script) {
+    let scratch = Scratch::new();
     let short = scratch.write("short", "x");
     std::fs::set_permissions(&short, std::fs::Permissions::from_mode(0o600)).unwrap();
     let garbage = scratch.write("garbage", &"x".repeat(1 << 17));
@@ -195,10 +208,12 @@ fn full_segment(path: &Path) -> Worker {
 #[test]
 fn a_message_too_long_is_cut_at_a_characters_border() {
     let scratch = Scratch::new();
-    let program = program(&scratch, "ffi/tests/script.c", C99, Link::Shared);
-    let mut c = Script::start(&program, &[]);
     let mut lengths = Vec::new();
-    for prefix in ["/nonexistent/", "/nonexistent/x"] {
+    for (link, prefix) in
+        [Link::Shared, Link::Header].into_iter().flat_map(|link| [(link, "/nonexistent/"), (link, "/nonexistent/x")])
+    {
+        let program = program(&scratch, "ffi/tests/script.c", C99, link);
+        let mut c = Script::start(&program, &[]);
         let bad = format!("{prefix}{}", "ü/".repeat(400));
         let whole = Attach::new().segment(&bad).attach().unwrap_err();
         let said = c.call(&format!("attach {bad} x"));
@@ -221,10 +236,12 @@ fn a_segment_that_is_not_utf8_is_an_error_and_a_label_that_is_not_is_a_label() {
          printf(\"%d %d %s\\n\", w == NULL, (int)err.code, err.message);\n\
          w = hangwatch_attach(argc > 1 ? argv[1] : NULL, \"x\\xff\", &err);\nhangwatch_note(w, \"y\\xff\");\nreturn w == NULL; }\n",
     );
-    let program = program(&scratch, source.to_str().unwrap(), C99, Link::Shared);
-    let path = scratch.path("segment");
-    let said = succeed(command(program).arg(&path));
-    assert_eq!(said, "1 1 cannot attach to segment '/tmp/\u{fffd}': it is not UTF-8\n");
-    let info = Segment::open_read_only(&path).unwrap().slot(0).unwrap().read_info().unwrap();
-    assert_eq!((info.name.as_str(), info.detail.as_str()), ("x\u{fffd}", "y\u{fffd}"));
+    for link in LINKS {
+        let program = program(&scratch, source.to_str().unwrap(), C99, link);
+        let path = scratch.path(&format!("{link:?}.segment"));
+        let said = succeed(command(program).arg(&path));
+        assert_eq!(said, "1 1 cannot attach to segment '/tmp/\u{fffd}': it is not UTF-8\n");
+        let info = Segment::open_read_only(&path).unwrap().slot(0).unwrap().read_info().unwrap();
+        assert_eq!((info.name.as_str(), info.detail.as_str()), ("x\u{fffd}", "y\u{fffd}"));
+    }
 }
