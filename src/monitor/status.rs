@@ -5,6 +5,7 @@ use super::report::{self, seconds};
 use crate::clock;
 use crate::judge::{self, Verdict};
 use crate::layout::hot::HotWords;
+use crate::layout::info::NO_DEVICE;
 use crate::layout::monitor::MonitorWords;
 use crate::layout::phase::Phase;
 use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE};
@@ -53,6 +54,9 @@ pub struct WorkerStatus {
     pub slot: u32,
     pub name: Option<String>,
     pub lane: Option<String>,
+    /// `worker`, `lane`, `gpu`, or `unknown`; `None` while nobody has claimed it.
+    pub kind: Option<&'static str>,
+    pub device: Option<u64>,
     pub pid: Option<u32>,
     pub phase: Option<String>,
     pub verdict: &'static str,
@@ -153,6 +157,8 @@ fn worker(segment: &Segment, s: &SlotSnapshot, look: &Look, policies: &PolicySet
         slot: s.index,
         name: info.and_then(|info| text(&info.name)),
         lane: info.and_then(|info| text(&info.lane)),
+        kind: (s.owner.tag() != Tag::Reserved).then(|| s.owner.kind().name()),
+        device: info.map(|info| info.device).filter(|device| *device != NO_DEVICE),
         pid: (s.owner.tag() != Tag::Reserved).then(|| s.owner.pid()),
         phase: plain.as_ref().map(report::phase_name).or_else(|| Some(tag_name(s.owner.tag()).into())),
         verdict: known.verdict.unwrap_or(Verdict::Unknown).name(),

@@ -27,6 +27,9 @@ pub(crate) struct MonitorArgs {
     /// Slots of the segment, if this command makes it.
     #[arg(long, default_value_t = Geometry::default().slots, value_name = "N")]
     pub(crate) slots: u32,
+    /// Bytes from slot to slot, if this command makes the segment: 1024, or 4096 for workers with GPU lanes.
+    #[arg(long, env = "HANGWATCH_SLOT_SIZE", default_value_t = Geometry::default().slot_size, value_name = "BYTES", value_parser = slot_size)]
+    pub(crate) slot_size: u32,
     #[command(flatten)]
     pub(crate) timing: TimingArgs,
     /// Keep what is learnt in this file, over a restart; '<segment>.learnt' where none is named.
@@ -101,7 +104,16 @@ impl MonitorArgs {
 
     pub(crate) fn open(&self) -> Result<Arc<Segment>> {
         let path = path::resolve(&self.segment)?;
-        Segment::open_or_create(&path, Geometry { slots: self.slots, ..Geometry::default() }).map(Arc::new)
+        Segment::open_or_create(&path, Geometry { slots: self.slots, slot_size: self.slot_size }).map(Arc::new)
+    }
+}
+
+fn slot_size(text: &str) -> std::result::Result<u32, String> {
+    match text.parse() {
+        Ok(size @ (1024 | 4096)) => Ok(size),
+        // A variable that is set to nothing is not set.
+        _ if text.is_empty() => Ok(Geometry::default().slot_size),
+        _ => Err("expected 1024, or 4096 for GPU lanes".into()),
     }
 }
 
