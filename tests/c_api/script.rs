@@ -23,6 +23,10 @@ impl Script {
         Self { child, calls, answers }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Makes the call; returns once it is done, with what it said.
     pub(crate) fn call(&mut self, line: &str) -> String {
         writeln!(self.calls, "{line}").unwrap();
