@@ -11,7 +11,7 @@ use crate::layout::phase::Phase;
 use crate::layout::slot::{NO_PROGRESS, TOTAL_NONE};
 use crate::layout::word::Tag;
 use crate::observe::{Age, Ages, Observation};
-use crate::os::lock::Lock;
+use crate::os::lock::{Holder, Lock};
 use crate::os::{file, identity};
 use crate::policy::{Policy, PolicySet};
 use crate::rate;
@@ -81,9 +81,25 @@ impl WorkerStatus {
 }
 
 /// The pid of the live monitor of this segment as this process sees it, 0 where it cannot; `None` where there is none.
+///
+/// An observer to whom the lock file is closed cannot ask for the lock: to him a monitor is alive whose last poll was not long
+/// ago, and whose number he is not told (0).
 pub fn monitor_of(segment: &Segment) -> Option<u32> {
-    Lock::holder(&file::sidecar(segment.path(), "monitor"))
+    match Lock::holder(&file::sidecar(segment.path(), "monitor")) {
+        Holder::Nobody => None,
+        Holder::Process(pid) => Some(pid),
+        Holder::Unknown => has_polled_lately(&segment.header().peek_monitor()).then_some(0),
+    }
 }
+
+/// By its words alone, which mean nothing in another time namespace. A monitor's own poll may be late, so some are waited for.
+fn has_polled_lately(words: &MonitorWords) -> bool {
+    let here = words.timens_ino == identity::time_namespace();
+    here && clock::monotonic_ns().saturating_sub(words.stamp_ns) <= words.interval_ns.saturating_mul(POLLS_MISSED)
+}
+
+/// So many polls may fail to come before a monitor whose lock cannot be asked for is taken to be gone.
+const POLLS_MISSED: u64 = 5;
 
 /// The live monitor's words; `None` where none is alive.
 fn live_monitor(segment: &Segment) -> Option<MonitorWords> {

@@ -261,8 +261,11 @@ impl Builder {
         let what = format!("cannot monitor segment '{}'", self.segment.path().display());
         let failed = |e: std::io::Error| Error::io(&what, &e);
         let learnt = self.learnt.unwrap_or_else(|| keeper::learnt_path(&self.segment));
-        let mut scanner = Scanner::new(Arc::clone(&self.segment), self.policies.clone())?.with_learnt(keeper::load(&learnt));
-        let mut keeper = Keeper::spawn(learnt).map_err(failed)?;
+        let mut scanner = Scanner::new(Arc::clone(&self.segment), self.policies.clone())?;
+        // Under the lock: the monitor before this one has written its last.
+        let (known, keeps) = keeper::load(&learnt);
+        scanner = scanner.with_learnt(known);
+        let mut keeper = keeps.then(|| Keeper::spawn(learnt)).transpose().map_err(failed)?;
         if self.log {
             self.sinks.insert(0, Box::new(LogSink));
         }
@@ -294,7 +297,7 @@ impl Builder {
                     // Nobody can see its workers any more, and those that hang would never touch the segment again.
                     stopper.stop();
                 }
-                keeper.keep(scanner.learnt(), 0, true);
+                keeper.iter_mut().for_each(|keeper| keeper.keep(scanner.learnt(), 0, true));
                 scanner
             })
             .map_err(failed)?;
@@ -316,7 +319,7 @@ fn scan_until_stopped(
     scanner: &mut Scanner,
     shared: &Shared,
     told: &Told,
-    keeper: &mut Keeper,
+    keeper: &mut Option<Keeper>,
     follower: &mut Option<Follower>,
     asker: Option<&Asker>,
 ) {
@@ -341,7 +344,7 @@ fn scan_until_stopped(
             Some(asker) => asker.ask(&poll, |index| scanner.history(index)),
             None => say_what_would_be_done(&poll, told),
         }
-        keeper.keep(scanner.learnt(), poll.tick.now, false);
+        keeper.iter_mut().for_each(|keeper| keeper.keep(scanner.learnt(), poll.tick.now, false));
         shared.pulse.count(&poll);
         shared.lost.store(poll.lost, Relaxed);
         match follower {
