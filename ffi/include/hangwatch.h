@@ -17,16 +17,19 @@
  *
  * Two ways to use it, with the same functions and the same behaviour:
  *
- *   Header only. In one file of the program, and in that alone, before the include:
+ *   Header only. Exactly one file of the program defines HANGWATCH_IMPLEMENTATION before it includes this one:
+ *
  *       #define HANGWATCH_IMPLEMENTATION
  *       #include <hangwatch.h>
- *   The folder hangwatch/ beside this file comes with it. Nothing is linked, no library is installed, no other macro is
- *   needed, and what was included before does not matter. Its functions are hidden: a library that is built with them does
- *   not export them, and a program may load libhangwatch.so besides, through a plugin for one, without mixing the two.
- *   (Two copies in one process that report into one segment lock the bytes of `<segment>.liveness` each for themselves;
- *   what is lost by that is a monitor's proof of who a worker is, as hangwatch_attach() has it, nothing else.)
  *
- *   Linked. With -lhangwatch (pkg-config: hangwatch), and no macro.
+ *   All others include it as it is. The folder hangwatch/ beside this file belongs to it. Nothing is linked but the C library,
+ *   no other macro is needed, and what was included before does not matter. The functions are hidden: a shared library that
+ *   has them does not export them, and a program that has them may load libhangwatch.so besides, by a plug-in for one; a
+ *   worker then belongs to the one that made it.
+ *
+ *   Linked. No macro, and -lhangwatch (pkg-config: hangwatch).
+ *
+ * Linux, with gcc or clang and glibc or musl. 64-bit machines, and 32-bit ones that have 8-byte atomics.
  *
  * What holds for every function below
  *
@@ -39,9 +42,10 @@
  *   A child of vfork() shares its parent's memory, and so the worker: it must make no call, and leave by exec or _exit().
  *
  *   A worker belongs to one thread at a time, the one that works. It may be handed over with the usual synchronisation.
- *   hangwatch_alive() alone may be called beside it. No function is for signal handlers.
+ *   hangwatch_alive() alone may be called beside it. Any number of threads may attach, each a worker of its own. No function is
+ *   for signal handlers.
  *
- *   errno is left as it was.
+ *   errno is left as it was. Memory is taken by attach and lanes alone, and given back by detach.
  *
  *   Strings are UTF-8 and are copied; what is not UTF-8 is replaced character by character, what is too long is cut at a
  *   character's border. A NULL string is an empty one. Neither is an error: they are labels.
@@ -59,7 +63,7 @@
 /* The version of this header; hangwatch_version() is that of the library. */
 #define HANGWATCH_VERSION "0.1.0"
 
-/* What stands before every function. Of your own: whatever the program's functions need, such as a calling convention. */
+/* What stands before every function below. Define it before the include for another visibility. */
 #ifndef HANGWATCH_API
 #ifdef HANGWATCH_IMPLEMENTATION
 #define HANGWATCH_API __attribute__((__visibility__("hidden")))
@@ -75,8 +79,11 @@ extern "C" {
 /* ---------------------------------------------------------------------------------------------------------- types -- */
 
 /*
- * A worker's hold on a slot. Made by hangwatch_attach(), hangwatch_lane() or hangwatch_gpu_lane(), ended by
- * hangwatch_detach(); use the pointer only. Its first members are written out further down so that hangwatch_step() can be inlined, not to be used.
+ * A worker: a program's hold on a slot of a segment.
+ *
+ * Lives from hangwatch_attach(), hangwatch_lane() or hangwatch_gpu_lane() until hangwatch_detach(), and is used by its pointer
+ * only. Of one thread at a time. Its first members are written out further down so that hangwatch_step() can be inlined, and
+ * are not to be used.
  */
 typedef struct hangwatch_worker hangwatch_worker_t;
 
@@ -93,8 +100,11 @@ typedef enum hangwatch_code {
 } hangwatch_code_e;
 
 /*
- * Where a function puts what went wrong. It belongs to the caller and needs no initialisation; every function that takes
- * one fills it, with HANGWATCH_OK and "" where all is well. A NULL hangwatch_error_t * is allowed everywhere.
+ * Where a function puts what went wrong.
+ *
+ * Plain memory of the caller's, on the stack for one, which needs no initialisation and is never kept; of one thread at a time.
+ * Every function that takes one fills it, with HANGWATCH_OK and "" where all is well. NULL is allowed everywhere: then nobody
+ * hears why.
  */
 typedef struct hangwatch_error {
     hangwatch_code_e code;
@@ -102,7 +112,8 @@ typedef struct hangwatch_error {
     char message[512];
 } hangwatch_error_t;
 
-/* A phase: one of the enumerators below, or what hangwatch_register_phase() returned. */
+/* A phase: one of the enumerators below, or what hangwatch_register_phase() returned, which is good for every worker of that
+ * segment, in every process, for as long as the segment lives. */
 typedef uint32_t hangwatch_phase_t;
 
 /* What a worker is doing. The budgets are the defaults; the monitor's configuration has the last word. */
@@ -149,7 +160,7 @@ typedef enum hangwatch_outcome {
  * A job with all that may be said of it. Start from HANGWATCH_JOB_INIT and set what you know:
  *     hangwatch_job_t job = HANGWATCH_JOB_INIT;
  *     job.id = "a1b2c3d4";
- * It and its strings are read during the call only.
+ * Plain memory of the caller's; it and its strings are read during the call only.
  */
 typedef struct hangwatch_job {
     size_t struct_size;   /* sizeof(hangwatch_job_t), from HANGWATCH_JOB_INIT: tells versions of this struct apart */
@@ -172,7 +183,17 @@ typedef struct hangwatch_job {
  * to 40 bytes; labels may repeat.
  *
  * NULL for `segment` reads HANGWATCH_SEGMENT; where that is unset or empty too, the worker is detached, which is no error.
- * NULL for `name` reads HANGWATCH_NAME. HANGWATCH_SLOT and HANGWATCH_DEVICE, which `hangwatch run` sets, are honoured.
+ *
+ *     HANGWATCH_SEGMENT       the segment, where the program names none
+ *     HANGWATCH_NAME          the label, where `name` is NULL
+ *     HANGWATCH_DEVICE        the device number: `0`, or the first of `0,1` or `cuda:0`
+ *     HANGWATCH_SLOT          the slot that `hangwatch run` reserved in HANGWATCH_SEGMENT; another one where that is taken
+ *     HANGWATCH_DIR           the folder of names; else $XDG_RUNTIME_DIR/hangwatch, else /dev/shm/hangwatch-<uid>
+ *     HANGWATCH_SLOTS         how many slots a segment has that is made: 64
+ *     HANGWATCH_SLOT_SIZE     how far apart they are: 1024, or 4096 where devices write slots of their own
+ *     HANGWATCH_ALLOWED_UIDS  users with whom segments are shared, such as `1000,1001`; unset, they are this user's alone
+ *
+ * An empty variable is an unset one; one that makes no sense is an error that names it.
  *
  * A monitor that did not spawn this process may end it when it hangs, if it can prove who it is: by a lock on the slot's
  * byte of `<segment>.liveness`, which is held until the detach. The kernel drops it when anything in this process closes that
@@ -297,7 +318,9 @@ HANGWATCH_API hangwatch_worker_t *hangwatch_lane(hangwatch_worker_t *w, const ch
 HANGWATCH_API hangwatch_worker_t *hangwatch_gpu_lane(hangwatch_worker_t *w, const char *name, uint32_t device,
                                                      hangwatch_error_t *err);
 
-/* Gives the slot back and frees w, in a forked child only the latter. Call it in the child too, or let exec() or exit() do. */
+/* Gives the slot back and frees w, in a forked child only the latter. Call it in the child too, or let exec() or exit() do: a
+ * process that ends without it leaves a slot that is reclaimed on proof of its death, and one that becomes another program by
+ * exec takes its slot over when it attaches again. */
 HANGWATCH_API void hangwatch_detach(hangwatch_worker_t *w);
 
 /* -------------------------------------------------------------------------------------- for bindings that cannot inline -- */

@@ -2,7 +2,7 @@
 
 use crate::error::{CError, defect, told};
 use crate::handle::{Handle, free, worker};
-use crate::{guard, text};
+use crate::{errno, guard, text};
 use hangwatch_core::{Attach, Error, ErrorKind, Result, Worker};
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -43,7 +43,7 @@ unsafe fn attached(segment: *const c_char, name: *const c_char) -> Result<Worker
 /// # Safety
 /// `err` is NULL or memory for a `hangwatch_error_t`.
 unsafe fn made(what: &str, make: impl FnOnce() -> Result<Worker>, err: *mut CError) -> *mut Handle {
-    let result = guard::or_message(make).unwrap_or_else(|panic| Err(defect(what, &panic)));
+    let result = errno::kept(|| guard::or_message(make)).unwrap_or_else(|panic| Err(defect(what, &panic)));
     // SAFETY: the caller's contract.
     unsafe { told(result, err) }.map_or(ptr::null_mut(), Handle::into_raw)
 }
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn hangwatch_gpu_lane(w: *mut Handle, name: *const c_char,
 pub unsafe extern "C" fn hangwatch_detach(w: *mut Handle) {
     guard::or((), || {
         // SAFETY: the caller's contract.
-        unsafe { free(w) }
+        errno::kept(|| unsafe { free(w) });
     });
 }
 

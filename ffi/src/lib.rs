@@ -6,6 +6,7 @@
 //! | [`report`] | the vocabulary: phases, jobs, leases, beats |
 //! | [`error`] | `hangwatch_error_t` |
 //! | [`handle`] | what a `hangwatch_worker_t` is, and that its first members are where the header's inline functions look |
+//! | [`errno`] | that `errno` stays the host's |
 //! | [`guard`] | that no panic leaves the library |
 #![allow(unsafe_code)]
 
@@ -14,6 +15,7 @@
 compile_error!("libhangwatch never aborts its host: build it with panic = \"unwind\"");
 
 pub mod attach;
+mod errno;
 pub mod error;
 mod guard;
 pub mod handle;

@@ -36,6 +36,15 @@ fn the_inline_step_and_beat_are_the_librarys_own() {
 }
 
 #[test]
+fn errno_is_left_to_the_host() {
+    let scratch = Scratch::new();
+    for link in [Link::Shared, Link::Header] {
+        let program = program(&scratch, "ffi/tests/errno.c", C99, link);
+        succeed(command(&program).arg(program.with_extension("segment")));
+    }
+}
+
+#[test]
 fn no_child_made_in_whatever_way_touches_its_parents_slot_and_after_exec_it_is_taken_over() {
     under_all("ffi/tests/fork.c", true);
 }

@@ -1,7 +1,8 @@
 /*
  * Who owns a slot: claim, release, reclaim, and the reading of an identity.
  *
- *   FREE g, RESERVED g, or LIVE g of our own before an exec  ── claim ──►  CLAIMING g+1  ──►  LIVE g+1  ── release ──►  FREE g+1
+ *   FREE g, RESERVED g, or LIVE g of our own ─ claim ─► CLAIMING g+1 ─► LIVE g+1 ─ release ─► FREE g+1
+ *   from before an exec
  *
  * The generation grows by one at every claim and never otherwise. Freeing swaps the exact word, never stores blindly: a late
  * release must not free the next owner's slot. A slot is freed only by its owner or on proof of death.
@@ -140,7 +141,8 @@ static int hangwatch_claim_reserved_(const struct hangwatch_claimer_ *by, struct
     hangwatch_slot_t *slot = by->reserved.is ? hangwatch_slot_at_(by->segment, by->reserved.index) : NULL;
     uint64_t owner = slot == NULL ? 0 : hangwatch_load_(&slot->owner);
     return slot != NULL && hangwatch_tag_of_(owner) == HANGWATCH_TAG_RESERVED_ &&
-           hangwatch_generation_of_(owner) == by->reserved.generation && hangwatch_claim_(by, by->reserved.index, owner, claimed);
+           hangwatch_generation_of_(owner) == by->reserved.generation &&
+           hangwatch_claim_(by, by->reserved.index, owner, claimed);
 }
 
 /* The owner word of a slot of this very identity, or 0. */
@@ -148,7 +150,8 @@ static uint64_t hangwatch_own_(const struct hangwatch_claimer_ *by, uint32_t ind
 {
     const hangwatch_slot_t *slot = hangwatch_slot_at_(by->segment, index);
     struct hangwatch_identity_ identity;
-    if (slot == NULL || hangwatch_pid_of_(hangwatch_load_(&slot->owner)) != by->me.pid || !hangwatch_read_identity_(slot, &identity))
+    if (slot == NULL || hangwatch_pid_of_(hangwatch_load_(&slot->owner)) != by->me.pid ||
+        !hangwatch_read_identity_(slot, &identity))
         return 0;
     if (hangwatch_pid_of_(identity.owner) != by->me.pid || identity.starttime != by->me.starttime ||
         identity.pidfd_ino != by->me.pidfd_ino || identity.namespaces != hangwatch_namespaces_(&by->me))

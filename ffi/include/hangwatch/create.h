@@ -15,20 +15,25 @@ static void hangwatch_fail_made_(const char *path, const char *dir, int error, h
         (void)hangwatch_fail_io_(err, hangwatch_creating_, path, error);
         return;
     }
-    report = hangwatch_fail_on_(err, error == -ENOSPC ? HANGWATCH_ERROR_FULL : HANGWATCH_ERROR_DENIED, hangwatch_creating_, path);
+    report = hangwatch_fail_on_(err, error == -ENOSPC ? HANGWATCH_ERROR_FULL : HANGWATCH_ERROR_DENIED, hangwatch_creating_,
+                                path);
     hangwatch_put_(&report.text, error == -EACCES ? "this user may not write to '" : "'");
     hangwatch_put_lossy_(&report.text, dir);
     /* Pages are asked for later: what has run out is inodes. */
     hangwatch_put_(&report.text, error == -ENOSPC  ? "' has room for no more files"
                                  : error == -EROFS ? "' is mounted read-only here"
                                                    : "'");
-    hangwatch_hint_(&report, error == -ENOSPC  ? "remove some, or mount it with a higher nr_inodes"
-                             : error == -EROFS ? "whoever makes a segment, works in it or monitors it has to write it"
-                                               : "set HANGWATCH_DIR to a folder in a tmpfs that you may write, or give a path in one");
+    if (error == -ENOSPC)
+        hangwatch_hint_(&report, "remove some, or mount it with a higher nr_inodes");
+    else if (error == -EROFS)
+        hangwatch_hint_(&report, "whoever makes a segment, works in it or monitors it has to write it");
+    else
+        hangwatch_hint_(&report, "set HANGWATCH_DIR to a folder in a tmpfs that you may write, or give a path in one");
 }
 
 /* Its pages could not be reserved. */
-static void hangwatch_fail_room_(const char *path, const struct hangwatch_geometry_ *geometry, int error, hangwatch_error_t *err)
+static void hangwatch_fail_room_(const char *path, const struct hangwatch_geometry_ *geometry, int error,
+                                 hangwatch_error_t *err)
 {
     struct hangwatch_report_ report;
     uint64_t bytes, fit = 0;

@@ -23,8 +23,8 @@ static int hangwatch_new_named_(const char *path)
 
 static int hangwatch_linkat_(long from_fd, const char *from, const char *to, long flags)
 {
-    return HANGWATCH_AS_(int, HANGWATCH_CALL_(hangwatch_syscall_(SYS_linkat, from_fd, HANGWATCH_ADDRESS_(from), HANGWATCH_AT_FDCWD_,
-                                                                 HANGWATCH_ADDRESS_(to), flags)));
+    return HANGWATCH_AS_(int, HANGWATCH_CALL_(hangwatch_syscall_(SYS_linkat, from_fd, HANGWATCH_ADDRESS_(from),
+                                                                 HANGWATCH_AT_FDCWD_, HANGWATCH_ADDRESS_(to), flags)));
 }
 
 /* Gives an unnamed file its name; -EEXIST where it is taken. Without a /proc only newer kernels (6.10) and the mighty can. */

@@ -2,8 +2,8 @@
  * The header-only form: every function of hangwatch.h, in this one file of the program that defines HANGWATCH_IMPLEMENTATION
  * before it includes hangwatch.h. Nothing is linked but the C library. Not to be included by itself.
  *
- * Its behaviour is that of the Rust side (src/worker, src/segment, src/layout, src/os), word for word, and tests/c_api holds the two
- * against each other. Linux, 64-bit atomics; glibc or musl; C99 to C++20.
+ * Its behaviour is that of the Rust side (src/worker, src/segment, src/layout, src/os), word for word, and tests/c_api holds
+ * the two against each other. Linux, 64-bit atomics; glibc or musl; C99 to C++20.
  *
  *     sys        the kernel and the C library under our own names
  *     text error environment path                   strings, sentences, names

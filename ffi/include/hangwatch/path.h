@@ -189,7 +189,8 @@ static int hangwatch_check_name_(const char *name, hangwatch_error_t *err)
         hangwatch_put_(&report.text, sidecars[i]);
         hangwatch_put_(&report.text, "' is the ending of a file beside a segment");
     }
-    hangwatch_hint_(&report, "a name has 1 to 64 letters, digits, '.', '_' or '-' and does not begin with '.'; a path has a '/'");
+    hangwatch_hint_(&report,
+                    "a name has 1 to 64 letters, digits, '.', '_' or '-' and does not begin with '.'; a path has a '/'");
     return -1;
 }
 

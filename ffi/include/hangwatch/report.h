@@ -167,7 +167,8 @@ HANGWATCH_API void hangwatch_begin_job_with(hangwatch_worker_t *w, const hangwat
     hangwatch_pack_(record, hangwatch_model_, job->model);
     hangwatch_pack_(record, hangwatch_detail_, NULL);
     /* The first pass, without a fall. */
-    hangwatch_show_(body, HANGWATCH_AS_(uint64_t, number) << 32, HANGWATCH_PHASE_INFERENCE, flags, hangwatch_fresh_(job->total), 1);
+    hangwatch_show_(body, HANGWATCH_AS_(uint64_t, number) << 32, HANGWATCH_PHASE_INFERENCE, flags,
+                    hangwatch_fresh_(job->total), 1);
 }
 
 HANGWATCH_API void hangwatch_step_linked(hangwatch_worker_t *w, uint64_t done)

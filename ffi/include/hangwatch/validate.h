@@ -144,6 +144,7 @@ static int hangwatch_validate_(const uint64_t *w, uint64_t file_len, const uint6
 {
     uint64_t size = w[HANGWATCH_H_SLOT_SIZE_], count = w[HANGWATCH_H_SLOT_COUNT_], off = w[HANGWATCH_H_SLOTS_OFF_];
     uint64_t header = w[HANGWATCH_H_HEADER_LEN_], total = w[HANGWATCH_H_TOTAL_LEN_];
+    const uint64_t *boot = &w[HANGWATCH_H_BOOT_ID_];
     if (hangwatch_validate_identity_(w, path, err) != HANGWATCH_ACCEPTED_)
         return HANGWATCH_REFUSED_;
     if (size < HANGWATCH_SLOT_LEN_ || size % 128 != 0)
@@ -157,9 +158,8 @@ static int hangwatch_validate_(const uint64_t *w, uint64_t file_len, const uint6
         return hangwatch_refused_text_(err, path, "damaged header: the slots do not fit its length");
     if (total > file_len)
         return hangwatch_refused_short_(err, path, file_len, total);
-    /* A boot that is not known, to its maker or to us, is no earlier one: the segment of workers that live would be replaced. */
-    if ((w[HANGWATCH_H_BOOT_ID_] != boot_id[0] || w[HANGWATCH_H_BOOT_ID_ + 1] != boot_id[1]) && (boot_id[0] | boot_id[1]) != 0 &&
-        (w[HANGWATCH_H_BOOT_ID_] | w[HANGWATCH_H_BOOT_ID_ + 1]) != 0)
+    /* A boot that is not known, to its maker or to us, is no earlier one: workers' own segment would be replaced. */
+    if ((boot[0] != boot_id[0] || boot[1] != boot_id[1]) && (boot[0] | boot[1]) != 0 && (boot_id[0] | boot_id[1]) != 0)
         return HANGWATCH_STALE_;
     return HANGWATCH_ACCEPTED_;
 }
