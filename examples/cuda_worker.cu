@@ -2,7 +2,7 @@
  * A worker whose kernel reports for itself: the job runs in one launch, and a kernel that never returns is found though the
  * host's thread still beats. It runs unchanged where nobody watches. See docs/gpu.md.
  *
- *     nvcc -I ffi/include examples/cuda_worker.cu -L target/release -lhangwatch -o cuda_worker
+ *     nvcc -DHANGWATCH_IMPLEMENTATION -I ffi/include examples/cuda_worker.cu -o cuda_worker
  *     hangwatch run --slot-size 4096 --inference-step-timeout 10s -- ./cuda_worker --hang-at 25
  */
 #include <hangwatch_cuda.cuh>
