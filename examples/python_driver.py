@@ -58,7 +58,8 @@ class Driver:
                 worker.step(i)
                 worker.step(500_000 + i)
                 worker.beat()
-                worker.end_job("ok")
+                if i % 2 == 0:
+                    worker.end_job("ok")
         else:
             raise Unsupported("no such call")
         return "ok"
@@ -78,10 +79,8 @@ class Driver:
         os.waitpid(pid, 0)
 
     def run(self):
-        # Unbuffered: what is not read yet is the next program's after exec.
-        lines = os.fdopen(0, "rb", buffering=0)
-        while line := lines.readline():
-            what, *words = line.decode().split()
+        while line := sys.stdin.readline():
+            what, *words = line.split()
             if what == "fork":
                 self.fork(words)
                 continue

@@ -336,13 +336,13 @@ def arguments():
 
 def run_job(worker, options):
     for done in range(options.steps + 1):
+        if done:
+            worker.step(done)
         if options.hang_at is not None and done * 100 >= options.hang_at * options.steps:
             while True:  # what a deadlock or a lost GPU looks like from outside
                 time.sleep(options.step_ms / 1000)
                 if options.beat_while_hung:
                     worker.beat()
-        if done:
-            worker.step(done)
         if worker.should_stop():
             return "cancelled"
         if done < options.steps:

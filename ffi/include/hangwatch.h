@@ -36,6 +36,8 @@
  *   A worker pointer may be NULL, or detached, or inherited through fork(): then the function does nothing and returns 0,
  *   unless it says otherwise. So an instrumented program runs unchanged where nobody watches.
  *
+ *   A child of vfork() shares its parent's memory, and so the worker: it must make no call, and leave by exec or _exit().
+ *
  *   A worker belongs to one thread at a time, the one that works. It may be handed over with the usual synchronisation.
  *   hangwatch_alive() alone may be called beside it. No function is for signal handlers.
  *

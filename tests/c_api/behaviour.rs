@@ -36,7 +36,7 @@ fn the_inline_step_and_beat_are_the_librarys_own() {
 }
 
 #[test]
-fn a_forked_child_never_touches_its_parents_slot() {
+fn no_child_made_in_whatever_way_touches_its_parents_slot_and_after_exec_it_is_taken_over() {
     under_all("ffi/tests/fork.c", true);
 }
 

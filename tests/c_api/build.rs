@@ -1,6 +1,9 @@
 //! Builds the library as its users do, alone, and programs in C and C++ against it or against the header alone.
 
-use crate::skipped::skip;
+#[path = "../common/skipped.rs"]
+pub(crate) mod skipped;
+
+use skipped::skip;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;

@@ -11,8 +11,8 @@ mod guard;
 mod header;
 mod package;
 mod script;
-#[path = "../common/skipped.rs"]
-mod skipped;
+
+use build::skipped;
 
 #[test]
 fn a_panic_becomes_a_value_and_never_unwinds_into_the_host() {

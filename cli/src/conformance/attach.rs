@@ -179,7 +179,7 @@ fn a_second_attach_gets_a_slot_of_its_own(world: &World) -> Proof {
 }
 
 /// Every slot is another's: set aside for a child, quarantined, or owned by this very process, which lives.
-fn take_all(words: &mut Vec<u64>) {
+fn take_all(words: &mut [u64]) {
     for slot in 0..SLOTS as usize {
         let tag = [Tag::Reserved, Tag::Quarantined, Tag::Live, Tag::Claiming][slot % 4];
         words[(4096 + 1024 * slot) / 8 + OWNER] = Owner::new(1, tag, Kind::Worker, std::process::id()).0;
@@ -187,7 +187,7 @@ fn take_all(words: &mut Vec<u64>) {
 }
 
 fn a_full_segment_is_an_error(world: &World) -> Proof {
-    let mut stage = world.stage(Setup { told: Told::Segment, forge: Some(take_all), ..Setup::default() })?;
+    let mut stage = world.stage(Setup { told: Told::Segment, forge: Some(|words| take_all(words)), ..Setup::default() })?;
     let before = stage.bytes()?;
     let code = stage.refused("attach - -")?;
     if stage.bytes()? != before {

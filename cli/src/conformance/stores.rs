@@ -17,23 +17,25 @@ table! { stores:
     Core a_record_is_read_whole_or_not_at_all;
 }
 
-/// Storms, and the rounds of one.
-const STORMS: usize = 20;
+/// Rounds of a storm, an even number.
 const ROUNDS: u64 = 1000;
+/// So many readings must find another beat than the one before, so that the writer was seen at work and not between two storms;
+/// and the storms after which they are what they are.
+const READINGS: u32 = 5_000;
+const STORMS: usize = 100;
 /// What a round's total is above its number, so that it cannot be a progress.
 const TOTAL: u64 = 1_000_000;
 /// What its second step is above its first. At a border no progress is seen: only a step after a step shows one that is late.
 const SECOND: u64 = 500_000;
 
-/// One round of a storm, as single calls.
-fn round(i: u64) -> [String; 5] {
-    [
-        format!("begin_job {i} {i} {}", TOTAL + i),
-        format!("step {i}"),
-        format!("step {}", SECOND + i),
-        "beat".into(),
-        "end_job ok".into(),
-    ]
+/// One round of a storm, as single calls. Every second job is followed by another without an end.
+fn round(i: u64) -> Vec<String> {
+    let mut calls =
+        vec![format!("begin_job {i} {i} {}", TOTAL + i), format!("step {i}"), format!("step {}", SECOND + i), "beat".into()];
+    if i.is_multiple_of(2) {
+        calls.push("end_job ok".into());
+    }
+    calls
 }
 
 /// Runs storms while `look` reads the slot; the first word that it says is wrong fails the case.
@@ -43,8 +45,13 @@ fn storms(stage: &mut Stage<'_>, look: impl Fn(&Slot) -> Result<(), String> + Sy
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let looking = scope.spawn(|| -> Result<(), String> {
-            while !is_over.load(Relaxed) {
+            let (mut readings, mut last) = (0, slot.peek_beat());
+            // Relaxed: it stops a little later at worst.
+            while readings < READINGS && !is_over.load(Relaxed) {
                 look(slot)?;
+                let beat = slot.peek_beat();
+                readings += u32::from(beat != last);
+                last = beat;
             }
             Ok(())
         });
@@ -54,7 +61,7 @@ fn storms(stage: &mut Stage<'_>, look: impl Fn(&Slot) -> Result<(), String> + Sy
                 stormed = stage.tell(&format!("storm {ROUNDS}"));
             }
         }
-        is_over.store(true, Relaxed); // Relaxed: the reader stops a little later at worst
+        is_over.store(true, Relaxed); // Relaxed: as above
         let looked = looking.join().unwrap_or_else(|_| Err("the reader panicked".into()));
         stormed.and_then(|()| looked.or_else(fail))
     })
@@ -87,27 +94,33 @@ fn a_count_is_never_seen_with_another_jobs_epoch(world: &World) -> Proof {
 
 fn a_beat_that_is_seen_implies_its_progress(world: &World) -> Proof {
     let mut stage = world.attached()?;
-    // How many beats a round has, and which of them is the step's: a border may have more than one.
-    let mut beats = vec![stage.seen()?.beat().count()];
-    for call in round(1) {
-        stage.tell(&call)?;
-        beats.push(stage.seen()?.beat().count());
+    // Which beats are those of a second step, in a pair of rounds: a border may have more than one.
+    let first = stage.seen()?.beat().count();
+    let mut of_steps = Vec::new();
+    for i in 1..=2 {
+        for call in round(i) {
+            stage.tell(&call)?;
+            if call == format!("step {}", SECOND + i) {
+                of_steps.push(stage.seen()?.beat().count() - first);
+            }
+        }
     }
-    let (first, of_round, until_step) = (beats[5], beats[5] - beats[0], beats[3] - beats[0]);
-    // One job was before the first storm.
+    let last = stage.seen()?.beat().count();
+    let of_pair = (last - first).max(1);
     storms(&mut stage, |slot| {
         let Ok(hot) = slot.read_hot() else { return Ok(()) };
-        let Some(since) = hot.beat.count().checked_sub(first) else { return Ok(()) };
-        let (rounds, within) = (since / of_round.max(1), since % of_round.max(1));
-        // Past the second step's beat: the step must be seen, or that its count has ended.
-        let job = u64::from(hot.epoch.job());
-        let expected = rounds + 2;
-        let i = rounds % ROUNDS + 1;
-        if within >= until_step
-            && (job < expected || job == expected && hot.phase.job_open() && ![SECOND + i, NO_PROGRESS].contains(&hot.progress))
-        {
+        let Some(since) = hot.beat.count().checked_sub(last) else { return Ok(()) };
+        // The round of the last second step that the beat implies. It must be seen, or that its count has ended.
+        let rounds = of_steps.iter().filter(|beats| **beats <= since % of_pair).count() as u64 + 2 * (since / of_pair);
+        if rounds == 0 {
+            return Ok(());
+        }
+        // Two jobs were before the first storm.
+        let (i, expected, job) = ((rounds - 1) % ROUNDS + 1, rounds + 2, u64::from(hot.epoch.job()));
+        let is_late = job == expected && hot.phase.job_open() && ![SECOND + i, NO_PROGRESS].contains(&hot.progress);
+        if job < expected || is_late {
             return Err(format!(
-                "beat {since} of the storm, which follows step {} of job {expected}, was seen with job {job} at {:#x}",
+                "beat {since} of the storms, which follows step {} of job {expected}, was seen with job {job} at {:#x}",
                 SECOND + i,
                 hot.progress
             ));
