@@ -86,7 +86,8 @@ int main(int argc, char **argv)
     int khz = 0;
     must(cudaSetDevice(o.device), "use the device");
     must(cudaDeviceGetAttribute(&khz, cudaDevAttrClockRate, o.device), "read the device's clock");
-    gpu = hangwatch_gpu_lane(w, "denoise", (uint32_t)o.device, &err);
+    /* The number that `hangwatch run` gave this worker: CUDA counts the devices that it was let to see, from 0. */
+    gpu = hangwatch_gpu_lane(w, "denoise", HANGWATCH_DEVICE_UNCHANGED, &err);
     if (gpu == NULL || hangwatch_cuda_register(gpu, &watch, &err) != HANGWATCH_OK)
         fprintf(stderr, "hangwatch: %s\n", err.message); /* the kernel runs on with a struct that reports nowhere */
     printf("cuda_worker: pid %ld, slot %ld, GPU slot %ld\n", (long)getpid(), (long)hangwatch_slot(w), (long)hangwatch_slot(gpu));

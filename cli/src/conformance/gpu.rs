@@ -1,7 +1,7 @@
 //! GPU lanes: a slot that a device writes while a kernel runs. The suite plays the device, while the writer waits for a call.
 
 use super::seen::Seen;
-use super::stage::{NAME, Setup, Stage};
+use super::stage::{DEVICE, NAME, Setup, Stage};
 use super::{Halt, Proof, World, table};
 use hangwatch::layout::phase::Phase;
 use hangwatch::layout::slot::NO_PROGRESS;
@@ -13,6 +13,7 @@ table! { gpu:
     Full after_a_kernel_the_host_goes_on_from_the_devices_beats_and_falls;
     Full words_that_another_owners_kernel_left_are_not_gone_on_from;
     Full a_job_does_not_change_a_gpu_lanes_device;
+    Full a_gpu_lane_may_be_on_its_workers_device;
     Full slots_that_are_no_pages_get_no_gpu_lane;
 }
 
@@ -117,6 +118,14 @@ fn a_job_does_not_change_a_gpu_lanes_device(world: &World) -> Proof {
     stage.tell("@b begin_job_with a1b2 sdxl 100 1 0 0 7")?;
     let seen = stage.seen_at(lane)?;
     seen.is("the device", seen.info().device, 5)
+}
+
+fn a_gpu_lane_may_be_on_its_workers_device(world: &World) -> Proof {
+    let mut stage = world.stage(Setup { slot_size: 4096, ..Setup::default() })?;
+    stage.attach()?;
+    let lane = stage.slot_of(&format!("@b gpu_lane denoise {}", u32::MAX))?;
+    let seen = stage.seen_at(lane)?;
+    seen.is("the device and sub", (seen.info().device, seen.word("tid") & 0xffff_ffff), (DEVICE, DEVICE))
 }
 
 fn slots_that_are_no_pages_get_no_gpu_lane(world: &World) -> Proof {
