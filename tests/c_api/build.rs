@@ -108,7 +108,7 @@ impl Drop for Scratch {
 /// `target/debug/libhangwatch.so` before the one that was linked.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
-    for name in ["SEGMENT", "SLOT", "DEVICE", "NAME", "DIR"] {
+    for name in ["SEGMENT", "SLOT", "DEVICE", "NAME", "DIR", "SLOTS", "SLOT_SIZE", "ALLOWED_UIDS"] {
         command.env_remove(format!("HANGWATCH_{name}"));
     }
     command.env_remove("LD_LIBRARY_PATH").current_dir(ROOT);

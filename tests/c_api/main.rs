@@ -10,7 +10,11 @@ mod forms;
 mod guard;
 mod header;
 mod package;
+mod refusals;
+mod sanitizers;
 mod script;
+#[path = "../common/words.rs"]
+mod words;
 
 use build::skipped;
 
