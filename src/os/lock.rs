@@ -2,19 +2,30 @@
 //!
 //! Any close of any descriptor of the inode drops the lock, so the file is opened once a process: the table below knows.
 
-use super::checked;
 use super::file::open_sidecar;
-use std::fs::File;
+use super::{canary, checked};
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard};
 
-static HELD: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+/// Device and inode of a file that this process holds locked, and the canary of the process that locked it.
+type Held = ((u64, u64), &'static AtomicU8);
 
-fn held() -> std::sync::MutexGuard<'static, Vec<(u64, u64)>> {
-    HELD.lock().unwrap_or_else(|e| e.into_inner())
+static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
+
+/// The table of this process: a forked child holds none of its parent's locks.
+fn held() -> MutexGuard<'static, Vec<Held>> {
+    let mut held = HELD.lock().unwrap_or_else(|e| e.into_inner());
+    held.retain(|(_, canary)| canary.load(Relaxed) == 1); // Relaxed: the kernel wiped it before the child ran
+    held
+}
+
+fn contains(held: &[Held], m: &Metadata) -> bool {
+    held.iter().any(|(key, _)| *key == (m.dev(), m.ino()))
 }
 
 /// An exclusive lock on a sidecar file, for as long as it lives.
@@ -47,10 +58,11 @@ impl Lock {
         let mut held = held();
         // The table is asked before the file is opened: closing a second descriptor would drop the first one's lock.
         if let Ok(m) = std::fs::symlink_metadata(path)
-            && held.contains(&(m.dev(), m.ino()))
+            && contains(&held, &m)
         {
             return Err(NotLocked::Held(None));
         }
+        let canary = canary::current().map_err(NotLocked::Failed)?;
         let file = open_sidecar(path).map_err(NotLocked::Failed)?;
         let m = file.metadata().map_err(NotLocked::Failed)?;
         let mut lock = whole_file(libc::F_WRLCK);
@@ -58,7 +70,7 @@ impl Lock {
         match checked(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &mut lock) }) {
             Ok(_) => {
                 let key = (m.dev(), m.ino());
-                held.push(key);
+                held.push((key, canary));
                 Ok(Self { file, key })
             }
             Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Err(NotLocked::Held(holder(&file))),
@@ -70,7 +82,7 @@ impl Lock {
     pub(crate) fn holder(path: &Path) -> Option<u32> {
         let held = held();
         let m = std::fs::symlink_metadata(path).ok()?;
-        if held.contains(&(m.dev(), m.ino())) {
+        if contains(&held, &m) {
             return Some(std::process::id());
         }
         holder(&super::file::open_existing(path, true).or_else(|_| super::file::open_existing(path, false)).ok()?)
@@ -88,7 +100,7 @@ fn holder(file: &File) -> Option<u32> {
 impl Drop for Lock {
     fn drop(&mut self) {
         let mut held = held();
-        held.retain(|key| *key != self.key);
+        held.retain(|(key, _)| *key != self.key);
         let mut lock = whole_file(libc::F_UNLCK);
         // SAFETY: the descriptor is open, `lock` is a valid flock. Closing it would unlock too.
         unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_SETLK, &mut lock) };
