@@ -47,7 +47,11 @@
 #include "hangwatch.h"
 
 #ifdef __cplusplus
+/* An enumeration of a newer library's numbers: in C++ only one of a fixed size holds a number that it does not list. */
+#define HANGWATCH_NUMBER_ : int
 extern "C" {
+#else
+#define HANGWATCH_NUMBER_
 #endif
 
 /* ---------------------------------------------------------------------------------------------------------- types -- */
@@ -66,13 +70,14 @@ typedef struct hangwatch_policy hangwatch_policy_t;
 
 /*
  * A monitor at work. Made by hangwatch_monitor_start(), ended by hangwatch_monitor_stop(). Every function but the stop may be
- * called from any thread, several at once, the callback among them. In a forked child it is dead: its threads are the parent's,
- * every function fails with HANGWATCH_ERROR_USAGE, and the stop frees its memory and nothing else.
+ * called from any thread, several at once, the callback among them; the callback still while it is being stopped, where they fail
+ * with HANGWATCH_ERROR_USAGE. In a forked child it is dead: its threads are the parent's, every function fails in the same way,
+ * and the stop frees its memory and nothing else.
  */
 typedef struct hangwatch_monitor hangwatch_monitor_t;
 
 /* What a slot is judged to be, the gravest first. */
-typedef enum hangwatch_verdict {
+typedef enum hangwatch_verdict HANGWATCH_NUMBER_ {
     HANGWATCH_VERDICT_NONE = 0,          /* not about a slot */
     HANGWATCH_VERDICT_UNKILLABLE = 1,    /* SIGKILL is pending in uninterruptible sleep; acting */
     HANGWATCH_VERDICT_DEAD = 2,          /* its process has exited without giving the slot back; acting */
@@ -94,7 +99,7 @@ typedef enum hangwatch_verdict {
 } hangwatch_verdict_e;
 
 /* What happened. */
-typedef enum hangwatch_event_kind {
+typedef enum hangwatch_event_kind HANGWATCH_NUMBER_ {
     HANGWATCH_EVENT_OPENED = 1,           /* an episode began: a worker is not as it should be */
     HANGWATCH_EVENT_REMINDER = 2,         /* it goes on; told at doubling distances */
     HANGWATCH_EVENT_CLOSED = 3,           /* it ended */
@@ -116,7 +121,7 @@ typedef enum hangwatch_event_kind {
 } hangwatch_event_kind_e;
 
 /* What became of a segment's file since it was opened. */
-typedef enum hangwatch_presence {
+typedef enum hangwatch_presence HANGWATCH_NUMBER_ {
     HANGWATCH_PRESENCE_PRESENT = 1,    /* there, whole, under its name */
     HANGWATCH_PRESENCE_UNLINKED = 2,   /* its name is gone: new workers make another one */
     HANGWATCH_PRESENCE_REPLACED = 3,   /* its name leads to another file: new workers are in that one */
@@ -126,7 +131,7 @@ typedef enum hangwatch_presence {
 } hangwatch_presence_e;
 
 /* What a slot is. */
-typedef enum hangwatch_slot_state {
+typedef enum hangwatch_slot_state HANGWATCH_NUMBER_ {
     HANGWATCH_STATE_FREE = 0,       /* nobody's */
     HANGWATCH_STATE_CLAIMING = 1,   /* being claimed */
     HANGWATCH_STATE_LIVE = 2,       /* a worker's */
@@ -135,21 +140,21 @@ typedef enum hangwatch_slot_state {
 } hangwatch_slot_state_e;
 
 /* What reports through a slot. */
-typedef enum hangwatch_slot_kind {
+typedef enum hangwatch_slot_kind HANGWATCH_NUMBER_ {
     HANGWATCH_KIND_WORKER = 0, /* a thread that works */
     HANGWATCH_KIND_LANE = 1,   /* another job in flight of such a thread's process */
     HANGWATCH_KIND_GPU = 2     /* a device, which writes for itself */
 } hangwatch_slot_kind_e;
 
 /* Where a snapshot's verdict and ages come from. */
-typedef enum hangwatch_source {
+typedef enum hangwatch_source HANGWATCH_NUMBER_ {
     HANGWATCH_SOURCE_NONE = 0,   /* nowhere: verdict and ages are unknown */
     HANGWATCH_SOURCE_STAMPS = 1, /* the worker's own stamps, judged by the default budgets: no monitor is alive */
     HANGWATCH_SOURCE_MONITOR = 2 /* a live monitor's words */
 } hangwatch_source_e;
 
 /* What a monitor may do. */
-typedef enum hangwatch_mode {
+typedef enum hangwatch_mode HANGWATCH_NUMBER_ {
     /* It tells, and never signals anybody. */
     HANGWATCH_MODE_OBSERVE = 0,
     /*
@@ -219,9 +224,9 @@ typedef struct hangwatch_monitor_options {
     void *user_data;
     const char *learnt; /* the file of what is learnt; NULL: <segment>.learnt */
     hangwatch_mode_e mode;
-    uint32_t slots;     /* of the segment, where it is made here; 0: 64 */
-    uint32_t slot_size; /* the same: 1024, or 4096 for lanes of devices; 0: 1024 */
-    uint32_t reserved;  /* 0 */
+    uint32_t slots;         /* of the segment, where it is made here; 0: 64 */
+    uint32_t slot_size;     /* the same: 1024, or 4096 for lanes of devices; 0: 1024 */
+    uint32_t unlink_at_end; /* 1: the stop removes the segment's name; workers that are attached keep what they have */
 } hangwatch_monitor_options_t;
 
 #define HANGWATCH_MONITOR_OPTIONS_INIT \
@@ -409,7 +414,8 @@ int hangwatch_monitor_next(hangwatch_monitor_t *m, uint32_t from, hangwatch_snap
 
 /*
  * Stops it: ends its scan, tells the events that are queued, joins its threads, closes what it opened and frees it. It waits for
- * the callback that runs, so hold nothing that the callback waits for. The segment stays, and so do the workers.
+ * the callback that runs, so hold nothing that the callback waits for. The workers go on, and the segment stays for them and for
+ * the next monitor, unless unlink_at_end was set.
  *
  * Called from its own callback it is an error, HANGWATCH_ERROR_USAGE, and the monitor goes on: let the callback tell another thread.
  */
@@ -456,6 +462,7 @@ HANGWATCH_MONITOR_ASSERT_(enums_are_ints, sizeof(hangwatch_verdict_e) == 4 && si
                                               sizeof(hangwatch_mode_e) == 4);
 
 #undef HANGWATCH_MONITOR_ASSERT_
+#undef HANGWATCH_NUMBER_
 
 #ifdef __cplusplus
 }

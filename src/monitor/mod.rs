@@ -28,6 +28,7 @@ mod takeover;
 mod thread;
 mod view;
 
+pub use crate::os::canary::Process;
 pub use keeper::{learnt_path, read_learnt};
 pub use orphans::become_subreaper;
 pub use pulse::Pulse;

@@ -8,14 +8,14 @@ use super::supervise::{Asker, Fleet, FleetEnd, OBSERVES, Running, Setup};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::evidence::Settings;
-use crate::os::canary;
+use crate::os::canary::Process;
 use crate::os::wake::{Bell, wait_readable};
 use crate::policy::{Policy, PolicySet, ns};
 use crate::segment::Segment;
 use crate::tell::{Event, EventKind, LogSink, Sink, Teller, Told};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -47,8 +47,8 @@ pub struct Monitor {
     scan: Option<JoinHandle<Scanner>>,
     unlinks: bool,
     supervisor: Option<Running>,
-    /// Reads 1 in the process that spawned it and 0 in a forked child, where none of its threads is.
-    canary: &'static AtomicU8,
+    /// The one that spawned it: in a forked child none of its threads is.
+    process: Process,
     // Last: the other threads' handles on it are gone when it is dropped.
     teller: Teller,
 }
@@ -130,12 +130,12 @@ impl Monitor {
 
     /// Whether its scan goes on: not after the loss of a segment that it does not follow.
     pub fn is_running(&self) -> bool {
-        !self.is_inherited() && self.scan.as_ref().is_some_and(|scan| !scan.is_finished())
+        self.process.is_this() && self.scan.as_ref().is_some_and(|scan| !scan.is_finished())
     }
 
-    /// Whether this process is a forked child of the one that spawned it: nothing of it runs here.
-    pub fn is_inherited(&self) -> bool {
-        self.canary.load(Relaxed) == 0 // Relaxed: the kernel wiped it before the child ran
+    /// The process that spawned it; in a forked child of that nothing of it runs.
+    pub fn process(&self) -> Process {
+        self.process
     }
 
     /// A handle that tells whether it still sees; it holds nothing of the monitor back when that ends.
@@ -156,7 +156,7 @@ impl Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        if self.is_inherited() {
+        if !self.process.is_this() {
             // Its threads are the parent's: a join would wait for ever, and a bell would ring there.
             std::mem::forget((self.scan.take(), self.supervisor.take()));
             self.teller.forget();
@@ -273,7 +273,7 @@ impl Builder {
             wanted: Mutex::new(None),
             segment: Mutex::new(Arc::clone(&self.segment)),
         });
-        let canary = canary::current().map_err(failed)?;
+        let process = Process::this().map_err(failed)?;
         let mut follower = (self.follows && self.setup.fleet.is_none()).then(Follower::default);
         let supervisor = if self.setup.is_wanted() {
             scanner.leave_the_dead();
@@ -298,7 +298,7 @@ impl Builder {
                 scanner
             })
             .map_err(failed)?;
-        Ok(Monitor { shared, scan: Some(scan), unlinks: self.unlinks, supervisor, canary, teller })
+        Ok(Monitor { shared, scan: Some(scan), unlinks: self.unlinks, supervisor, process, teller })
     }
 }
 

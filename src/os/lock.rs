@@ -2,25 +2,25 @@
 //!
 //! Any close of any descriptor of the inode drops the lock, so the file is opened once a process: the table below knows.
 
+use super::canary::Process;
+use super::checked;
 use super::file::open_sidecar;
-use super::{canary, checked};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
-/// Device and inode of a file that this process holds locked, and the canary of the process that locked it.
-type Held = ((u64, u64), &'static AtomicU8);
+/// Device and inode of a file that is held locked, and the process that locked it.
+type Held = ((u64, u64), Process);
 
 static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
 
 /// The table of this process: a forked child holds none of its parent's locks.
 fn held() -> MutexGuard<'static, Vec<Held>> {
     let mut held = HELD.lock().unwrap_or_else(|e| e.into_inner());
-    held.retain(|(_, canary)| canary.load(Relaxed) == 1); // Relaxed: the kernel wiped it before the child ran
+    held.retain(|(_, process)| process.is_this());
     held
 }
 
@@ -62,7 +62,7 @@ impl Lock {
         {
             return Err(NotLocked::Held(None));
         }
-        let canary = canary::current().map_err(NotLocked::Failed)?;
+        let process = Process::this().map_err(NotLocked::Failed)?;
         let file = open_sidecar(path).map_err(NotLocked::Failed)?;
         let m = file.metadata().map_err(NotLocked::Failed)?;
         let mut lock = whole_file(libc::F_WRLCK);
@@ -70,7 +70,7 @@ impl Lock {
         match checked(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &mut lock) }) {
             Ok(_) => {
                 let key = (m.dev(), m.ino());
-                held.push((key, canary));
+                held.push((key, process));
                 Ok(Self { file, key })
             }
             Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Err(NotLocked::Held(holder(&file))),

@@ -6,6 +6,7 @@ mod examples;
 #[path = "../../ffi/src/guard.rs"]
 mod guard;
 mod header;
+mod monitor;
 mod script;
 
 #[test]

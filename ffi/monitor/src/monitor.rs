@@ -6,8 +6,8 @@ use crate::event::{OnEvent, tell};
 use crate::quiet::Quiet;
 use crate::snapshot::{CSnapshot, NS_UNKNOWN};
 use crate::{guard, policy, reader};
-use hangwatch_core::monitor::{Monitor, Viewer};
-use hangwatch_core::policy::{PolicySet, ns};
+use hangwatch_core::monitor::{Monitor, Process, Viewer};
+use hangwatch_core::policy::{Policy, PolicySet, ns};
 use hangwatch_core::segment::{Geometry, Segment};
 use hangwatch_core::tell::{Event, Sink};
 use hangwatch_core::{Error, ErrorKind, Result, clock};
@@ -15,12 +15,14 @@ use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// `hangwatch_monitor_t`. Any thread may use it, several at once.
 #[derive(Debug)]
 pub struct Handle {
-    monitor: Monitor,
+    /// Taken out by the stop, which waits for the callback; that may ask meanwhile, and is told so.
+    monitor: Mutex<Option<Monitor>>,
+    process: Process,
     number: u64,
     /// Those that were asked for last.
     policies: Mutex<PolicySet>,
@@ -41,7 +43,7 @@ pub struct COptions {
     mode: u32,
     slots: u32,
     slot_size: u32,
-    reserved: u32,
+    unlink_at_end: u32,
 }
 
 /// `hangwatch_monitor_status_t`.
@@ -115,7 +117,7 @@ impl Handle {
     /// As for [`hangwatch_monitor_start`].
     unsafe fn start(options: *const COptions, what: &str) -> Result<Self> {
         // SAFETY: the caller's contract.
-        unsafe { size_of_theirs(options, what, "the options") }?;
+        unsafe { size_of_theirs(options, what, "the options struct") }?;
         // SAFETY: not NULL, and at least that large by its own word; what a newer version has besides stands after it.
         let options = unsafe { options.read() };
         if options.mode > ACT {
@@ -142,6 +144,9 @@ impl Handle {
         if options.mode == ACT {
             builder = builder.act_on_others();
         }
+        if options.unlink_at_end != 0 {
+            builder = builder.unlink_at_end();
+        }
         if let Some(on_event) = options.on_event {
             builder = builder.sink(Box::new(CallsBack { number, on_event, user_data: options.user_data }));
         }
@@ -149,18 +154,23 @@ impl Handle {
         let monitor = builder.spawn()?;
         drop(quiet);
         let viewer = Mutex::new(Viewer::new(segment));
-        Ok(Self { monitor, number, policies: Mutex::new(policies), viewer })
+        let process = monitor.process();
+        Ok(Self { monitor: Mutex::new(Some(monitor)), process, number, policies: Mutex::new(policies), viewer })
     }
 
-    fn policies(&self) -> PolicySet {
-        self.policies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Asks the monitor, if it is not being stopped. Nothing in `ask` waits.
+    fn ask<T>(&self, what: &str, ask: impl FnOnce(&Monitor) -> T) -> Result<T> {
+        match &*locked(&self.monitor) {
+            Some(monitor) => Ok(ask(monitor)),
+            None => Err(usage(what, "it is being stopped")),
+        }
     }
 
     /// Asks the viewer of the segment that is watched now.
-    fn viewed<T>(&self, ask: impl FnOnce(&mut Viewer, &PolicySet) -> Result<T>) -> Result<T> {
-        let policies = self.policies();
-        let segment = self.monitor.segment();
-        let mut viewer = self.viewer.lock().unwrap_or_else(PoisonError::into_inner);
+    fn viewed<T>(&self, what: &str, ask: impl FnOnce(&mut Viewer, &PolicySet) -> Result<T>) -> Result<T> {
+        let segment = self.ask(what, Monitor::segment)?;
+        let policies = locked(&self.policies).clone();
+        let mut viewer = locked(&self.viewer);
         if !Arc::ptr_eq(viewer.segment(), &segment) {
             reader::check(&segment)?;
             *viewer = Viewer::new(segment);
@@ -168,28 +178,36 @@ impl Handle {
         ask(&mut viewer, &policies)
     }
 
-    fn status(&self) -> CMonitorStatus {
-        let pulse = self.monitor.pulse();
-        let policies = self.policies();
-        let policy = policies.base();
-        let age = match pulse.last_scan_ns() {
-            0 => NS_UNKNOWN,
-            last => clock::monotonic_ns().saturating_sub(last),
-        };
-        CMonitorStatus {
-            struct_size: 0,
-            is_running: self.monitor.is_running().into(),
-            presence: reader::presence_number(self.monitor.segment().presence()),
-            polls: pulse.scans(),
-            good_polls: pulse.good_scans(),
-            events_lost: self.monitor.events_lost(),
-            interval_ns: ns(policy.poll_interval),
-            last_poll_age_ns: age,
-            late_ns: pulse.late_ns(),
-            worst_late_ns: pulse.worst_late_ns(),
-            worst_case_detection_ns: ns(policy.worst_case_detection()),
-        }
+    fn status(&self, what: &str) -> Result<CMonitorStatus> {
+        // One lock at a time: a reload takes the second under the first.
+        let policies = locked(&self.policies).clone();
+        self.ask(what, |monitor| status(monitor, policies.base()))
     }
+}
+
+fn status(monitor: &Monitor, policy: &Policy) -> CMonitorStatus {
+    let pulse = monitor.pulse();
+    let age = match pulse.last_scan_ns() {
+        0 => NS_UNKNOWN,
+        last => clock::monotonic_ns().saturating_sub(last),
+    };
+    CMonitorStatus {
+        struct_size: 0,
+        is_running: monitor.is_running().into(),
+        presence: reader::presence_number(monitor.segment().presence()),
+        polls: pulse.scans(),
+        good_polls: pulse.good_scans(),
+        events_lost: monitor.events_lost(),
+        interval_ns: ns(policy.poll_interval),
+        last_poll_age_ns: age,
+        late_ns: pulse.late_ns(),
+        worst_late_ns: pulse.worst_late_ns(),
+        worst_case_detection_ns: ns(policy.worst_case_detection()),
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The monitor behind `m`; an error for NULL, and in a forked child, where none of its threads is.
@@ -199,7 +217,8 @@ impl Handle {
 unsafe fn monitor<'a>(m: *const Handle, what: &str) -> Result<&'a Handle> {
     // SAFETY: the caller's contract.
     let handle = unsafe { m.as_ref() }.ok_or_else(|| usage(what, "the monitor is NULL"))?;
-    if handle.monitor.is_inherited() {
+    // Before any lock, which a thread of the parent may have held when it forked.
+    if !handle.process.is_this() {
         return Err(usage(what, "it is the parent's: a forked child has none of its threads"));
     }
     Ok(handle)
@@ -233,11 +252,23 @@ pub unsafe extern "C" fn hangwatch_monitor_stop(m: *mut Handle, err: *mut CError
         let stop = || {
             // SAFETY: the caller's contract.
             let Some(handle) = (unsafe { m.as_ref() }) else { return Ok(()) };
-            if CALLING.get() == handle.number && !handle.monitor.is_inherited() {
-                return Err(Error::new(ErrorKind::Usage, what, "this is its own callback, which the stop would wait for")
-                    .hint("let the callback tell another thread to stop it"));
+            if handle.process.is_this() {
+                if CALLING.get() == handle.number {
+                    return Err(Error::new(ErrorKind::Usage, what, "this is its own callback, which the stop would wait for")
+                        .hint("let the callback tell another thread to stop it"));
+                }
+                let monitor = locked(&handle.monitor).take();
+                // Not under the lock: the callback that this waits for may ask.
+                drop(monitor);
+            } else if handle.monitor.try_lock().is_err()
+                || handle.policies.try_lock().is_err()
+                || handle.viewer.try_lock().is_err()
+            {
+                // A thread of the parent was at work in there when it forked: what it left halfway is left alone.
+                return Ok(());
             }
-            // SAFETY: the box that `hangwatch_monitor_start` gave away, taken back once.
+            // SAFETY: the box that `hangwatch_monitor_start` gave away, taken back once. Its callback has returned for the last time,
+            // and no other thread uses it by the caller's contract.
             drop(unsafe { Box::from_raw(m) });
             Ok(())
         };
@@ -261,8 +292,8 @@ pub unsafe extern "C" fn hangwatch_monitor_reload(m: *const Handle, p: *const po
             // SAFETY: the caller's contract.
             let policies = unsafe { p.as_ref() }.map_or_else(|| Ok(PolicySet::default()), policy::Handle::built)?;
             // Under one lock, so that of two that reload at once one is the last in both places.
-            let mut known = handle.policies.lock().unwrap_or_else(PoisonError::into_inner);
-            handle.monitor.reloader().reload(Ok(policies.clone()));
+            let mut known = locked(&handle.policies);
+            handle.ask(what, Monitor::reloader)?.reload(Ok(policies.clone()));
             *known = policies;
             Ok(())
         };
@@ -282,7 +313,7 @@ pub unsafe extern "C" fn hangwatch_monitor_status(m: *const Handle, status: *mut
         let what = "cannot tell a monitor's status";
         let tell = || {
             // SAFETY: the caller's contract.
-            let told = unsafe { monitor(m, what) }?.status();
+            let told = unsafe { monitor(m, what) }?.status(what)?;
             // SAFETY: the caller's contract.
             unsafe { put(status, told, what, "the status") }
         };
@@ -307,7 +338,7 @@ pub unsafe extern "C" fn hangwatch_monitor_read(
         let read = || {
             // SAFETY: the caller's contract.
             let handle = unsafe { monitor(m, what) }?;
-            let told = handle.viewed(|viewer, policies| reader::read(viewer, slot, policies, true))?;
+            let told = handle.viewed(what, |viewer, policies| reader::read(viewer, slot, policies, true))?;
             // SAFETY: the caller's contract.
             unsafe { put(snapshot, told, what, "the snapshot") }
         };
@@ -332,7 +363,7 @@ pub unsafe extern "C" fn hangwatch_monitor_next(
         let read = || {
             // SAFETY: the caller's contract.
             let handle = unsafe { monitor(m, what) }?;
-            let told = handle.viewed(|viewer, policies| reader::next(viewer, from, policies, true))?;
+            let told = handle.viewed(what, |viewer, policies| reader::next(viewer, from, policies, true))?;
             let Some(told) = told else { return Ok(false) };
             // SAFETY: the caller's contract.
             unsafe { put(snapshot, told, what, "the snapshot") }.map(|()| true)

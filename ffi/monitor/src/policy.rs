@@ -13,9 +13,11 @@ use std::ptr;
 #[derive(Debug, Default)]
 pub struct Handle {
     profile: Option<&'static Profile>,
-    values: Vec<(&'static str, Value)>,
-    entries: Vec<(Of, String, Vec<(&'static str, Value)>)>,
+    values: Values,
+    entries: Vec<(Of, String, Values)>,
 }
+
+type Values = Vec<(&'static str, Value)>;
 
 /// Whom a value is for.
 type Whom<'a> = Option<(Of, &'a str)>;
@@ -54,7 +56,7 @@ impl Handle {
         }
         let called = |function: &str| Origin::Flag(function.to_owned());
         base.layer(self.values.iter().map(|(name, value)| (*name, *value, called("hangwatch_policy_set"))))?;
-        let entry = |(of, pattern, values): &(Of, String, Vec<(&'static str, Value)>)| {
+        let entry = |(of, pattern, values): &(Of, String, Values)| {
             let function = match of {
                 Of::Model => "hangwatch_policy_set_for_model",
                 Of::Worker => "hangwatch_policy_set_for_worker",

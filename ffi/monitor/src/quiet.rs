@@ -13,7 +13,8 @@ const FAULTS: [libc::c_int; 6] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, lib
 impl Quiet {
     pub(crate) fn begin() -> Self {
         // SAFETY: a set of signals is an array of integers, for which all zero is a value.
-        let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = unsafe { (mem::zeroed(), mem::zeroed()) };
+        let mut all: libc::sigset_t = unsafe { mem::zeroed() };
+        let mut before = all;
         // SAFETY: it is a valid set.
         unsafe { libc::sigfillset(&mut all) };
         for fault in FAULTS {

@@ -26,7 +26,7 @@ typedef struct told {
     int count, read;
 } told_t;
 
-static void copy(char *to, size_t size, const char *from)
+static inline void copy(char *to, size_t size, const char *from)
 {
     size_t length = from == NULL ? 0 : strlen(from);
     if (length >= size)
@@ -36,7 +36,7 @@ static void copy(char *to, size_t size, const char *from)
     to[length] = '\0';
 }
 
-static void keep(const hangwatch_event_t *event, void *user_data)
+static inline void keep(const hangwatch_event_t *event, void *user_data)
 {
     told_t *told = (told_t *)user_data;
     said_t *said;
@@ -56,7 +56,7 @@ static void keep(const hangwatch_event_t *event, void *user_data)
 }
 
 /* Waits for the next event of that kind and verdict; others are passed over. It must come. */
-static said_t await_event(told_t *told, hangwatch_event_kind_e kind, hangwatch_verdict_e verdict)
+static inline said_t await_event(told_t *told, hangwatch_event_kind_e kind, hangwatch_verdict_e verdict)
 {
     said_t found;
     pthread_mutex_lock(&told->lock);
@@ -71,20 +71,20 @@ static said_t await_event(told_t *told, hangwatch_event_kind_e kind, hangwatch_v
     return found;
 }
 
-static void tell_init(told_t *told)
+static inline void tell_init(told_t *told)
 {
     memset(told, 0, sizeof *told);
     pthread_mutex_init(&told->lock, NULL);
     pthread_cond_init(&told->more, NULL);
 }
 
-static void breathe(void)
+static inline void breathe(void)
 {
     const struct timespec ms = {0, 1000000};
     nanosleep(&ms, NULL);
 }
 
-static int entries(const char *folder)
+static inline int entries(const char *folder)
 {
     DIR *dir = opendir(folder);
     int count = 0;
