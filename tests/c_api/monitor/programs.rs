@@ -1,6 +1,6 @@
 //! Host programs in C and C++ that run the monitor as threads of their own.
 
-use crate::build::{C11, C99, CPP11, CPP17, Compiler, Link, Scratch, command, monitor_program, succeed};
+use crate::build::{C11, C99, CPP11, Compiler, Link, Scratch, command, monitor_program, succeed};
 use std::path::PathBuf;
 use std::process::Command;
 

@@ -165,7 +165,7 @@ fn hostile(rng: &mut TestRng, bytes: &mut [u8]) {
         let mut word = |at: usize, value: u64| slot[at..at + 8].copy_from_slice(&value.to_le_bytes());
         let generation = 7u64 << 48;
         let tag = if index % 8 == 7 { index as u64 / 8 } else { 2 };
-        word(0x80, generation | tag << 40 | (index as u64 % 5) << 32 | 1 + index as u64);
+        word(0x80, generation | tag << 40 | (index as u64 % 5) << 32 | (1 + index as u64));
         if index % 2 == 0 {
             // A record that is this owner's and this job's, with lengths past its fields, and text of no good will.
             let (job, seq) = (9u64, 2u64);
