@@ -54,16 +54,25 @@ fn a_tmpfs_without_room_is_an_error_and_never_a_sigbus() {
         return;
     }
     let dir = dir.path().display();
-    let expected = format!(
-        "cannot create segment '{dir}/train': it needs 68 KiB, '{dir}' has 4 KiB free\n  each slot takes its slot size (1 KiB), the header 4 KiB: ask for fewer with --slots\n  or give the tmpfs more room, or set HANGWATCH_DIR to a folder in one that has it"
-    );
-    assert_eq!(said, [expected, "nothing is left".into(), "2 slots fit 6 KiB".into()]);
+    let expected = |needs: u32, free: u32, fit: &str| {
+        let why = format!("cannot create segment '{dir}/train': it needs {needs} KiB, '{dir}' has {free} KiB free");
+        let more = "or give the tmpfs more room, or set HANGWATCH_DIR to a folder in one that has it";
+        format!("{why}\n  each slot takes {fit}\n  {more}")
+    };
+    let small = expected(68, 4, "1 KiB, the header 4 KiB: not one fits");
+    let fewer = |slots: u32| format!("{slots} slots fit; ask for no more with --slots {slots} or HANGWATCH_SLOTS={slots}");
+    let default = expected(68, 64, &format!("1 KiB, the header 4 KiB: {}", fewer(60)));
+    let large = expected(68, 64, &format!("4 KiB, the header 4 KiB: {}", fewer(15)));
+    let none = format!("cannot create segment '{dir}/train': '{dir}' has room for no more files");
+    let none = format!("{none}\n  remove some, or mount it with a higher nr_inodes");
+    let all = [small, "nothing is left".into(), "2 slots fit 6 KiB".into(), default, large, "60 slots fit 64 KiB".into(), none];
+    assert_eq!(said, all);
 }
 
 /// In a mount namespace of this thread's own: nothing of it is seen outside or outlives the process.
 fn create_in_a_small_tmpfs(dir: &Path) {
-    let mount = |size: &str| {
-        let (source, target, options) = (c"tmpfs", c_path(dir), CString::new(format!("size={size}")).expect("no NUL"));
+    let mount = |options: &str| {
+        let (source, target, options) = (c"tmpfs", c_path(dir), CString::new(options).expect("no NUL"));
         // SAFETY: all strings are NUL-terminated and live through the call.
         let rc = unsafe { libc::mount(source.as_ptr(), target.as_ptr(), source.as_ptr(), 0, options.as_ptr().cast()) };
         if rc == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
@@ -80,7 +89,7 @@ fn create_in_a_small_tmpfs(dir: &Path) {
     if !isolated {
         return common::say(format!("skipped: no mount namespace: {}", std::io::Error::last_os_error()));
     }
-    if let Err(e) = mount("4k") {
+    if let Err(e) = mount("size=4k") {
         return common::say(format!("skipped: no tmpfs: {e}"));
     }
     let path = dir.join("train");
@@ -90,12 +99,30 @@ fn create_in_a_small_tmpfs(dir: &Path) {
     assert_eq!(std::fs::read_dir(dir).expect("our dir").count(), 0);
     common::say("nothing is left");
     // Over the first: a segment that fits, all of it written.
-    mount("8k").expect("it went well a moment ago");
+    mount("size=8k").expect("it went well a moment ago");
     let segment = Segment::create(&path, Geometry { slots: 2, slot_size: 1024 }).expect("6 KiB fit 8");
     let worker = Attach::new().attach_to(&std::sync::Arc::new(segment)).expect("a free slot");
     let lane = worker.lane("second").expect("another");
     assert_eq!((worker.slot(), lane.slot()), (Some(0), Some(1)));
     common::say("2 slots fit 6 KiB");
+    // As a container's /dev/shm may be made: what is said to fit does, to the last slot, and not one more.
+    mount("size=64k").expect("it went well a moment ago");
+    let e = Attach::new().segment(path.to_str().expect("text")).attach().expect_err("68 KiB do not fit 64");
+    common::say(shaped(&e));
+    let e = Segment::create(&path, Geometry { slots: 16, slot_size: 4096 }).expect_err("nor do 16 slots for devices");
+    common::say(shaped(&e));
+    let e = Segment::create(&path, Geometry { slots: 61, slot_size: 1024 }).expect_err("65 KiB do not fit 64");
+    assert_eq!(e.kind(), ErrorKind::Full);
+    let segment = std::sync::Arc::new(Segment::create(&path, Geometry { slots: 60, slot_size: 1024 }).expect("64 KiB fit"));
+    let mut workers: Vec<_> = (0..60).map(|_| Attach::new().attach_to(&segment).expect("a free slot")).collect();
+    workers.iter_mut().for_each(|worker| worker.begin_job("a", "m", hangwatch::Total::Known(4)));
+    assert!(segment.slots().all(|(_, slot)| slot.read_hot().is_ok_and(|hot| hot.phase.job_open())), "all of it can be written");
+    common::say("60 slots fit 64 KiB");
+    // The folder itself is the one file that it has room for.
+    mount("size=1m,nr_inodes=1").expect("it went well a moment ago");
+    let e = Attach::new().segment(path.to_str().expect("text")).attach().expect_err("no file can be made");
+    assert_eq!(e.kind(), ErrorKind::Full);
+    common::say(shaped(&e));
 }
 
 #[test]

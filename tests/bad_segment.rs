@@ -312,7 +312,7 @@ fn a_file_of_another_user_is_refused() {
     meets(
         "a_file_of_another_user_is_refused",
         make,
-        "cannot open segment '{path}': it belongs to uid 12345, this process is uid 0\n  run this side as the same user as the workers",
+        "cannot open segment '{path}': it belongs to uid 12345, this process is uid 0\n  run this side as the same user as the workers\n  or share it with a group: name the users that may own it in HANGWATCH_ALLOWED_UIDS, such as '1000,1001'",
     );
 }
 

@@ -3,6 +3,8 @@
 #[path = "c_api/build.rs"]
 #[allow(dead_code, reason = "shared with the tests of the C API")]
 mod build;
+#[path = "common/skipped.rs"]
+mod skipped;
 
 use build::{C99, Link, Scratch, command, program, succeed};
 use hangwatch::{Attach, Outcome, Total};

@@ -178,9 +178,11 @@ typedef struct hangwatch_event {
     size_t struct_size; /* what this library wrote: members past it are not there */
     hangwatch_event_kind_e kind;
     hangwatch_verdict_e verdict; /* HANGWATCH_VERDICT_NONE where it is about no slot */
-    int32_t slot;                /* -1 where it is about none */
-    uint32_t pid;                /* the worker's, in its own pid namespace; 0 unknown */
-    uint32_t generation;         /* how often the slot was claimed, modulo 65536 */
+    int32_t slot;                /* -1 where it is about none; the four below are then 0, but for the device */
+    hangwatch_slot_kind_e slot_kind;
+    uint32_t pid;        /* the worker's, in its own pid namespace; 0 unknown */
+    uint32_t generation; /* how often the slot was claimed, modulo 65536 */
+    uint32_t device;     /* HANGWATCH_NO_DEVICE */
     uint32_t reserved;
     uint64_t episode;          /* number of the episode, unique in the segment; 0 none */
     uint64_t time_ns;          /* wall clock, since 1970 */
@@ -224,8 +226,8 @@ typedef struct hangwatch_monitor_options {
     void *user_data;
     const char *learnt; /* the file of what is learnt; NULL: <segment>.learnt */
     hangwatch_mode_e mode;
-    uint32_t slots;         /* of the segment, where it is made here; 0: 64 */
-    uint32_t slot_size;     /* the same: 1024, or 4096 for lanes of devices; 0: 1024 */
+    uint32_t slots;         /* of the segment, where it is made here; 0: HANGWATCH_SLOTS, else 64 */
+    uint32_t slot_size;     /* the same: 1024, or 4096 for hangwatch_gpu_lane(); 0: HANGWATCH_SLOT_SIZE, else 1024 */
     uint32_t unlink_at_end; /* 1: the stop removes the segment's name; workers that are attached keep what they have */
 } hangwatch_monitor_options_t;
 
@@ -450,7 +452,7 @@ const char *hangwatch_presence_name(hangwatch_presence_e presence);
 #define HANGWATCH_MONITOR_ASSERT_(name, holds) struct hangwatch_monitor_assert_##name { int name : (holds) ? 1 : -1; }
 #endif
 
-HANGWATCH_MONITOR_ASSERT_(event_is_176_bytes, sizeof(void *) != 8 || sizeof(hangwatch_event_t) == 176);
+HANGWATCH_MONITOR_ASSERT_(event_is_184_bytes, sizeof(void *) != 8 || sizeof(hangwatch_event_t) == 184);
 HANGWATCH_MONITOR_ASSERT_(snapshot_is_656_bytes, sizeof(void *) != 8 || sizeof(hangwatch_snapshot_t) == 656);
 HANGWATCH_MONITOR_ASSERT_(options_are_64_bytes, sizeof(void *) != 8 || sizeof(hangwatch_monitor_options_t) == 64);
 HANGWATCH_MONITOR_ASSERT_(status_is_80_bytes, sizeof(void *) != 8 || sizeof(hangwatch_monitor_status_t) == 80);

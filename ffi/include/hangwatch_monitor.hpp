@@ -9,12 +9,16 @@
  *     hangwatch::monitor monitor(options, [](const hangwatch_event_t &event) { log(event.sentence); });
  *
  * Nothing here throws but what the standard library throws for want of memory where a list is returned. Where something failed the
- * object is false, and the hangwatch_error_t that was given says why.
+ * object is false, and the hangwatch_error_t that was given says why (hangwatch.hpp's error has one: get()).
  */
 #ifndef HANGWATCH_MONITOR_HPP
 #define HANGWATCH_MONITOR_HPP
 
+/* The C headers are C: their casts are not to be held against a program that has none of them. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
 #include "hangwatch_monitor.h"
+#pragma GCC diagnostic pop
 
 #include <functional>
 #include <memory>

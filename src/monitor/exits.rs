@@ -1,6 +1,7 @@
 //! Who has exited, by pidfds: one a process, shared by all its slots.
 //!
-//! A pidfd that is readable is proof of death; that no beat comes never is.
+//! A pidfd that is readable is proof of death; that no beat comes never is. A process in a pid namespace below ours is opened by
+//! the inode that it wrote, which is the kernel's name for it; its number is another one here.
 
 use crate::os::file;
 use crate::os::pidfd::PidFd;
@@ -42,6 +43,8 @@ pub(super) struct Exits {
     watched: HashMap<u64, Process>,
     /// The one that has this number now, as far as is known.
     by_pid: HashMap<u32, u64>,
+    /// Those of pid namespaces below.
+    by_inode: HashMap<u64, u64>,
     last: u64,
     /// Descriptors that may be held: the rest of the program needs some too.
     may_hold: usize,
@@ -55,8 +58,8 @@ impl Exits {
     }
 
     fn holding(may_hold: usize) -> io::Result<Self> {
-        let (watched, by_pid) = (HashMap::new(), HashMap::new());
-        Ok(Self { epoll: Epoll::new()?, watched, by_pid, last: 0, may_hold, told: false })
+        let (watched, by_pid, by_inode) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Ok(Self { epoll: Epoll::new()?, watched, by_pid, by_inode, last: 0, may_hold, told: false })
     }
 
     /// Takes in who has exited since the last time, and says whether anybody has. Never waits.
@@ -95,19 +98,52 @@ impl Exits {
         if differ(now, inode) || fd.has_exited() {
             return Found::Exited;
         }
-        if self.watched.len() >= self.may_hold {
-            self.tell_once(&format!("{} are held, and the rest of the program needs some", self.watched.len()));
-            return Found::Alive;
-        }
-        let token = self.last + 1;
-        if let Err(e) = self.epoll.watch_once(fd.as_fd(), token) {
-            self.tell_once(&e.to_string());
-            return Found::Alive;
-        }
-        self.last = token;
-        self.watched.insert(token, Process { pid, inode: now, fd, exited: false, slots: 1 });
+        let Some(token) = self.hold(Process { pid, inode: now, fd, exited: false, slots: 1 }) else { return Found::Alive };
         self.by_pid.insert(pid, token);
         Found::Watched(Watch(token))
+    }
+
+    /// Asks for the process that has this pidfd inode, in a pid namespace below ours. `sees_all`: there is none that cannot be
+    /// seen from here.
+    pub(super) fn watch_below(&mut self, inode: u64, sees_all: bool) -> Found {
+        if inode == 0 {
+            return Found::Unknown;
+        }
+        if let Some((token, process)) = self.by_inode.get(&inode).and_then(|token| Some((*token, self.watched.get_mut(token)?))) {
+            process.slots += 1;
+            return Found::Watched(Watch(token));
+        }
+        let fd = match PidFd::open_inode(inode) {
+            Ok(fd) if fd.has_exited() => return Found::Exited,
+            Ok(fd) => fd,
+            Err(e) if e.raw_os_error() == Some(libc::ESTALE) && sees_all => return Found::Exited,
+            Err(_) => return Found::Unknown,
+        };
+        let pid = fd.names().map_or(0, |names| names.here);
+        let Some(token) = self.hold(Process { pid, inode, fd, exited: false, slots: 1 }) else { return Found::Alive };
+        self.by_inode.insert(inode, token);
+        Found::Watched(Watch(token))
+    }
+
+    /// Its number here; 0 where it cannot be told.
+    pub(super) fn pid(&self, watch: Watch) -> u32 {
+        self.watched.get(&watch.0).map_or(0, |process| process.pid)
+    }
+
+    /// `None`: no descriptor is left to watch it with.
+    fn hold(&mut self, process: Process) -> Option<u64> {
+        if self.watched.len() >= self.may_hold {
+            self.tell_once(&format!("{} are held, and the rest of the program needs some", self.watched.len()));
+            return None;
+        }
+        let token = self.last + 1;
+        if let Err(e) = self.epoll.watch_once(process.fd.as_fd(), token) {
+            self.tell_once(&e.to_string());
+            return None;
+        }
+        self.last = token;
+        self.watched.insert(token, process);
+        Some(token)
     }
 
     /// Whether it has exited, as far as was taken in.
@@ -131,8 +167,16 @@ impl Exits {
             if self.by_pid.get(&process.pid) == Some(&watch.0) {
                 self.by_pid.remove(&process.pid);
             }
+            if self.by_inode.get(&process.inode) == Some(&watch.0) {
+                self.by_inode.remove(&process.inode);
+            }
             self.watched.remove(&watch.0);
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.watched.len()
     }
 
     fn tell_once(&mut self, why: &str) {

@@ -37,9 +37,18 @@ pub fn read_learnt(path: &Path) -> Result<Option<Learnt>> {
     learnt.map(Some).map_err(|e| e.hint("a monitor that starts sets such a file aside and learns anew"))
 }
 
-/// What was learnt before; nothing where there is no such file, or it cannot be read.
-pub(super) fn load(path: &Path) -> Learnt {
-    read_learnt(path).map(Option::unwrap_or_default).unwrap_or_else(|e| {
+/// What was learnt before; nothing where there is no such file, or it cannot be read. Whether this monitor may keep it there:
+/// not over the file of another member of a group, who will go on from it.
+pub(super) fn load(path: &Path) -> (Learnt, bool) {
+    if let Ok(Some(uid)) = file::other_owner(path) {
+        let why = format!("it is of uid {uid}, and believed by that user alone");
+        tracing::warn!(
+            "what was learnt, '{}', is left alone: {why}; this monitor learns anew and keeps nothing (name another file with --learnt)",
+            path.display()
+        );
+        return (Learnt::new(), false);
+    }
+    let learnt = read_learnt(path).map(Option::unwrap_or_default).unwrap_or_else(|e| {
         let aside = file::sidecar(path, "bad");
         let kept = match fs::rename(path, &aside) {
             Ok(()) => format!("it is set aside as '{}'", aside.display()),
@@ -47,7 +56,8 @@ pub(super) fn load(path: &Path) -> Learnt {
         };
         tracing::warn!("cannot use what was learnt, '{}': {}; {kept}; learning starts anew", path.display(), e.why());
         Learnt::new()
-    })
+    });
+    (learnt, true)
 }
 
 /// Under another name first, so that a crash leaves the old file or the new one.
@@ -112,12 +122,12 @@ mod tests {
     fn what_is_written_is_read_and_a_file_that_is_cut_is_set_aside() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("segment.learnt");
-        assert_eq!(load(&path), Learnt::new(), "no file is no news");
+        assert_eq!(load(&path), (Learnt::new(), true), "no file is no news");
         let bytes = Learnt::new().to_bytes();
         write(&path, &bytes).unwrap();
         assert_eq!(file::read_own(&path, Learnt::MAX_BYTES).unwrap().as_deref(), Some(&bytes[..]));
         write(&path, &bytes[..bytes.len() - 1]).unwrap();
-        assert_eq!(load(&path), Learnt::new());
+        assert_eq!(load(&path), (Learnt::new(), true));
         assert!(!path.exists() && dir.path().join("segment.learnt.bad").exists(), "what cannot be read is not lost");
         assert!(!dir.path().join("segment.learnt.new").exists());
     }

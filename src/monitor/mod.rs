@@ -28,12 +28,11 @@ mod takeover;
 mod thread;
 mod view;
 
-pub use crate::os::canary::Process;
 pub use keeper::{learnt_path, read_learnt};
 pub use orphans::become_subreaper;
 pub use pulse::Pulse;
 pub use sampler::Sampler;
 pub use scan::{Judged, Poll, Scanner};
 pub use supervise::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart, Stopper};
-pub use thread::{Builder, Monitor, Reloader};
+pub use thread::{Builder, Home, Monitor, Reloader};
 pub use view::{Source, View, Viewer};

@@ -18,7 +18,7 @@ const MAX_LOOKS: usize = 64;
 /// What proves a slot's process dead.
 #[derive(Debug, Clone, Copy)]
 enum Exit {
-    /// Nothing: it is in another pid namespace.
+    /// Nothing: it is in a pid namespace that cannot be seen from here.
     Unknowable,
     /// Nothing yet: each look asks anew.
     Unwatched,
@@ -29,6 +29,9 @@ enum Exit {
 #[derive(Debug)]
 struct Known {
     owner: Owner,
+    /// Its number here; 0 where it has none that is known.
+    pid: u32,
+    /// Its claiming thread's number here; 0 where that is not known.
     tid: u32,
     inode: u64,
     exit: Exit,
@@ -43,7 +46,7 @@ pub(super) struct Probes {
     looker: Looker,
     pressure: CpuPressure,
     slots: Vec<Option<Known>>,
-    pid_namespace: u32,
+    pid_namespace: u64,
     turns: Turns,
     any_exit: bool,
 }
@@ -55,7 +58,7 @@ impl Probes {
             looker: Looker::new(),
             pressure: CpuPressure::open(),
             slots: (0..slots).map(|_| None).collect(),
-            pid_namespace: identity::pid_namespace() as u32,
+            pid_namespace: identity::pid_namespace(),
             turns: Turns::default(),
             any_exit: false,
         })
@@ -120,7 +123,7 @@ impl Probes {
             known.exit = Exit::Proven;
         }
         match known.exit {
-            Exit::Proven => return ended(owner.pid()),
+            Exit::Proven => return ended(known.pid),
             Exit::Unknowable => return Probe::default(),
             Exit::Watched(_) | Exit::Unwatched => {}
         }
@@ -129,7 +132,7 @@ impl Probes {
         } else if turns.take(at) {
             known.look(exits, looker);
             if matches!(known.exit, Exit::Proven) {
-                return ended(owner.pid());
+                return ended(known.pid);
             }
         }
         known.found
@@ -137,13 +140,22 @@ impl Probes {
 
     /// First sight of an owner, which is taken for one only if it is the very process that claimed.
     fn meet(&mut self, owner: Owner, identity: &Identity) -> Known {
-        let (tid, inode) = (identity.tid, identity.pidfd_ino);
-        let exit = if self.pid_namespace == 0 || identity.pid_namespace != self.pid_namespace {
-            Exit::Unknowable
-        } else {
-            Exit::of(self.exits.watch(owner.pid(), inode))
+        let inode = identity.pidfd_ino;
+        if self.pid_namespace != 0 && identity.pid_namespace == self.pid_namespace as u32 {
+            let exit = Exit::of(self.exits.watch(owner.pid(), inode));
+            return Known { owner, pid: owner.pid(), tid: identity.tid, inode, exit, found: Probe::default() };
+        }
+        let sees_all = identity::sees_all_processes(self.pid_namespace);
+        // One that has no descriptor to be watched with could be looked at by no number that is its own for sure.
+        let exit = match self.exits.watch_below(inode, sees_all) {
+            Found::Watched(watch) => Exit::Watched(watch),
+            Found::Exited => Exit::Proven,
+            Found::Alive | Found::Unknown => Exit::Unknowable,
         };
-        Known { owner, tid, inode, exit, found: Probe::default() }
+        let pid = if let Exit::Watched(watch) = exit { self.exits.pid(watch) } else { 0 };
+        // Numbers of other threads are those of its own namespace.
+        let tid = if identity.tid == owner.pid() { pid } else { 0 };
+        Known { owner, pid, tid, inode, exit, found: Probe::default() }
     }
 }
 
@@ -159,7 +171,10 @@ impl Exit {
 
 impl Known {
     fn look(&mut self, exits: &mut Exits, looker: &mut Looker) {
-        let pid = self.owner.pid();
+        let pid = self.pid;
+        if pid == 0 {
+            return;
+        }
         if matches!(self.exit, Exit::Unwatched) {
             let asked = exits.watch(pid, self.inode);
             self.exit = Exit::of(asked);
@@ -185,7 +200,7 @@ impl Known {
 
 /// An exit goes before all that was found. Reaped or not; its number may be another's by now, which then is no zombie.
 fn ended(pid: u32) -> Probe {
-    let zombie = proc::stat(pid).is_ok_and(|stat| stat.state == 'Z');
+    let zombie = pid != 0 && proc::stat(pid).is_ok_and(|stat| stat.state == 'Z');
     Probe { process: if zombie { Process::Zombie } else { Process::Gone }, ..Probe::default() }
 }
 

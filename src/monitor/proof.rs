@@ -116,7 +116,8 @@ impl Prover {
         };
         let claimed = identity()?;
         // Asked by its path each time: the file may have been replaced. The one from before is let go of after that.
-        let opened = Holders::of(&file::sidecar(segment.path(), path::LIVENESS)).map_err(|_| Unproven::NoFile)?;
+        let opened =
+            Holders::of(&file::sidecar(segment.path(), path::LIVENESS), segment.access()).map_err(|_| Unproven::NoFile)?;
         let holders = self.kept.insert(opened);
         let holder = || match holders.holder(index) {
             Ok(Holder::Process(pid)) => Ok(pid),

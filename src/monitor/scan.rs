@@ -73,7 +73,7 @@ const EPISODES: u64 = 1_000_000_000;
 
 fn take_lock(segment: &Segment) -> Result<Lock> {
     let what = format!("cannot monitor segment '{}'", segment.path().display());
-    Lock::take(&file::sidecar(segment.path(), "monitor")).map_err(|e| match e {
+    Lock::take(&file::sidecar(segment.path(), "monitor"), segment.access()).map_err(|e| match e {
         NotLocked::Held(pid) => {
             let who = pid.map_or_else(|| "this process".into(), |pid| format!("pid {pid}"));
             Error::new(ErrorKind::Held, what, format!("another monitor is alive ({who})"))

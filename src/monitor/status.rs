@@ -3,11 +3,14 @@
 
 use super::report::seconds;
 use super::view::{View, Viewer};
+use crate::clock;
 use crate::judge::{self, Verdict};
 use crate::layout::hot::HotWords;
+use crate::layout::info::NO_DEVICE;
+use crate::layout::monitor::MonitorWords;
 use crate::layout::word::Tag;
-use crate::os::file;
-use crate::os::lock::Lock;
+use crate::os::lock::{Holder, Lock};
+use crate::os::{file, identity};
 use crate::policy::PolicySet;
 use crate::segment::Segment;
 use crate::tell::SCHEMA_VERSION;
@@ -46,6 +49,9 @@ pub struct WorkerStatus {
     pub slot: u32,
     pub name: Option<String>,
     pub lane: Option<String>,
+    /// `worker`, `lane`, `gpu`, or `unknown`; `None` while nobody has claimed it.
+    pub kind: Option<&'static str>,
+    pub device: Option<u64>,
     pub pid: Option<u32>,
     pub phase: Option<String>,
     pub verdict: &'static str,
@@ -70,9 +76,25 @@ impl WorkerStatus {
 }
 
 /// The pid of the live monitor of this segment as this process sees it, 0 where it cannot; `None` where there is none.
+///
+/// An observer to whom the lock file is closed cannot ask for the lock: to him a monitor is alive whose last poll was not long
+/// ago, and whose number he is not told (0).
 pub fn monitor_of(segment: &Segment) -> Option<u32> {
-    Lock::holder(&file::sidecar(segment.path(), "monitor"))
+    match Lock::holder(&file::sidecar(segment.path(), "monitor")) {
+        Holder::Nobody => None,
+        Holder::Process(pid) => Some(pid),
+        Holder::Unknown => has_polled_lately(&segment.header().peek_monitor()).then_some(0),
+    }
 }
+
+/// By its words alone, which mean nothing in another time namespace. A monitor's own poll may be late, so some are waited for.
+fn has_polled_lately(words: &MonitorWords) -> bool {
+    let here = words.timens_ino == identity::time_namespace();
+    here && clock::monotonic_ns().saturating_sub(words.stamp_ns) <= words.interval_ns.saturating_mul(POLLS_MISSED)
+}
+
+/// So many polls may fail to come before a monitor whose lock cannot be asked for is taken to be gone.
+const POLLS_MISSED: u64 = 5;
 
 /// Reads the status. `policies` are for judging by stamps where no monitor is alive.
 pub fn read(segment: &Arc<Segment>, policies: &PolicySet) -> Status {
@@ -94,6 +116,8 @@ fn worker(view: &View) -> WorkerStatus {
         slot: s.index,
         name: info.and_then(|info| text(&info.name)),
         lane: info.and_then(|info| text(&info.lane)),
+        kind: (s.owner.tag() != Tag::Reserved).then(|| s.owner.kind().name()),
+        device: info.map(|info| info.device).filter(|device| *device != NO_DEVICE),
         pid: (s.owner.tag() != Tag::Reserved).then(|| s.owner.pid()),
         phase: Some(view.phase_name().unwrap_or_else(|| tag_name(s.owner.tag()).into())),
         verdict: view.verdict.name(),

@@ -92,6 +92,17 @@ impl Reloader {
     }
 }
 
+/// Tells the process in which a monitor runs from its forked children, in which nothing of it does. No system call, no lock.
+#[derive(Debug, Clone, Copy)]
+pub struct Home(Process);
+
+impl Home {
+    /// Whether the caller is in that process.
+    pub fn is_here(self) -> bool {
+        self.0.is_this()
+    }
+}
+
 impl Monitor {
     /// A monitor of `segment`, with the default policy until told otherwise.
     pub fn builder(segment: Arc<Segment>) -> Builder {
@@ -133,9 +144,9 @@ impl Monitor {
         self.process.is_this() && self.scan.as_ref().is_some_and(|scan| !scan.is_finished())
     }
 
-    /// The process that spawned it; in a forked child of that nothing of it runs.
-    pub fn process(&self) -> Process {
-        self.process
+    /// Tells where it runs.
+    pub fn home(&self) -> Home {
+        Home(self.process)
     }
 
     /// A handle that tells whether it still sees; it holds nothing of the monitor back when that ends.
@@ -259,8 +270,11 @@ impl Builder {
         let what = format!("cannot monitor segment '{}'", self.segment.path().display());
         let failed = |e: std::io::Error| Error::io(&what, &e);
         let learnt = self.learnt.unwrap_or_else(|| keeper::learnt_path(&self.segment));
-        let mut scanner = Scanner::new(Arc::clone(&self.segment), self.policies.clone())?.with_learnt(keeper::load(&learnt));
-        let mut keeper = Keeper::spawn(learnt).map_err(failed)?;
+        let mut scanner = Scanner::new(Arc::clone(&self.segment), self.policies.clone())?;
+        // Under the lock: the monitor before this one has written its last.
+        let (known, keeps) = keeper::load(&learnt);
+        scanner = scanner.with_learnt(known);
+        let mut keeper = keeps.then(|| Keeper::spawn(learnt)).transpose().map_err(failed)?;
         if self.log {
             self.sinks.insert(0, Box::new(LogSink));
         }
@@ -294,7 +308,7 @@ impl Builder {
                     // Nobody can see its workers any more, and those that hang would never touch the segment again.
                     stopper.stop();
                 }
-                keeper.keep(scanner.learnt(), 0, true);
+                keeper.iter_mut().for_each(|keeper| keeper.keep(scanner.learnt(), 0, true));
                 scanner
             })
             .map_err(failed)?;
@@ -316,7 +330,7 @@ fn scan_until_stopped(
     scanner: &mut Scanner,
     shared: &Shared,
     told: &Told,
-    keeper: &mut Keeper,
+    keeper: &mut Option<Keeper>,
     follower: &mut Option<Follower>,
     asker: Option<&Asker>,
 ) {
@@ -341,7 +355,7 @@ fn scan_until_stopped(
             Some(asker) => asker.ask(&poll, |index| scanner.history(index)),
             None => say_what_would_be_done(&poll, told),
         }
-        keeper.keep(scanner.learnt(), poll.tick.now, false);
+        keeper.iter_mut().for_each(|keeper| keeper.keep(scanner.learnt(), poll.tick.now, false));
         shared.pulse.count(&poll, interval, now);
         shared.lost.store(poll.lost, Relaxed);
         match follower {

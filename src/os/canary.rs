@@ -15,7 +15,7 @@ const PAGE: usize = 4096;
 
 /// Tells the process that something was made in from its forked children: no system call, no lock.
 #[derive(Debug, Clone, Copy)]
-pub struct Process(&'static AtomicU8);
+pub(crate) struct Process(&'static AtomicU8);
 
 impl Process {
     /// The calling process.
@@ -24,7 +24,7 @@ impl Process {
     }
 
     /// Whether the caller is in that process, and not in a forked child of it.
-    pub fn is_this(self) -> bool {
+    pub(crate) fn is_this(self) -> bool {
         self.0.load(Relaxed) == 1 // Relaxed: the kernel wiped it before the child ran
     }
 }

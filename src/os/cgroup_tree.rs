@@ -6,6 +6,7 @@
 use super::file;
 use super::pidfd::PidFd;
 use super::proc::cgroup::{Freezers, unified_path};
+use super::proc::must_be_ours;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -43,6 +44,11 @@ impl AsFd for Door {
 
 fn path_of(cgroups: &str) -> Option<String> {
     fs::read_to_string(cgroups).ok().and_then(|text| unified_path(&text).map(str::to_owned))
+}
+
+fn path_of_process(pid: u32) -> Option<String> {
+    must_be_ours().ok()?;
+    path_of(&format!("/proc/{pid}/cgroup"))
 }
 
 /// The folder of a cgroup, and that it is there.
@@ -94,7 +100,7 @@ impl Cgroup {
 
     /// The one that a supervisor made for the process, whose number is its own all the while; `None`: none was made.
     pub(crate) fn of(pid: u32) -> Option<Self> {
-        let path = path_of(&format!("/proc/{pid}/cgroup"))?;
+        let path = path_of_process(pid)?;
         let folder = folder_of(&path)?;
         let ours = path.rsplit('/').next().is_some_and(|name| name.starts_with(PREFIX));
         // A supervisor that runs inside of a worker's cgroup would end itself.
@@ -130,7 +136,7 @@ impl Cgroup {
     /// Whether the process that has this number now, and of which `fd` is held, is in it.
     pub(crate) fn holds(&self, pid: u32, fd: &PidFd) -> bool {
         // Asked before the handle: while that one's process is there, the number is its own.
-        let inside = path_of(&format!("/proc/{pid}/cgroup")).is_some_and(|path| is_inside(&path, &self.path));
+        let inside = path_of_process(pid).is_some_and(|path| is_inside(&path, &self.path));
         inside && !fd.has_exited()
     }
 

@@ -1,5 +1,6 @@
 //! Files of a segment: made unnamed and whole, then named; opened without following or blocking.
 
+use super::access::Access;
 use super::checked;
 use std::ffi::{CString, OsStr};
 use std::fs::{File, OpenOptions};
@@ -51,7 +52,8 @@ pub(crate) fn open_existing(path: &Path, write: bool) -> io::Result<File> {
         .open(path)
 }
 
-/// A nameless file in `dir`, mode 0600; `Ok(None)` where the file system has no O_TMPFILE.
+/// A nameless file in `dir`, mode 0600; `Ok(None)` where the file system has no O_TMPFILE. Its group is the folder's where that
+/// has the setgid bit.
 pub(crate) fn unnamed_in(dir: &Path) -> io::Result<Option<File>> {
     match OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC).open(dir) {
         Ok(file) => Ok(Some(file)),
@@ -77,16 +79,54 @@ pub(crate) fn new_appended(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create_new(true).mode(0o600).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW).open(path)
 }
 
-/// Opens or makes a small lock file beside a segment, mode 0600.
-pub(crate) fn open_sidecar(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(path)
+/// Opens or makes a small lock file beside a segment.
+pub(crate) fn open_sidecar(path: &Path, access: &Access) -> io::Result<File> {
+    // Whoever makes and removes it for ever is not followed.
+    let mut left = 100;
+    loop {
+        match open_existing(path, true) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && left > 0 => left -= 1,
+            other => return other,
+        }
+        match make_sidecar(path, access) {
+            // Somebody else may have been faster.
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
+    }
+}
+
+/// A group's has its mode before it has its name, whatever the umask: another member that finds it can open it.
+fn make_sidecar(path: &Path, access: &Access) -> io::Result<()> {
+    let unnamed = if access.is_group() { unnamed_in(&parent(path))? } else { None };
+    match unnamed {
+        Some(file) => access.set_mode(&file).and_then(|()| link_unnamed(&file, path)),
+        // A file system that has no such files shows a group's for a moment as the umask has it.
+        None => new_named(path).and_then(|file| access.set_mode(&file)),
+    }
+}
+
+/// The folder of a file.
+pub(crate) fn parent(path: &Path) -> std::path::PathBuf {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.into(),
+        _ => ".".into(),
+    }
+}
+
+/// Sets the mode of an open file, whatever the umask is.
+pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
+}
+
+/// Who else owns a file, if it is somebody else's. `Ok(None)`: it is ours, or there is none.
+#[cfg(feature = "monitor")]
+pub(crate) fn other_owner(path: &Path) -> io::Result<Option<u32>> {
+    match std::fs::symlink_metadata(path) {
+        Ok(about) => Ok((about.uid() != euid()).then(|| about.uid())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// All of a file that decides over processes: nobody else may own or write it. `None` where there is none; of one that is too

@@ -26,6 +26,12 @@ pub(crate) fn pid_namespace() -> u64 {
     inode_of("/proc/self/ns/pid")
 }
 
+/// Whether a pid namespace with this inode is the first one, in which every process of the machine can be seen. The number is
+/// the kernel's own (PROC_PID_INIT_INO) and no other namespace's.
+pub(crate) const fn sees_all_processes(pid_namespace: u64) -> bool {
+    pid_namespace == 0xefff_fffc
+}
+
 /// Inode of the calling process's time namespace; 0 where the kernel has none.
 pub(crate) fn time_namespace() -> u64 {
     inode_of("/proc/self/ns/time")

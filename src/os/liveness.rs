@@ -6,7 +6,8 @@
 //! leaves its parent's as it is. Two copies of this library in one process have a table each, and the first that closes the file
 //! drops the other's locks: what is left is a byte that nobody holds, so less is allowed than might be, never more.
 
-use super::file::{euid, open_existing, open_sidecar};
+use super::access::Access;
+use super::file::{open_existing, open_sidecar};
 use super::{canary, checked};
 use std::fs::{File, Metadata};
 use std::io;
@@ -84,12 +85,13 @@ fn key(about: &Metadata) -> Key {
     (about.dev(), about.ino())
 }
 
-/// Who else could write it could hold a byte too, but as himself; who else could replace it could take all locks away.
-fn check(about: &Metadata) -> io::Result<()> {
-    if about.is_file() && about.uid() == euid() && about.mode() & 0o022 == 0 {
+/// Who else could write it could hold a byte too, but as himself; who else could replace it could take all locks away. Neither
+/// makes another process a holder.
+fn check(about: &Metadata, access: &Access) -> io::Result<()> {
+    if about.is_file() && access.forbids(about).is_none() {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "it is no regular file of ours alone"))
+    Err(io::Error::new(io::ErrorKind::InvalidData, "it is no regular file of those who may share the segment"))
 }
 
 /// One user's hold on a file that the process has open.
@@ -101,7 +103,7 @@ struct User {
 
 impl User {
     /// Opens the file, or finds it open. `make`: where there is none it is made.
-    fn of(path: &Path, make: bool) -> io::Result<Self> {
+    fn of(path: &Path, access: &Access, make: bool) -> io::Result<Self> {
         let table = Table::current()?;
         let mut opened = table.lock();
         let there = match std::fs::symlink_metadata(path) {
@@ -110,14 +112,14 @@ impl User {
             Err(e) => return Err(e),
         };
         if let Some(there) = &there {
-            check(there)?;
+            check(there, access)?;
         }
         // The table is asked before the file is opened: to close a second descriptor would drop the locks of the first.
         if let Some(one) = there.and_then(|there| opened.iter_mut().find(|one| one.key == key(&there))) {
             one.users += 1;
             return Ok(Self { table, key: one.key });
         }
-        let file = if make { open_sidecar(path) } else { open_existing(path, true) }?;
+        let file = if make { open_sidecar(path, access) } else { open_existing(path, true) }?;
         let about = file.metadata()?;
         let key = key(&about);
         if let Some(one) = opened.iter_mut().find(|one| one.key == key) {
@@ -126,7 +128,7 @@ impl User {
             one.users += 1;
             return Ok(Self { table, key });
         }
-        check(&about)?;
+        check(&about, access)?;
         opened.push(Opened { key, file, users: 1, held: Vec::new() });
         Ok(Self { table, key })
     }
@@ -182,8 +184,8 @@ pub(crate) struct Hold {
 
 impl Hold {
     /// Takes byte `index` of the file at `path`, which is made if it is absent. Never waits.
-    pub(crate) fn take(path: &Path, index: u32) -> io::Result<Self> {
-        let user = User::of(path, true)?;
+    pub(crate) fn take(path: &Path, index: u32, access: &Access) -> io::Result<Self> {
+        let user = User::of(path, access, true)?;
         let locked = user.with(|one| {
             set(&one.file, libc::F_WRLCK, index)?;
             one.held.push(index);
@@ -232,8 +234,8 @@ pub(crate) struct Holders(User);
 #[cfg(feature = "monitor")]
 impl Holders {
     /// Of the file at `path`, which must be there.
-    pub(crate) fn of(path: &Path) -> io::Result<Self> {
-        User::of(path, false).map(Self)
+    pub(crate) fn of(path: &Path, access: &Access) -> io::Result<Self> {
+        User::of(path, access, false).map(Self)
     }
 
     /// Who holds byte `index` now.

@@ -2,6 +2,7 @@
 //!
 //! Any close of any descriptor of the inode drops the lock, so the file is opened once a process: the table below knows.
 
+use super::access::Access;
 use super::canary::Process;
 use super::checked;
 use super::file::open_sidecar;
@@ -35,6 +36,17 @@ pub(crate) struct Lock {
     key: (u64, u64),
 }
 
+/// Who holds a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// Nobody.
+    Nobody,
+    /// The process that has this number here; 0 for one in a pid namespace that cannot be seen from here.
+    Process(u32),
+    /// The file is closed to this user, who cannot ask.
+    Unknown,
+}
+
 /// Why a lock could not be had.
 #[derive(Debug)]
 pub(crate) enum NotLocked {
@@ -54,7 +66,7 @@ fn whole_file(kind: libc::c_int) -> libc::flock {
 
 impl Lock {
     /// Takes the lock or says who has it; never waits.
-    pub(crate) fn take(path: &Path) -> Result<Self, NotLocked> {
+    pub(crate) fn take(path: &Path, access: &Access) -> Result<Self, NotLocked> {
         let mut held = held();
         // The table is asked before the file is opened: closing a second descriptor would drop the first one's lock.
         if let Ok(m) = std::fs::symlink_metadata(path)
@@ -63,8 +75,12 @@ impl Lock {
             return Err(NotLocked::Held(None));
         }
         let process = Process::this().map_err(NotLocked::Failed)?;
-        let file = open_sidecar(path).map_err(NotLocked::Failed)?;
+        let file = open_sidecar(path, access).map_err(NotLocked::Failed)?;
         let m = file.metadata().map_err(NotLocked::Failed)?;
+        if let Some(forbids) = access.forbids(&m) {
+            let why = format!("its lock file '{}' {forbids}", path.display());
+            return Err(NotLocked::Failed(io::Error::new(io::ErrorKind::PermissionDenied, why)));
+        }
         let mut lock = whole_file(libc::F_WRLCK);
         // SAFETY: the descriptor is open, `lock` is a valid flock.
         match checked(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &mut lock) }) {
@@ -78,14 +94,18 @@ impl Lock {
         }
     }
 
-    /// Who holds the lock at `path`; `None` if nobody, or nobody but this process.
-    pub(crate) fn holder(path: &Path) -> Option<u32> {
+    /// Who holds the lock at `path`, as this process may know it.
+    pub(crate) fn holder(path: &Path) -> Holder {
         let held = held();
-        let m = std::fs::symlink_metadata(path).ok()?;
+        let Ok(m) = std::fs::symlink_metadata(path) else { return Holder::Nobody };
         if contains(&held, &m) {
-            return Some(std::process::id());
+            return Holder::Process(std::process::id());
         }
-        holder(&super::file::open_existing(path, true).or_else(|_| super::file::open_existing(path, false)).ok()?)
+        match super::file::open_existing(path, true).or_else(|_| super::file::open_existing(path, false)) {
+            Ok(file) => holder(&file).map_or(Holder::Nobody, Holder::Process),
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Holder::Unknown,
+            Err(_) => Holder::Nobody,
+        }
     }
 }
 

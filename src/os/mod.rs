@@ -1,6 +1,7 @@
 //! The operating system: every libc call stands here, behind a safe function. Row 0: knows nothing of slots.
 #![allow(unsafe_code)]
 
+pub(crate) mod access;
 pub(crate) mod canary;
 #[cfg(feature = "monitor")]
 pub(crate) mod cgroup_tree;

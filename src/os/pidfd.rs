@@ -1,6 +1,5 @@
 //! Process handles that cannot be reused. A signal goes through one or not at all.
 
-#[cfg(feature = "monitor")]
 use super::checked;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -10,6 +9,14 @@ const PIDFS_MAGIC: i64 = 0x5049_4446;
 /// Signals the whole process group of the pidfd's process (kernel 6.9).
 #[cfg(feature = "monitor")]
 const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 4;
+
+/// `struct file_handle` of a pidfd: 8 bytes, the inode.
+#[repr(C)]
+struct Handle {
+    bytes: u32,
+    kind: i32,
+    inode: u64,
+}
 
 /// What the kernel tells of a process through its pidfd (kernel 6.13; the exit code 6.15).
 #[cfg(feature = "monitor")]
@@ -70,6 +77,41 @@ impl PidFd {
         }
         // SAFETY: the descriptor was made just now and belongs to nobody else.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) }))
+    }
+
+    /// Opens a handle on the process that has this inode for its name, whatever its number is, in our pid namespace or in one
+    /// below. ESTALE: no process that can be seen from here has it; another error: the kernel cannot (before 6.14).
+    pub(crate) fn open_inode(inode: u64) -> io::Result<Self> {
+        let ours = Self::open(std::process::id())?;
+        let mut handle = Handle { bytes: size_of::<u64>() as u32, kind: 0, inode: 0 };
+        let mut mount = 0;
+        // SAFETY: the name is NUL-terminated and empty, `handle` and `mount` are valid for the call to fill, and `bytes` says how
+        // much may be filled of the first.
+        let rc = unsafe {
+            libc::syscall(
+                libc::SYS_name_to_handle_at,
+                ours.0.as_raw_fd(),
+                c"".as_ptr(),
+                &raw mut handle,
+                &raw mut mount,
+                libc::AT_EMPTY_PATH,
+            )
+        };
+        checked(rc as libc::c_int)?;
+        // The one that is known shows that a handle is made of an inode and of nothing else.
+        if handle.bytes as usize != size_of::<u64>() || handle.inode != ours.inode() || handle.inode == 0 {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        handle.inode = inode;
+        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+        // SAFETY: the descriptor is open, `handle` is valid and as long as it says.
+        let fd = unsafe { libc::syscall(libc::SYS_open_by_handle_at, ours.0.as_raw_fd(), &raw mut handle, flags) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor was made just now and belongs to nobody else.
+        let opened = Self(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) });
+        if opened.inode() == inode { Ok(opened) } else { Err(io::ErrorKind::Unsupported.into()) }
     }
 
     /// Another handle on the same process.
@@ -189,6 +231,24 @@ mod tests {
         assert_eq!(fd.names(), Some(Names { here: child.pid(), innermost: child.pid() }));
         child.end();
         assert_eq!(fd.names(), None, "it was reaped, and its number is anybody's");
+    }
+
+    #[test]
+    fn a_process_is_found_by_its_inode_until_it_was_reaped() {
+        let mut child = Subject::sleeping();
+        let inode = child.inode();
+        let found = match PidFd::open_inode(inode) {
+            Err(e) if e.raw_os_error() != Some(libc::ESTALE) => {
+                return crate::os::tests::skip(&format!("a_process_is_found_by_its_inode_until_it_was_reaped: {e}"));
+            }
+            found => found.expect("it runs, and in our own namespace"),
+        };
+        assert_eq!(found.names().map(|names| names.here), Some(child.pid()), "the very process");
+        child.kill();
+        assert!(PidFd::open_inode(inode).is_ok_and(|fd| fd.has_exited()), "a zombie is there still");
+        child.end();
+        let gone = PidFd::open_inode(inode).map(drop).map_err(|e| e.raw_os_error());
+        assert_eq!(gone, Err(Some(libc::ESTALE)));
     }
 
     #[test]

@@ -1,48 +1,16 @@
 //! Making a segment: filled while it has no name, then named in one step; and removing one.
 
 use super::open::Opened;
-use super::{Mapping, Segment, path};
+use super::{Geometry, Mapping, Segment, env, path};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::header::{Fixed, HEADER_LEN, SegmentState};
-use crate::layout::slot::SLOT_LEN;
+use crate::os::access::Access;
 use crate::os::{file, identity};
 use crate::sync::Ordering::{Relaxed, Release};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// How many slots, and how far apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Geometry {
-    /// Number of slots.
-    pub slots: u32,
-    /// Bytes from one slot to the next: 1024, or 4096 where devices register a slot's page.
-    pub slot_size: u32,
-}
-
-impl Default for Geometry {
-    fn default() -> Self {
-        Self { slots: 64, slot_size: SLOT_LEN as u32 }
-    }
-}
-
-impl Geometry {
-    fn total_len(self) -> u64 {
-        HEADER_LEN as u64 + u64::from(self.slots) * u64::from(self.slot_size)
-    }
-
-    fn check(self, what: &str) -> Result<()> {
-        let bad = |why: String| Err(Error::new(ErrorKind::Usage, what, why));
-        if self.slots == 0 || u64::from(self.slots) > super::validate::MAX_SLOTS {
-            return bad(format!("{} slots, expected 1 to {}", self.slots, super::validate::MAX_SLOTS));
-        }
-        if !matches!(self.slot_size, 1024 | 4096) {
-            return bad(format!("slot size {}, expected 1024, or 4096 for device slots", self.slot_size));
-        }
-        Ok(())
-    }
-}
 
 impl Segment {
     /// Makes a new segment at `path`; an existing name is an error of kind [`ErrorKind::Held`].
@@ -59,7 +27,7 @@ impl Segment {
         for _ in 0..2 {
             match Self::try_open(path, true)? {
                 Opened::Segment(segment) => return Ok(*segment),
-                Opened::Stale(stale) => remove_if_same(path, &stale, &[])?,
+                Opened::Stale(stale) => remove_if_same(path, &stale, &[], &env::access()?)?,
                 Opened::Absent => {}
             }
             if let Some(segment) = Self::try_create(path, geometry)? {
@@ -71,13 +39,13 @@ impl Segment {
 
     /// `Ok(None)`: the name is taken.
     fn try_create(path: &Path, geometry: Geometry) -> Result<Option<Self>> {
-        let what = what(path);
+        let (what, access) = (what(path), env::access()?);
         geometry.check(&what)?;
-        let dir = parent(path);
+        let dir = file::parent(path);
         if dir == path::directory() {
-            path::ensure_directory(&dir)?;
+            path::ensure_directory(&dir, &access)?;
         }
-        let failed = |e: &io::Error| Error::io(&what, e);
+        let failed = |e: &io::Error| not_made(e, &what, &dir);
         let (file, temporary) = match file::unnamed_in(&dir).map_err(|e| failed(&e))? {
             Some(file) => (file, None),
             None => {
@@ -85,7 +53,8 @@ impl Segment {
                 (file::new_named(&temporary).map_err(|e| failed(&e))?, Some(temporary))
             }
         };
-        let made = Self::fill(&file, path, geometry).and_then(|segment| {
+        let filled = access.set_mode(&file).map_err(|e| failed(&e)).and_then(|()| Self::fill(&file, path, geometry, access));
+        let made = filled.and_then(|segment| {
             let named = match &temporary {
                 None => file::link_unnamed(&file, path),
                 Some(temporary) => file::rename_new(temporary, path),
@@ -103,10 +72,10 @@ impl Segment {
     }
 
     /// Reserves, maps and writes everything, the magic last.
-    fn fill(file: &File, path: &Path, geometry: Geometry) -> Result<Self> {
+    fn fill(file: &File, path: &Path, geometry: Geometry, access: Access) -> Result<Self> {
         let what = what(path);
         let total_len = geometry.total_len();
-        file::allocate(file, total_len).map_err(|e| no_room(&e, path, total_len))?;
+        file::allocate(file, total_len).map_err(|e| no_room(&e, path, geometry))?;
         let me = identity::myself().map_err(|e| Error::io(&what, &e))?;
         let mut random = [0; 16];
         file::random(&mut random).map_err(|e| Error::io(&what, &e))?;
@@ -134,7 +103,7 @@ impl Segment {
         };
         let map = map(file, total_len, true).map_err(|e| Error::io(&what, &e))?;
         let own = file.try_clone().map_err(|e| Error::io(&what, &e))?;
-        let segment = Self::from_mapping(Mapping::Mmap(map), fixed, path.into(), own, true);
+        let segment = Self::from_mapping(Mapping::Mmap(map), fixed, path.into(), own, true, access);
         segment.set_state(SegmentState::Open);
         let words = segment.fixed.words();
         for (i, word) in words.iter().enumerate().skip(1) {
@@ -148,7 +117,7 @@ impl Segment {
     /// Removes the segment's name and the lock files beside it, unless the name leads to another segment by now. Mapped
     /// processes keep what they have.
     pub fn unlink(&self) -> Result<()> {
-        remove_if_same(&self.path, &self.file, &["monitor", path::LIVENESS])
+        remove_if_same(&self.path, &self.file, &["monitor", path::LIVENESS], &self.access)
     }
 }
 
@@ -162,41 +131,50 @@ fn what(path: &Path) -> String {
     format!("cannot create segment '{}'", path.display())
 }
 
-fn parent(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir.into(),
-        _ => ".".into(),
-    }
-}
-
 fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     let mut random = [0; 8];
     file::random(&mut random)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(parent(path).join(format!(".{name}.{:016x}", u64::from_ne_bytes(random))))
+    Ok(file::parent(path).join(format!(".{name}.{:016x}", u64::from_ne_bytes(random))))
 }
 
-fn no_room(error: &io::Error, path: &Path, needed: u64) -> Error {
-    let dir = parent(path);
-    let error = match error.kind() {
-        io::ErrorKind::StorageFull => {
-            let free = file::bytes_free(&dir).map_or_else(|| "too little".into(), |b| format!("{} KiB", b / 1024));
-            Error::new(
-                ErrorKind::Full,
-                what(path),
-                format!("it needs {} KiB, '{}' has {free} free", needed / 1024, dir.display()),
-            )
-        }
-        _ => Error::io(what(path), error),
+/// Not even an empty file could be made.
+fn not_made(error: &io::Error, what: &str, dir: &Path) -> Error {
+    match error.raw_os_error() {
+        // Pages are asked for later: what has run out is inodes.
+        Some(libc::ENOSPC) => Error::new(ErrorKind::Full, what, format!("'{}' has room for no more files", dir.display()))
+            .hint("remove some, or mount it with a higher nr_inodes"),
+        Some(libc::EROFS) => Error::new(ErrorKind::Denied, what, format!("'{}' is mounted read-only here", dir.display()))
+            .hint("whoever makes a segment, works in it or monitors it has to write it"),
+        Some(libc::EACCES) => Error::new(ErrorKind::Denied, what, format!("this user may not write to '{}'", dir.display()))
+            .hint("set HANGWATCH_DIR to a folder in a tmpfs that you may write, or give a path in one"),
+        _ => Error::io(what, error),
+    }
+}
+
+/// Its pages could not be reserved.
+fn no_room(error: &io::Error, path: &Path, geometry: Geometry) -> Error {
+    let what = what(path);
+    let free = match error.kind() {
+        io::ErrorKind::StorageFull => file::bytes_free(&file::parent(path)),
+        _ => return Error::io(what, error),
     };
-    error
-        .hint("each slot takes its slot size (1 KiB), the header 4 KiB: ask for fewer with --slots")
+    let (dir, needed) = (file::parent(path), geometry.total_len() / 1024);
+    let shown = free.map_or_else(|| "too little".into(), |bytes| format!("{} KiB", bytes / 1024));
+    let why = format!("it needs {needed} KiB, '{}' has {shown} free", dir.display());
+    let each = format!("each slot takes {} KiB, the header 4 KiB", geometry.slot_size / 1024);
+    let fewer = match free.map_or(0, |bytes| geometry.fit(bytes)) {
+        0 => format!("{each}: not one fits"),
+        n => format!("{each}: {n} slots fit; ask for no more with --slots {n} or {}={n}", env::ENV_SLOTS),
+    };
+    Error::new(ErrorKind::Full, what, why)
+        .hint(fewer)
         .hint("or give the tmpfs more room, or set HANGWATCH_DIR to a folder in one that has it")
 }
 
 /// Removes `path` under the unlink lock if it is still the file that was opened, and these files beside it, unless they are
 /// another segment's by now.
-fn remove_if_same(path: &Path, opened: &File, beside: &[&str]) -> Result<()> {
+fn remove_if_same(path: &Path, opened: &File, beside: &[&str], access: &Access) -> Result<()> {
     let what = format!("cannot remove segment '{}'", path.display());
     let failed = |e: io::Error| Error::io(&what, &e);
     let at = |path: &Path| -> io::Result<Option<(u64, u64)>> {
@@ -209,7 +187,7 @@ fn remove_if_same(path: &Path, opened: &File, beside: &[&str]) -> Result<()> {
     let of = |file: &File| file.metadata().map(|m| (m.dev(), m.ino()));
     let lock_path = file::sidecar(path, "unlink");
     let lock = loop {
-        let lock = file::open_sidecar(&lock_path).map_err(failed)?;
+        let lock = file::open_sidecar(&lock_path, access).map_err(failed)?;
         file::flock_exclusive(&lock).map_err(failed)?;
         // The last holder removed the name that was waited for: the lock of its successor is another file.
         if at(&lock_path).map_err(failed)? == Some(of(&lock).map_err(failed)?) {

@@ -7,6 +7,9 @@
 
 mod create;
 pub(crate) mod death;
+mod denied;
+pub(crate) mod env;
+mod geometry;
 mod handle;
 mod open;
 pub mod path;
@@ -14,7 +17,8 @@ pub mod path;
 mod shmem;
 mod validate;
 
-pub use create::Geometry;
+pub use env::{ENV_ALLOWED_UIDS, ENV_SLOT_SIZE, ENV_SLOTS};
+pub use geometry::Geometry;
 pub(crate) use handle::{CANARY_OFFSET, SLOT_OFFSET, SlotHandle};
 pub use validate::{Refusal, validate};
 
@@ -23,12 +27,16 @@ use crate::layout::header::{Fixed, SegmentState};
 use crate::layout::phase::Class;
 use crate::layout::user_phase::{self, UserPhase};
 use crate::layout::{Header, Slot};
+use crate::os::access::Access;
 use crate::os::sigbus::{self, Registered};
 use crate::sync::Ordering::{Relaxed, Release};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+
+/// Bytes of a slot that a device writes: drivers register whole pages.
+const SLOT_PAGE: u64 = 4096;
 
 /// Bytes of memory that hold a segment for as long as the value lives.
 enum Mapping {
@@ -103,6 +111,8 @@ pub struct Segment {
     path: PathBuf,
     file: File,
     writable: bool,
+    /// Who may share it and the files beside it.
+    access: Access,
     /// Whether this process image has claimed a slot through this mapping.
     claimed_through: AtomicBool,
 }
@@ -120,12 +130,12 @@ unsafe impl Sync for Segment {}
 
 impl Segment {
     /// Takes a mapping whose first `fixed.total_len` bytes were validated.
-    fn from_mapping(mapping: Mapping, fixed: Fixed, path: PathBuf, file: File, writable: bool) -> Self {
+    fn from_mapping(mapping: Mapping, fixed: Fixed, path: PathBuf, file: File, writable: bool, access: Access) -> Self {
         assert!(mapping.len() as u64 >= fixed.total_len && mapping.as_ptr().align_offset(4096) == 0);
         let registered = Registered::new(mapping.as_ptr(), mapping.len());
         // A program may change its directory; the name stays where it is.
         let path = std::path::absolute(&path).unwrap_or(path);
-        Self { registered, mapping, fixed, path, file, writable, claimed_through: AtomicBool::new(false) }
+        Self { registered, mapping, fixed, path, file, writable, access, claimed_through: AtomicBool::new(false) }
     }
 
     /// The header.
@@ -153,6 +163,11 @@ impl Segment {
         (0..self.len()).filter_map(|i| self.slot(i).map(|slot| (i, slot)))
     }
 
+    /// Whether each slot is a page of its own, which a device may be let into: 4096 bytes apart, or a multiple.
+    pub(crate) fn has_slot_pages(&self) -> bool {
+        self.fixed.slots_off.is_multiple_of(SLOT_PAGE) && self.fixed.slot_size.is_multiple_of(SLOT_PAGE)
+    }
+
     /// Number of slots.
     #[expect(clippy::len_without_is_empty, reason = "a segment without slots is refused")]
     pub fn len(&self) -> u32 {
@@ -177,6 +192,11 @@ impl Segment {
     /// Whether it was mapped for writing: workers and monitors need that, observers do not.
     pub fn is_writable(&self) -> bool {
         self.writable
+    }
+
+    /// Who may share it and the files beside it.
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Device and inode: what a path must still lead to.

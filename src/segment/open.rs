@@ -1,9 +1,11 @@
 //! Opening a segment: nothing is followed, nothing blocks, nothing is mapped before it is validated.
 
+use super::denied::{self, What};
 use super::validate::{Refusal, validate};
-use super::{Mapping, Segment, create};
+use super::{Mapping, Segment, create, env};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::header::{FIXED_WORDS, Fixed};
+use crate::os::access::Access;
 use crate::os::{file, identity};
 use std::fs::File;
 use std::io;
@@ -23,15 +25,17 @@ impl Segment {
         Self::opened(path, true)
     }
 
-    /// Opens an existing segment for an observer: mapped read-only.
+    /// Opens an existing segment for an observer, who has to be able to read its file and no more: mapped read-only. A file
+    /// system that is mounted read-only will do.
     pub fn open_read_only(path: &Path) -> Result<Self> {
         Self::opened(path, false)
     }
 
     /// The header's fixed words of any regular file of ours, and why it would be refused, if it would.
     pub fn read_header(path: &Path) -> Result<([u64; FIXED_WORDS], Option<Refusal>)> {
-        let file = file::open_existing(path, false).map_err(|e| open_failed(path, &e))?;
-        let refused = check_file(path, &file)?.err();
+        let access = env::access()?;
+        let file = file::open_existing(path, false).map_err(|e| open_failed(path, &e, false, &access))?;
+        let refused = check_file(path, &file, &access)?.err();
         let words = read_words(&file).map_err(|e| Error::io(what(path), &e))?;
         Ok((words, refused))
     }
@@ -48,15 +52,16 @@ impl Segment {
     }
 
     pub(super) fn try_open(path: &Path, write: bool) -> Result<Opened> {
+        let access = env::access()?;
         let file = match file::open_existing(path, write) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Opened::Absent),
-            Err(e) => return Err(open_failed(path, &e)),
+            Err(e) => return Err(open_failed(path, &e, write, &access)),
         };
-        match check_file(path, &file)? {
+        match check_file(path, &file, &access)? {
             Ok(fixed) => {
                 let map = create::map(&file, fixed.total_len, write).map_err(|e| Error::io(what(path), &e))?;
-                let segment = Self::from_mapping(Mapping::Mmap(map), fixed, path.into(), file, write);
+                let segment = Self::from_mapping(Mapping::Mmap(map), fixed, path.into(), file, write, access);
                 Ok(Opened::Segment(Box::new(segment)))
             }
             Err(Refusal::Stale) => Ok(Opened::Stale(file)),
@@ -66,7 +71,7 @@ impl Segment {
 }
 
 /// Type, owner, mode and header of an opened file. The header is read, not mapped: a short file is an error, not a SIGBUS.
-pub(super) fn check_file(path: &Path, file: &File) -> Result<std::result::Result<Fixed, Refusal>> {
+pub(super) fn check_file(path: &Path, file: &File, access: &Access) -> Result<std::result::Result<Fixed, Refusal>> {
     let m = file.metadata().map_err(|e| Error::io(what(path), &e))?;
     let kind = m.file_type();
     if !kind.is_file() {
@@ -79,14 +84,8 @@ pub(super) fn check_file(path: &Path, file: &File) -> Result<std::result::Result
         };
         return Err(Error::new(ErrorKind::BadSegment, what(path), format!("it is {found}, expected a regular file")));
     }
-    if m.uid() != file::euid() {
-        let why = format!("it belongs to uid {}, this process is uid {}", m.uid(), file::euid());
-        return Err(Error::new(ErrorKind::Denied, what(path), why).hint("run this side as the same user as the workers"));
-    }
-    if m.mode() & 0o022 != 0 {
-        let why = format!("others may write it: mode {:04o}, expected 0600", m.mode() & 0o7777);
-        return Err(Error::new(ErrorKind::Denied, what(path), why)
-            .hint(format!("'chmod 600 {}' if you trust what is in it", path.display())));
+    if let Some(forbids) = access.forbids(&m) {
+        return Err(denied::denied(&what(path), forbids, access, What::Segment, path));
     }
     let words = match read_words(file) {
         Ok(words) => words,
@@ -115,7 +114,10 @@ pub(super) fn refused(path: &Path, refusal: &Refusal) -> Error {
     refusal.hints(&shown).into_iter().fold(Error::new(ErrorKind::BadSegment, what(path), refusal.to_string()), Error::hint)
 }
 
-pub(super) fn open_failed(path: &Path, e: &io::Error) -> Error {
+pub(super) fn open_failed(path: &Path, e: &io::Error, write: bool, access: &Access) -> Error {
+    if let Some(error) = denied::from_io(&what(path), e, path, write, access) {
+        return error;
+    }
     match e.raw_os_error() {
         Some(libc::ELOOP) => Error::new(ErrorKind::BadSegment, what(path), "it is a symbolic link, expected a regular file")
             .hint("give the path it leads to, if you trust who made it"),

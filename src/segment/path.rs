@@ -1,11 +1,13 @@
 //! Where segments live and what they may be called.
 
+use super::denied::{self, What};
 use crate::error::{Error, ErrorKind, Result};
+use crate::os::access::Access;
 use crate::os::file::euid;
 use std::ffi::OsString;
-use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// The segment's name where a program names none.
 pub const DEFAULT_NAME: &str = "default";
@@ -26,27 +28,34 @@ pub fn directory() -> PathBuf {
     PathBuf::from(format!("/dev/shm/hangwatch-{}", euid()))
 }
 
-/// Makes the folder if it is absent, for us alone, and refuses one that others may change.
-pub(crate) fn ensure_directory(dir: &Path) -> Result<()> {
+/// Makes the folder if it is absent, for us alone or for a group, and refuses one that others may change.
+pub(crate) fn ensure_directory(dir: &Path, access: &Access) -> Result<()> {
     let what = || format!("cannot use segment directory '{}'", dir.display());
-    match fs::DirBuilder::new().recursive(true).mode(0o700).create(dir) {
-        Ok(()) => {}
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(e) => return Err(Error::io(what(), &e).hint("set HANGWATCH_DIR to a folder in a tmpfs that you may write")),
-    }
+    make(dir, access).map_err(|e| Error::io(what(), &e).hint("set HANGWATCH_DIR to a folder in a tmpfs that you may write"))?;
     let m = fs::symlink_metadata(dir).map_err(|e| Error::io(what(), &e))?;
-    let denied =
-        |why: String| Error::new(ErrorKind::Denied, what(), why).hint("set HANGWATCH_DIR to a folder of your own, mode 0700");
     if !m.is_dir() {
-        return Err(denied("it is not a directory".into()));
+        let error = Error::new(ErrorKind::Denied, what(), "it is not a directory");
+        return Err(error.hint("set HANGWATCH_DIR to a folder of your own, mode 0700"));
     }
-    if m.uid() != euid() {
-        return Err(denied(format!("it belongs to uid {}, expected {}", m.uid(), euid())));
+    match access.forbids(&m) {
+        Some(forbids) => Err(denied::denied(&what(), forbids, access, What::Folder, dir)),
+        None => Ok(()),
     }
-    if m.mode() & 0o022 != 0 {
-        return Err(denied(format!("others may write it: mode {:04o}, expected 0700", m.mode() & 0o7777)));
+}
+
+/// The folder and those above it that are absent. One that is there is left as it is.
+fn make(dir: &Path, access: &Access) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(access.folder_mode()).create(dir) {
+        // The umask has taken a part of the mode of a group's.
+        Ok(()) if access.is_group() => fs::set_permissions(dir, fs::Permissions::from_mode(access.folder_mode())),
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => match dir.parent() {
+            Some(above) if !above.as_os_str().is_empty() => make(above, access).and_then(|()| make(dir, access)),
+            _ => Err(e),
+        },
+        Err(e) => Err(e),
     }
-    Ok(())
 }
 
 /// A segment's path: as it is if it has a slash, else a name in [`directory`].

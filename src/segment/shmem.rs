@@ -4,7 +4,7 @@
 //! has the name by then. It is the portability path; on Linux the segment is a file in /dev/shm and is validated as one.
 
 use super::open::{check_file, open_failed, refused};
-use super::{Mapping, Segment};
+use super::{Mapping, Segment, env};
 use crate::error::{Error, ErrorKind, Result};
 use crate::os::file;
 use crate::sync::Ordering::Relaxed;
@@ -20,8 +20,9 @@ impl Segment {
             let error = Error::new(ErrorKind::Usage, what, "expected a name without a slash but the first");
             return Err(error.hint("a segment in a folder is opened by its path, with Segment::open"));
         }
-        let file = file::open_existing(&path, true).map_err(|e| open_failed(&path, &e))?;
-        let fixed = check_file(&path, &file)?.map_err(|refusal| refused(&path, &refusal))?;
+        let access = env::access()?;
+        let file = file::open_existing(&path, true).map_err(|e| open_failed(&path, &e, true, &access))?;
+        let fixed = check_file(&path, &file, &access)?.map_err(|refusal| refused(&path, &refusal))?;
         let map = shared_memory::ShmemConf::new()
             .os_id(os_id)
             .open()
@@ -30,7 +31,7 @@ impl Segment {
             let why = format!("{} bytes are mapped, its header needs {}", map.len(), fixed.total_len);
             return Err(Error::new(ErrorKind::BadSegment, what, why));
         }
-        let segment = Self::from_mapping(Mapping::Shmem(map), fixed, path, file, true);
+        let segment = Self::from_mapping(Mapping::Shmem(map), fixed, path, file, true, access);
         // The crate opens by name once more and gives no descriptor: what it mapped must be what was validated.
         let mapped = [10, 11].map(|word: usize| segment.header().fixed[word].load(Relaxed));
         if mapped != segment.fixed.segment_id {

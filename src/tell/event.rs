@@ -2,6 +2,7 @@
 
 use super::text;
 use crate::judge::Verdict;
+use crate::layout::word::Kind;
 use serde::{Serialize, Serializer};
 use std::time::SystemTime;
 
@@ -119,6 +120,10 @@ pub struct Event {
     pub generation: Option<u16>,
     /// The process, in the worker's own pid namespace.
     pub pid: Option<u32>,
+    /// What reports through the slot: `worker`, `lane` or `gpu`.
+    pub kind: Option<&'static str>,
+    /// The device it said it is on.
+    pub device: Option<u64>,
     /// The worker's label; `None` if it has none.
     pub worker: Option<String>,
     /// The verdict.
@@ -165,6 +170,8 @@ impl Event {
             slot: None,
             generation: None,
             pid: None,
+            kind: None,
+            device: None,
             worker: None,
             verdict: None,
             phase: None,
@@ -189,9 +196,12 @@ impl Event {
     }
 
     fn subject(&self) -> String {
+        // A device's slot stands beside its host's, and has another number.
+        let gpu = self.device.filter(|_| self.kind == Some(Kind::Gpu.name())).map(|device| format!("gpu {device}"));
+        let of: Vec<&str> = self.model.as_deref().into_iter().chain(gpu.as_deref()).collect();
         match (self.slot, &self.model) {
-            (Some(slot), Some(model)) => format!("worker {slot} ({model})"),
-            (Some(slot), None) => format!("worker {slot}"),
+            (Some(slot), _) if !of.is_empty() => format!("worker {slot} ({})", of.join(", ")),
+            (Some(slot), _) => format!("worker {slot}"),
             (None, Some(model)) => format!("model {model}"),
             (None, None) => format!("segment '{}'", self.segment),
         }
@@ -282,6 +292,10 @@ mod tests {
             "worker 2 (stable_diffusion_xl) stalled in inference: last heartbeat 2.3s ago, last progress 65.7s ago, \
              at 42% (21/50), job a1b2c3d4-e5f6-7890"
         );
+        let on_gpu = Event { kind: Some("gpu"), device: Some(3), ..event.clone() };
+        assert!(on_gpu.sentence().starts_with("worker 2 (stable_diffusion_xl, gpu 3) stalled in inference: "));
+        let beside_it = Event { kind: Some("worker"), device: Some(3), ..event.clone() };
+        assert_eq!(beside_it.sentence(), event.sentence(), "a host's device is no part of its name");
         let replaced = Event {
             event: EventKind::Replaced,
             model: None,

@@ -5,11 +5,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::layout::claim::{Freed, Identity};
 use crate::layout::hot::Pen;
 use crate::layout::info::{Info, NO_DEVICE};
+use crate::layout::phase::Phase;
 use crate::layout::word::{Kind, Owner, Tag};
 use crate::os::identity::{self, Myself};
 use crate::os::liveness::Hold;
 use crate::os::{canary, file, time};
-use crate::segment::{Geometry, Segment, SlotHandle, death, path};
+use crate::segment::{Geometry, Segment, SlotHandle, death, env, path};
 use crate::sync::Ordering::Relaxed;
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub const ENV_QUARANTINED_MODELS: &str = "HANGWATCH_QUARANTINED_MODELS";
 /// The worker's label, where the program gives none.
 pub const ENV_NAME: &str = "HANGWATCH_NAME";
 
+pub use crate::segment::{ENV_ALLOWED_UIDS, ENV_SLOT_SIZE, ENV_SLOTS};
+
 /// Attaches under `name`, as the environment says: with `HANGWATCH_SEGMENT` unset the handle is detached.
 pub fn attach(name: &str) -> Result<Worker> {
     Attach::new().name(name).attach()
@@ -36,7 +39,7 @@ pub struct Attach {
     name: Option<String>,
     device: Option<u32>,
     stamps_off: bool,
-    geometry: Geometry,
+    geometry: Option<Geometry>,
 }
 
 impl Attach {
@@ -73,25 +76,27 @@ impl Attach {
         self
     }
 
-    /// The geometry of the segment, if this worker is the one that makes it.
+    /// The geometry of the segment, if this worker is the one that makes it; else it is as [`ENV_SLOTS`] and [`ENV_SLOT_SIZE`]
+    /// say.
     #[must_use]
     pub fn geometry(mut self, geometry: Geometry) -> Self {
-        self.geometry = geometry;
+        self.geometry = Some(geometry);
         self
     }
 
     /// Attaches. With no segment given here or in the environment, the handle is detached and everything on it a no-op.
     pub fn attach(&self) -> Result<Worker> {
-        let from_env = env(ENV_SEGMENT)?;
+        let from_env = env::text(ENV_SEGMENT)?;
         let Some(wanted) = self.segment.as_ref().or(from_env.as_ref()) else { return Ok(Worker::detached()) };
         let path = path::resolve(wanted)?;
         // A reserved slot is one of the environment's segment.
         let same_as_env = match &from_env {
-            Some(env) => path::resolve(env)? == path,
+            Some(name) => path::resolve(name)? == path,
             None => false,
         };
-        let reserved = if same_as_env { env(ENV_SLOT)?.map(|text| parse_slot(&text)).transpose()? } else { None };
-        let segment = Arc::new(Segment::open_or_create(&path, self.geometry)?);
+        let reserved = if same_as_env { env::text(ENV_SLOT)?.map(|text| parse_slot(&text)).transpose()? } else { None };
+        let geometry = self.geometry.map_or_else(Geometry::from_env, Ok)?;
+        let segment = Arc::new(Segment::open_or_create(&path, geometry)?);
         self.claim_in(&segment, reserved)
     }
 
@@ -103,11 +108,11 @@ impl Attach {
     fn claim_in(&self, segment: &Arc<Segment>, reserved: Option<(u32, u16)>) -> Result<Worker> {
         let device = match self.device {
             Some(device) => Some(device),
-            None => env(ENV_DEVICE)?.map(|text| parse_device(&text)).transpose()?,
+            None => env::text(ENV_DEVICE)?.map(|text| parse_device(&text)).transpose()?,
         };
         let name = match &self.name {
             Some(name) => name.clone(),
-            None => env(ENV_NAME)?.unwrap_or_default(),
+            None => env::text(ENV_NAME)?.unwrap_or_default(),
         };
         let info = Info { name, device: device.map_or(NO_DEVICE, u64::from), ..Info::default() };
         claim(segment, Kind::Worker, reserved, info, !self.stamps_off)
@@ -121,25 +126,28 @@ pub(super) fn lane(segment: &Arc<Segment>, worker: &Worker, name: &str) -> Resul
     claim(segment, Kind::Lane, None, info, worker.is_stamped())
 }
 
-fn env(name: &str) -> Result<Option<String>> {
-    match std::env::var_os(name) {
-        None => Ok(None),
-        Some(value) if value.is_empty() => Ok(None),
-        Some(value) => value.into_string().map(Some).map_err(|value| {
-            Error::new(
-                ErrorKind::Usage,
-                format!("cannot use {name}={}", value.to_string_lossy().escape_default()),
-                "it is not UTF-8",
-            )
-        }),
+/// A slot beside `worker` that `device` writes while a kernel runs; it begins idle, for a device has nothing to start.
+pub(super) fn gpu_lane(segment: &Arc<Segment>, worker: &Worker, name: &str, device: u32) -> Result<Worker> {
+    if !segment.has_slot_pages() {
+        let what = format!("cannot make a GPU lane in segment '{}'", segment.path().display());
+        let why = format!("its slots are {} bytes apart, expected 4096: a device needs a page", segment.fixed().slot_size);
+        return Err(Error::new(ErrorKind::Usage, what, why)
+            .hint("a segment that exists cannot change: remove it where nobody uses it, and make it anew")
+            .hint(
+                "with --slot-size 4096 for 'hangwatch run' or 'watch', or HANGWATCH_SLOT_SIZE=4096 for whoever attaches first",
+            ));
     }
+    let info = Info { name: worker.rest.info.name.clone(), device: device.into(), lane: name.into(), ..Info::default() };
+    // Unstamped: a device has another clock, and a stamp of the host's would say nothing of it.
+    let mut lane = claim(segment, Kind::Gpu, None, info, false)?;
+    lane.phase(Phase::Idle);
+    Ok(lane)
 }
 
 fn parse_slot(text: &str) -> Result<(u32, u16)> {
     let parsed = text.split_once(':').and_then(|(index, generation)| Some((index.parse().ok()?, generation.parse().ok()?)));
     parsed.ok_or_else(|| {
-        let what = format!("cannot use {ENV_SLOT}={}", text.escape_default());
-        Error::new(ErrorKind::Usage, what, "expected 'index:generation', such as '3:7'")
+        env::wrong(ENV_SLOT, text, "expected 'index:generation', such as '3:7'")
             .hint("'hangwatch run' sets it; unset it otherwise")
     })
 }
@@ -148,13 +156,7 @@ fn parse_slot(text: &str) -> Result<(u32, u16)> {
 fn parse_device(text: &str) -> Result<u32> {
     let first = text.split(',').next().unwrap_or_default();
     let digits = first.rsplit(':').next().unwrap_or_default().trim();
-    digits.parse().map_err(|_| {
-        Error::new(
-            ErrorKind::Usage,
-            format!("cannot use {ENV_DEVICE}={}", text.escape_default()),
-            "expected a device number, such as '0'",
-        )
-    })
+    digits.parse().map_err(|_| env::wrong(ENV_DEVICE, text, "expected a device number, such as '0'"))
 }
 
 fn claim(segment: &Arc<Segment>, kind: Kind, reserved: Option<(u32, u16)>, info: Info, stamps: bool) -> Result<Worker> {
@@ -179,7 +181,7 @@ fn claim(segment: &Arc<Segment>, kind: Kind, reserved: Option<(u32, u16)>, info:
         .ok_or_else(|| Error::new(ErrorKind::System, what(), format!("slot {index} is past its end")))?;
     let mut worker = Worker::on(handle, Pen::new(owner.generation()), stamped, owner, index, info);
     // Without it a monitor that did not spawn this process only observes it: no reason to fail.
-    worker.rest.hold = Hold::take(&file::sidecar(segment.path(), path::LIVENESS), index).ok();
+    worker.rest.hold = Hold::take(&file::sidecar(segment.path(), path::LIVENESS), index, segment.access()).ok();
     Ok(worker)
 }
 

@@ -9,7 +9,10 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-pub use attach::{Attach, ENV_DEVICE, ENV_NAME, ENV_QUARANTINED_MODELS, ENV_SEGMENT, ENV_SLOT, attach};
+pub use attach::{
+    Attach, ENV_ALLOWED_UIDS, ENV_DEVICE, ENV_NAME, ENV_QUARANTINED_MODELS, ENV_SEGMENT, ENV_SLOT, ENV_SLOT_SIZE, ENV_SLOTS,
+    attach,
+};
 pub use helper::Helper;
 pub use job::{Job, Outcome, Total};
 pub use report::Worker;

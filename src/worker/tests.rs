@@ -1,5 +1,7 @@
 //! Reserved slots: what a supervisor sets aside, its child claims through the environment. The child is this test again.
 
+mod gpu;
+
 use super::{Attach, ENV_SEGMENT, ENV_SLOT};
 use crate::layout::word::{Cmd, Command as Asked, Kind, Owner, Tag};
 use crate::segment::{Geometry, Segment};
@@ -122,7 +124,8 @@ fn a_reborn_number_is_proof_of_death_and_a_foreign_namespaces_is_none() {
     };
     let nobody = i32::MAX as u32;
     assert!(claim(nobody, 5, me.pidns_ino), "no process has the number");
-    assert!(!claim(nobody, 5, me.pidns_ino + 1), "the number means nothing in another namespace");
+    assert!(!claim(nobody, 0, me.pidns_ino + 1), "the number means nothing in another namespace");
+    assert!(!claim(nobody, me.pidfd_ino, me.pidns_ino + 1), "nor does it speak against a process that is there by its inode");
     assert!(!claim(me.pid, me.pidfd_ino, me.pidns_ino), "it lives");
     if me.pidfd_ino != 0 {
         assert!(claim(me.pid, me.pidfd_ino + 1, me.pidns_ino), "another process has the number by now");

@@ -1,7 +1,8 @@
-//! Builds the library as its users do, alone, and programs in C and C++ against it.
+//! Builds the library as its users do, alone, and programs in C and C++ against it or against the header alone.
 
+use crate::skipped::skip;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -11,7 +12,7 @@ pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 pub(crate) const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"];
 
 /// A compiler and a standard.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Compiler {
     pub(crate) program: &'static str,
     pub(crate) std: &'static str,
@@ -26,12 +27,50 @@ pub(crate) const CPP17: Compiler = Compiler { program: "g++", std: "c++17", lang
 /// The standards that the header promises, oldest and current.
 pub(crate) const COMPILERS: [Compiler; 4] = [C99, C11, CPP11, CPP17];
 
-/// Which library a program is linked with.
+/// All that this machine can compile for: every standard that the header promises, with gcc and, where it is there, with clang.
+pub(crate) fn every_compiler() -> Vec<Compiler> {
+    let c = ["c99", "c11", "c17", "c2x"].map(|std| Compiler { program: "gcc", std, language: "c" });
+    let cpp = ["c++11", "c++14", "c++17", "c++20"].map(|std| Compiler { program: "g++", std, language: "c++" });
+    let gcc = [c, cpp].concat();
+    if !has_clang() {
+        return gcc;
+    }
+    let clang =
+        gcc.iter().map(|compiler| Compiler { program: if compiler.language == "c" { "clang" } else { "clang++" }, ..*compiler });
+    gcc.iter().copied().chain(clang).collect()
+}
+
+/// Those that programs are run of: the oldest and the current standard of each language, and clang's where it is there.
+pub(crate) fn compilers() -> Vec<Compiler> {
+    let clang = [Compiler { program: "clang", ..C99 }, Compiler { program: "clang++", ..CPP17 }];
+    COMPILERS.into_iter().chain(clang.into_iter().filter(|_| has_clang())).collect()
+}
+
+/// Whether there is a clang for C and C++; said aloud where there is none.
+pub(crate) fn has_clang() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let found = ["clang", "clang++"].iter().all(|program| {
+            Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+        });
+        if !found {
+            skip("the C API under clang: there is no clang here");
+        }
+        found
+    })
+}
+
+/// Where a program has the functions of the header from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
     Shared,
     Static,
+    /// From the header itself: nothing is linked.
+    Header,
 }
+
+/// Every form.
+pub(crate) const LINKS: [Link; 3] = [Link::Shared, Link::Static, Link::Header];
 
 /// A folder of this test's own, removed with it.
 #[derive(Debug)]
@@ -94,7 +133,7 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
     cargo
 }
 
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("ffi")
 }
 
@@ -144,10 +183,14 @@ fn linked(
     flags: &[&str],
 ) -> PathBuf {
     let stem = Path::new(source).file_stem().unwrap().to_string_lossy().into_owned();
-    let out = scratch.path(&format!("{stem}-{}-{link:?}", compiler.std));
+    let out = scratch.path(&format!("{stem}-{}-{}-{link:?}", compiler.program, compiler.std));
     let mut command = compile(compiler);
+    if link == Link::Header {
+        command.arg("-DHANGWATCH_IMPLEMENTATION");
+    }
     command.args(flags).arg(source).args(["-x", "none", "-o"]).arg(&out);
     match link {
+        Link::Header => {}
         Link::Shared => {
             command.arg("-L").arg(folder).arg(format!("-l{library}")).arg(format!("-Wl,-rpath,{}", folder.display()));
         }
@@ -160,7 +203,7 @@ fn linked(
 }
 
 /// What a program that links the archive needs, as the pkg-config file says it.
-fn private_libraries() -> Vec<String> {
+pub(crate) fn private_libraries() -> Vec<String> {
     let pc = std::fs::read_to_string(Path::new(ROOT).join("ffi/hangwatch.pc.in")).unwrap();
     let line = pc.lines().find_map(|line| line.strip_prefix("Libs.private:")).expect("the pkg-config file names them");
     line.split_whitespace().map(str::to_string).collect()

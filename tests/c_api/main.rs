@@ -2,12 +2,18 @@
 
 mod behaviour;
 mod build;
+mod cpp;
+mod cuda;
 mod examples;
+mod forms;
 #[path = "../../ffi/src/guard.rs"]
 mod guard;
 mod header;
 mod monitor;
+mod package;
 mod script;
+#[path = "../common/skipped.rs"]
+mod skipped;
 
 #[test]
 fn a_panic_becomes_a_value_and_never_unwinds_into_the_host() {

@@ -38,10 +38,10 @@ pub(crate) fn given(name: &str) -> String {
 pub(crate) fn again(test: &str, role: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("own path"));
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(ROLE, role);
-    for name in ["HANGWATCH_SEGMENT", "HANGWATCH_SLOT", "HANGWATCH_DEVICE", "HANGWATCH_NAME", "HANGWATCH_DIR", "XDG_RUNTIME_DIR"]
-    {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HANGWATCH_")) {
         command.env_remove(name);
     }
+    command.env_remove("XDG_RUNTIME_DIR");
     command.stdin(Stdio::null());
     command
 }

@@ -11,7 +11,8 @@ const PROFILE: &str = "PROFILE";
 /// Names that are no policy: what a worker is told, where the monitor reads and writes, and what a hook is told.
 #[rustfmt::skip]
 pub(crate) const RESERVED: &[&str] = &[
-    "SEGMENT", "SLOT", "DEVICE", "QUARANTINED_MODELS", "DIR", "NAME", "LOG", "LOG_DIR", "LOG_FORMAT", "CONFIG", "EVIDENCE",
+    "SEGMENT", "SLOT", "SLOTS", "SLOT_SIZE", "ALLOWED_UIDS", "DEVICE", "QUARANTINED_MODELS", "DIR", "NAME", "LOG", "LOG_DIR",
+    "LOG_FORMAT", "CONFIG", "EVIDENCE",
     "EVENT", "EVENT_SLOT", "EVENT_WORKER", "EVENT_VERDICT", "EVENT_JOB", "EVENT_MODEL", "EVENT_EPISODE", "EVENT_SENTENCE",
 ];
 

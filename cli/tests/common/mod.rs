@@ -113,11 +113,16 @@ fn built(arguments: &[&str]) -> PathBuf {
     target.join("debug")
 }
 
+/// The folder of the C library, built as its users build it.
+pub(crate) fn library() -> PathBuf {
+    built(&["-p", "hangwatch-ffi"])
+}
+
 /// `examples/c_worker.c`, built as its users build it.
 pub(crate) fn c_worker() -> &'static Path {
     static BUILT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, program) = BUILT.get_or_init(|| {
-        let library = built(&["-p", "hangwatch-ffi"]);
+        let library = library();
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let program = folder.path().join("c_worker");
         let mut gcc = command("gcc");

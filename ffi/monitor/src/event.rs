@@ -1,7 +1,8 @@
 //! `hangwatch_event_t`: what a callback gets, for as long as it runs.
 
-use crate::snapshot::{NS_UNKNOWN, UNKNOWN, ns_of};
+use crate::snapshot::{self, NS_UNKNOWN, UNKNOWN, ns_of};
 use hangwatch_core::layout::slot::NO_PROGRESS;
+use hangwatch_core::layout::word::Kind;
 use hangwatch_core::tell::Event;
 use std::ffi::{CString, c_char, c_void};
 use std::ptr;
@@ -15,8 +16,10 @@ pub struct CEvent {
     kind: u32,
     verdict: u32,
     slot: i32,
+    slot_kind: u32,
     pid: u32,
     generation: u32,
+    device: u32,
     reserved: u32,
     episode: u64,
     time_ns: u64,
@@ -38,7 +41,7 @@ pub struct CEvent {
     json: *const c_char,
 }
 
-const _: () = assert!(size_of::<usize>() != 8 || size_of::<CEvent>() == 176);
+const _: () = assert!(size_of::<usize>() != 8 || size_of::<CEvent>() == 184);
 
 /// `hangwatch_on_event_t`.
 pub type OnEvent = unsafe extern "C" fn(*const CEvent, *mut c_void);
@@ -57,6 +60,12 @@ impl Texts {
     }
 }
 
+/// By its name; a worker where it is about no slot.
+fn slot_kind(name: Option<&str>) -> u32 {
+    let known = [Kind::Worker, Kind::Lane, Kind::Gpu].into_iter().find(|known| Some(known.name()) == name);
+    known.map_or_else(|| if name.is_some() { u8::MAX.into() } else { 0 }, snapshot::kind)
+}
+
 /// Calls back with the event.
 ///
 /// # Safety
@@ -73,8 +82,10 @@ pub(crate) unsafe fn tell(event: &Event, on_event: OnEvent, user_data: *mut c_vo
         kind: event.event as u32,
         verdict: event.verdict.map_or(0, |verdict| verdict as u32),
         slot: event.slot.and_then(|slot| i32::try_from(slot).ok()).unwrap_or(-1),
+        slot_kind: slot_kind(event.kind),
         pid: event.pid.unwrap_or(0),
         generation: event.generation.unwrap_or(0).into(),
+        device: event.device.map_or(u32::MAX, |device| u32::try_from(device).unwrap_or(u32::MAX)),
         reserved: 0,
         episode: event.episode.unwrap_or(0),
         time_ns: u64::try_from(since_epoch.as_nanos()).unwrap_or(NS_UNKNOWN),

@@ -6,7 +6,7 @@ use crate::event::{OnEvent, tell};
 use crate::quiet::Quiet;
 use crate::snapshot::{CSnapshot, NS_UNKNOWN};
 use crate::{guard, policy, reader};
-use hangwatch_core::monitor::{Monitor, Process, Viewer};
+use hangwatch_core::monitor::{Home, Monitor, Viewer};
 use hangwatch_core::policy::{Policy, PolicySet, ns};
 use hangwatch_core::segment::{Geometry, Segment};
 use hangwatch_core::tell::{Event, Sink};
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Handle {
     /// Taken out by the stop, which waits for the callback; that may ask meanwhile, and is told so.
     monitor: Mutex<Option<Monitor>>,
-    process: Process,
+    home: Home,
     number: u64,
     /// Those that were asked for last.
     policies: Mutex<PolicySet>,
@@ -130,7 +130,7 @@ impl Handle {
         };
         // SAFETY: the caller's contract.
         let path = unsafe { place(options.segment, what) }?;
-        let usual = Geometry::default();
+        let usual = Geometry::from_env()?;
         let or_usual = |given: u32, usual: u32| if given == 0 { usual } else { given };
         let geometry =
             Geometry { slots: or_usual(options.slots, usual.slots), slot_size: or_usual(options.slot_size, usual.slot_size) };
@@ -154,8 +154,8 @@ impl Handle {
         let monitor = builder.spawn()?;
         drop(quiet);
         let viewer = Mutex::new(Viewer::new(segment));
-        let process = monitor.process();
-        Ok(Self { monitor: Mutex::new(Some(monitor)), process, number, policies: Mutex::new(policies), viewer })
+        let home = monitor.home();
+        Ok(Self { monitor: Mutex::new(Some(monitor)), home, number, policies: Mutex::new(policies), viewer })
     }
 
     /// Asks the monitor, if it is not being stopped. Nothing in `ask` waits.
@@ -218,7 +218,7 @@ unsafe fn monitor<'a>(m: *const Handle, what: &str) -> Result<&'a Handle> {
     // SAFETY: the caller's contract.
     let handle = unsafe { m.as_ref() }.ok_or_else(|| usage(what, "the monitor is NULL"))?;
     // Before any lock, which a thread of the parent may have held when it forked.
-    if !handle.process.is_this() {
+    if !handle.home.is_here() {
         return Err(usage(what, "it is the parent's: a forked child has none of its threads"));
     }
     Ok(handle)
@@ -252,7 +252,7 @@ pub unsafe extern "C" fn hangwatch_monitor_stop(m: *mut Handle, err: *mut CError
         let stop = || {
             // SAFETY: the caller's contract.
             let Some(handle) = (unsafe { m.as_ref() }) else { return Ok(()) };
-            if handle.process.is_this() {
+            if handle.home.is_here() {
                 if CALLING.get() == handle.number {
                     return Err(Error::new(ErrorKind::Usage, what, "this is its own callback, which the stop would wait for")
                         .hint("let the callback tell another thread to stop it"));

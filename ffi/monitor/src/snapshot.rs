@@ -86,7 +86,7 @@ fn state(tag: Tag) -> u32 {
     }
 }
 
-fn kind(kind: Kind) -> u32 {
+pub(crate) fn kind(kind: Kind) -> u32 {
     match kind {
         Kind::Worker => 0,
         Kind::Lane => 1,
@@ -137,7 +137,9 @@ impl CSnapshot {
             job_number: hot.map_or(0, |hot| hot.epoch.job()),
             pass: hot.map_or(0, |hot| hot.epoch.pass().into()),
             falls: hot.map_or(0, |hot| hot.epoch.falls().into()),
-            device: info.filter(|info| info.device != NO_DEVICE).map_or(u32::MAX, |info| info.device as u32),
+            device: info
+                .filter(|info| info.device != NO_DEVICE)
+                .map_or(u32::MAX, |info| u32::try_from(info.device).unwrap_or(u32::MAX)),
             jobs_failed,
             jobs_cancelled,
             reserved: 0,

@@ -1,6 +1,13 @@
 use super::*;
 use crate::layout::word::{Kind, Tag};
-use crate::os::tests::Subject;
+use crate::os::pidfd::PidFd;
+use crate::os::tests::{Subject, skip};
+
+impl Probes {
+    fn exits_held(&self) -> usize {
+        self.exits.held()
+    }
+}
 
 fn owner(pid: u32) -> Owner {
     Owner::new(1, Tag::Live, Kind::Worker, pid)
@@ -73,16 +80,39 @@ fn an_exit_is_seen_without_a_look() {
 }
 
 #[test]
-fn of_a_process_in_another_pid_namespace_nothing_is_known() {
+fn of_a_process_in_a_pid_namespace_that_cannot_be_seen_nothing_is_known() {
     let child = Subject::sleeping();
     let mut probes = Probes::new(1).expect("probes");
-    let theirs = Identity { pid_namespace: 1, ..identity_of(&child) };
+    // Without the kernel's name for it there is its number alone, which means another process here or none.
+    let theirs = Identity { pid_namespace: 1, pidfd_ino: 0, ..identity_of(&child) };
     probes.begin(0);
     let ask = |probes: &mut Probes| probes.process(0, owner(child.pid()), || Some((owner(child.pid()), theirs)), true);
     assert_eq!(ask(&mut probes), Probe::default());
     child.kill();
     probes.begin(0);
     assert_eq!(ask(&mut probes), Probe::default(), "the number here is not the one there");
+}
+
+#[test]
+fn a_process_in_a_pid_namespace_below_is_watched_by_its_inode_whatever_its_number_is_there() {
+    let child = Subject::sleeping();
+    if child.inode() == 0 || PidFd::open_inode(child.inode()).is_err() {
+        return skip("a_process_in_a_pid_namespace_below_is_watched_by_its_inode: the kernel finds no process by its inode");
+    }
+    let mut probes = Probes::new(2).expect("probes");
+    let theirs = Identity { pid_namespace: 1, tid: 7, ..identity_of(&child) };
+    let ask = |probes: &mut Probes, index: u32| probes.process(index, owner(7), || Some((owner(7), theirs)), true);
+    child.stop();
+    probes.begin(0);
+    assert_eq!(ask(&mut probes, 0).process, Process::Stopped, "it is looked at by the number that it has here");
+    ask(&mut probes, 1);
+    assert_eq!(probes.exits_held(), 1, "its slots share one descriptor");
+    child.kill();
+    probes.begin(0);
+    assert_eq!(probes.exited(), [0, 1]);
+    assert_eq!(ask(&mut probes, 0).process, Process::Zombie);
+    assert_eq!(ask(&mut probes, 1).process, Process::Zombie);
+    assert_eq!(probes.exits_held(), 0);
 }
 
 #[test]

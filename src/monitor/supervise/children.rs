@@ -1,15 +1,17 @@
 //! `<segment>.children`: the workers that run, so that a supervisor that is killed finds them again and spawns none twice.
 //!
 //! ```text
-//! hangwatch-children 1 <boot id>
+//! hangwatch-children 1 <boot id> <inode of the folder> <name of the segment>
 //! <replica> <slot> <generation> <restarts> <used> <start time> <pid> <pidfd inode>        one line a start; the last of a replica counts
 //! ```
 //! A child writes its own line before it becomes the worker, so no worker runs that is not in here; it leaves the start time 0.
-//! The file says whom to look for, and proves nothing: a process is taken over only if it is the very one, by its pidfd.
+//! The file says whom to look for, and proves nothing: a process is taken over only if it is the very one, by its pidfd. Its head
+//! says whose it is: whoever may write to a folder that a group shares could give one segment's file another one's name.
 
 use crate::os::{file, identity};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 const HEAD: &str = "hangwatch-children 1";
@@ -84,6 +86,11 @@ impl Children {
         let path = Self::path(segment);
         let [high, low] = identity::boot_id();
         let head = format!("{HEAD} {high:016x}{low:016x}");
+        let head = format!("{head} {}", place(segment));
+        if let Some(uid) = file::other_owner(&path)? {
+            let why = format!("it is of uid {uid}, whose workers may run still; this process is uid {}", file::euid());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
         let text = file::read_own(&path, MAX_BYTES)?.unwrap_or_default();
         let records = parse(&String::from_utf8_lossy(&text), &head);
         let file = write(&path, &head, &records)?;
@@ -113,6 +120,13 @@ impl Children {
     pub(super) fn remove(&self) {
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// The place of a segment's name, the same through every mount. A name may hold any byte, a line may not.
+fn place(segment: &Path) -> String {
+    let inode = fs::metadata(file::parent(segment)).map_or(0, |about| about.ino());
+    let name = segment.file_name().unwrap_or_default().to_string_lossy();
+    format!("{inode} {}", name.escape_default())
 }
 
 fn parse(text: &str, head: &str) -> Vec<Record> {
@@ -196,6 +210,20 @@ mod tests {
         assert_eq!(children.records(), [record(0, 10), theirs]);
         children.remove();
         assert_eq!(fs::read_dir(dir.path()).expect("the folder").count(), 0, "nothing is left");
+    }
+
+    #[test]
+    fn a_file_that_was_given_another_segments_name_names_nobody() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (one, other) = (dir.path().join("one"), dir.path().join("other"));
+        Children::open(&one).expect("made").keep(vec![record(0, 10)]).expect("written");
+        fs::rename(Children::path(&one), Children::path(&other)).expect("as whoever may write to the folder can");
+        assert_eq!(Children::open(&other).expect("there").records(), [], "the workers of the one are none of the other");
+        Children::open(&one).expect("made").keep(vec![record(0, 10)]).expect("written");
+        let elsewhere = dir.path().join("elsewhere");
+        fs::create_dir(&elsewhere).expect("a folder");
+        fs::rename(Children::path(&one), elsewhere.join("one.children")).expect("the same, into another folder");
+        assert_eq!(Children::open(&elsewhere.join("one")).expect("there").records(), [], "nor are those of its namesake");
     }
 
     #[test]

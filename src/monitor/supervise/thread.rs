@@ -123,7 +123,8 @@ impl Running {
             Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
                 let what = format!("cannot use '{}'", Children::path(segment.path()).display());
                 return Err(Error::new(ErrorKind::Denied, what, e.to_string())
-                    .hint("it says which workers run already; remove it once you have made sure that none does"));
+                    .hint("it says which workers run already: as its owner 'hangwatch run' takes them over")
+                    .hint("remove it once you have made sure that none runs"));
             }
             Err(e) => {
                 tracing::warn!(

@@ -1,6 +1,7 @@
 //! Whether a process is in a frozen cgroup. To every other file such a process seems asleep (version 2) or busy in the kernel
 //! (version 1).
 
+use super::must_be_ours;
 use super::text::Text;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -113,7 +114,7 @@ pub(crate) fn of_process(pid: u32, text: &mut Text) -> BTreeMap<&'static str, St
         "pids.max",
     ];
     let Freezers { unified, mut path, mut folder, .. } = Freezers::find();
-    if let Ok(cgroups) = text.read(format_args!("/proc/{pid}/cgroup")) {
+    if let Ok(cgroups) = must_be_ours().and_then(|()| text.read(format_args!("/proc/{pid}/cgroup"))) {
         path.push_str(unified_path(&cgroups).unwrap_or_default());
     }
     if path.is_empty() || !unified.iter().any(|mount| mount.folder(&path, &mut folder)) {

@@ -2,6 +2,7 @@
 //!
 //! A file that is missing or forbidden is `None`. `wchan` is `0` on kernels that do not tell, and for a thread that runs.
 
+use super::must_be_ours;
 use super::task::{Task, parse_schedstat};
 use super::text::Text;
 use serde::Serialize;
@@ -70,6 +71,7 @@ impl Task {
     /// Everything but the two long files. An error: there is no such thread.
     pub(crate) fn detail(self, text: &mut Text) -> io::Result<Detail> {
         let Self { pid, tid } = self;
+        must_be_ours()?;
         let mut detail = parse_stat(&text.read(format_args!("/proc/{pid}/task/{tid}/stat"))?, tid)
             .ok_or(io::Error::from(io::ErrorKind::InvalidData))?;
         add_status(&mut detail, &text.read(format_args!("/proc/{pid}/task/{tid}/status"))?);
@@ -87,6 +89,7 @@ impl Task {
 
     /// Its number in its own pid namespace.
     pub(crate) fn own_number(self, text: &mut Text) -> Option<u32> {
+        must_be_ours().ok()?;
         let status = text.read(format_args!("/proc/{}/task/{}/status", self.pid, self.tid)).ok()?;
         Some(own_number(&status).unwrap_or(self.tid))
     }
@@ -101,6 +104,7 @@ impl Task {
 
 /// Threads of a process, by number.
 pub(crate) fn threads(pid: u32) -> io::Result<Vec<u32>> {
+    must_be_ours()?;
     let entries = std::fs::read_dir(format!("/proc/{pid}/task"))?.filter_map(Result::ok);
     let mut tids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     tids.sort_unstable();

@@ -1,6 +1,7 @@
 //! The process as a whole and the machine around it, in the kernel's own words.
 
 use super::detail::fields;
+use super::must_be_ours;
 use super::text::Text;
 use std::collections::BTreeMap;
 use std::fmt::Arguments;
@@ -16,13 +17,17 @@ fn add(texts: &mut Texts, text: &mut Text, name: &'static str, path: Arguments<'
 
 /// What the process's `status` says, line by line.
 pub(crate) fn status(pid: u32, text: &mut Text) -> BTreeMap<String, String> {
-    let Ok(status) = text.read(format_args!("/proc/{pid}/status")) else { return BTreeMap::new() };
+    let status = must_be_ours().and_then(|()| text.read(format_args!("/proc/{pid}/status")));
+    let Ok(status) = status else { return BTreeMap::new() };
     fields(&status).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// Of the process: limits, memory in pages, how soon it goes when memory runs out.
 pub(crate) fn process(pid: u32, text: &mut Text) -> Texts {
     let mut texts = Texts::new();
+    if must_be_ours().is_err() {
+        return texts;
+    }
     add(&mut texts, text, "limits", format_args!("/proc/{pid}/limits"));
     add(&mut texts, text, "statm", format_args!("/proc/{pid}/statm"));
     add(&mut texts, text, "oom_score", format_args!("/proc/{pid}/oom_score"));

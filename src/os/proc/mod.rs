@@ -67,9 +67,33 @@ pub(crate) fn stat_self() -> io::Result<Stat> {
     read("/proc/self/stat")
 }
 
+/// Whether the numbers of this /proc are those of our own pid namespace. Else a number that means one process to us is another's
+/// there: `unshare --pid` without `--mount-proc` leaves it so. Asked once a process.
+#[cfg(feature = "monitor")]
+pub(crate) fn is_ours() -> bool {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    // A process's number, which is never 0, and the answer. Relaxed: nothing else rides on it.
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    let us = u64::from(std::process::id()) << 1;
+    let asked = ASKED.load(Relaxed);
+    if asked & !1 == us {
+        return asked & 1 == 1;
+    }
+    let ours = stat_self().is_ok_and(|stat| stat.pid == std::process::id());
+    ASKED.store(us | u64::from(ours), Relaxed);
+    ours
+}
+
+/// An error where /proc is another pid namespace's.
+#[cfg(feature = "monitor")]
+pub(in crate::os) fn must_be_ours() -> io::Result<()> {
+    if is_ours() { Ok(()) } else { Err(io::Error::new(io::ErrorKind::Unsupported, "/proc is another pid namespace's")) }
+}
+
 /// Of `pid`.
 #[cfg(feature = "monitor")]
 pub(crate) fn stat(pid: u32) -> io::Result<Stat> {
+    must_be_ours()?;
     read(&format!("/proc/{pid}/stat"))
 }
 
@@ -77,8 +101,7 @@ pub(crate) fn stat(pid: u32) -> io::Result<Stat> {
 /// mean other processes here.
 #[cfg(feature = "monitor")]
 pub(crate) fn all() -> Vec<Stat> {
-    let ours = stat_self().is_ok_and(|stat| stat.pid == std::process::id());
-    let Some(entries) = ours.then(|| fs::read_dir("/proc").ok()).flatten() else { return Vec::new() };
+    let Some(entries) = is_ours().then(|| fs::read_dir("/proc").ok()).flatten() else { return Vec::new() };
     let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     numbers.filter_map(|pid| stat(pid).ok()).collect()
 }
@@ -87,12 +110,14 @@ pub(crate) fn all() -> Vec<Stat> {
 #[cfg(feature = "monitor")]
 pub(crate) fn uid(pid: u32) -> io::Result<u32> {
     use std::os::unix::fs::MetadataExt;
+    must_be_ours()?;
     fs::metadata(format!("/proc/{pid}/stat")).map(|metadata| metadata.uid())
 }
 
 /// Real, effective, saved and file system user id of `pid`.
 #[cfg(feature = "monitor")]
 pub(crate) fn user_ids(pid: u32) -> io::Result<[u32; 4]> {
+    must_be_ours()?;
     let status = fs::read(format!("/proc/{pid}/status"))?;
     parse_user_ids(&String::from_utf8_lossy(&status)).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }

@@ -1,5 +1,6 @@
 //! One thread of a process: its state, who traces it, how long it has waited for a CPU.
 
+use super::must_be_ours;
 use super::text::Text;
 use std::io;
 
@@ -41,6 +42,7 @@ impl Task {
 
     /// Its state. `NotFound`: the process has no such thread, or is gone.
     pub(crate) fn status(self, text: &mut Text) -> io::Result<Status> {
+        must_be_ours()?;
         let status =
             text.read(format_args!("/proc/{}/task/{}/status", self.pid, self.tid)).map_err(|e| match e.raw_os_error() {
                 // It ended between open and read.
@@ -52,6 +54,7 @@ impl Task {
 
     /// For how long it has been runnable and not on a CPU, in all. The kernel counts a wait when it ends.
     pub(crate) fn run_delay_ns(self, text: &mut Text) -> Option<u64> {
+        must_be_ours().ok()?;
         let text = text.read(format_args!("/proc/{}/task/{}/schedstat", self.pid, self.tid)).ok()?;
         parse_schedstat(&text).map(|(_, waited)| waited)
     }

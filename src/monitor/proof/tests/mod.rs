@@ -4,6 +4,7 @@ use super::{Proven, Prover, Unproven};
 use crate::layout::Slot;
 use crate::layout::claim::Identity;
 use crate::layout::word::{Kind, Owner};
+use crate::os::access::Access;
 use crate::os::file;
 use crate::os::tests::{Subject, skip};
 use crate::segment::{Geometry, Segment};
@@ -216,7 +217,7 @@ fn a_slot_whose_lock_nobody_holds_proves_nobody() {
     std::os::unix::fs::symlink(&aside, scratch.liveness()).expect("planted");
     assert_eq!(prove(&segment, 1), Err(Unproven::NoFile), "no link is followed");
     fs::remove_file(scratch.liveness()).expect("ours");
-    drop(file::open_sidecar(&scratch.liveness()).expect("made"));
+    drop(file::open_sidecar(&scratch.liveness(), &Access::default()).expect("made"));
     assert_eq!(prove(&segment, 1), Err(Unproven::NotHeld), "another file of the same name has none of the locks");
 }
 
@@ -227,7 +228,7 @@ fn a_lock_of_another_kind_proves_nobody() {
     let innocent = Subject::sleeping();
     let slot = segment.slot(0).expect("inside");
     slot.claim(slot.peek_owner(), Kind::Worker, innocent.pid(), &Identity::default(), |_, _| {}).expect("free");
-    let theirs = file::open_sidecar(&scratch.liveness()).expect("made");
+    let theirs = file::open_sidecar(&scratch.liveness(), &Access::default()).expect("made");
     crate::os::tests::lock_description(&theirs);
     assert_eq!(prove(&segment, 0), Err(Unproven::Strange));
     drop(theirs);

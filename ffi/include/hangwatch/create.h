@@ -1,0 +1,182 @@
+/*
+ * Making a segment: filled while it has no name, then named in one step, so that a visible name is a complete, valid segment.
+ * Every page is reserved at once: no room is an error here and never a SIGBUS later.
+ */
+#ifndef HANGWATCH_CREATE_H
+#define HANGWATCH_CREATE_H
+
+static const char *const hangwatch_creating_ = "cannot create segment";
+
+static void hangwatch_fail_room_(const char *path, uint64_t needed, int error, hangwatch_error_t *err)
+{
+    struct hangwatch_report_ report;
+    char *dir = hangwatch_parent_(path);
+    const char *shown = dir != NULL ? dir : "?";
+    if (error != -ENOSPC) {
+        report = hangwatch_fail_io_(err, hangwatch_creating_, path, error);
+    } else {
+        uint64_t bytes = hangwatch_bytes_free_(shown);
+        report = hangwatch_fail_on_(err, HANGWATCH_ERROR_FULL, hangwatch_creating_, path);
+        hangwatch_put_(&report.text, "it needs ");
+        hangwatch_put_decimal_(&report.text, needed / 1024);
+        hangwatch_put_(&report.text, " KiB, '");
+        hangwatch_put_lossy_(&report.text, shown);
+        hangwatch_put_(&report.text, "' has ");
+        if (bytes == UINT64_MAX) {
+            hangwatch_put_(&report.text, "too little");
+        } else {
+            hangwatch_put_decimal_(&report.text, bytes / 1024);
+            hangwatch_put_(&report.text, " KiB");
+        }
+        hangwatch_put_(&report.text, " free");
+    }
+    hangwatch_hint_(&report, "each slot takes its slot size (1 KiB), the header 4 KiB: ask for fewer with --slots");
+    hangwatch_hint_(&report, "or give the tmpfs more room, or set HANGWATCH_DIR to a folder in one that has it");
+    free(dir);
+}
+
+/* The fixed words of a new segment. 0, or -1 with *err filled. */
+static int hangwatch_fixed_words_(uint64_t *fixed, const struct hangwatch_geometry_ *geometry, const char *path,
+                                  hangwatch_error_t *err)
+{
+    struct hangwatch_myself_ me;
+    int rc = hangwatch_know_myself_(&me);
+    memset(fixed, 0, 8 * HANGWATCH_FIXED_WORDS_);
+    if (rc != 0) {
+        hangwatch_fail_myself_(err, hangwatch_creating_, path, rc);
+        return -1;
+    }
+    rc = hangwatch_random_(&fixed[HANGWATCH_H_SEGMENT_ID_], 16);
+    if (rc != 0) {
+        (void)hangwatch_fail_io_(err, hangwatch_creating_, path, rc);
+        return -1;
+    }
+    fixed[HANGWATCH_H_MAGIC_] = HANGWATCH_MAGIC_;
+    fixed[HANGWATCH_H_ABI_TAG_] = HANGWATCH_ABI_TAG_;
+    fixed[HANGWATCH_H_VERSION_] = HANGWATCH_AS_(uint64_t, HANGWATCH_MAJOR_) << 32 | HANGWATCH_MINOR_;
+    fixed[HANGWATCH_H_HEADER_LEN_] = HANGWATCH_HEADER_LEN_;
+    fixed[HANGWATCH_H_SLOT_SIZE_] = geometry->slot_size;
+    fixed[HANGWATCH_H_SLOT_COUNT_] = geometry->slots;
+    fixed[HANGWATCH_H_SLOTS_OFF_] = HANGWATCH_HEADER_LEN_;
+    fixed[HANGWATCH_H_TOTAL_LEN_] = HANGWATCH_HEADER_LEN_ + geometry->slots * geometry->slot_size;
+    hangwatch_boot_id_(&fixed[HANGWATCH_H_BOOT_ID_]);
+    fixed[HANGWATCH_H_CREATED_BOOTTIME_NS_] = hangwatch_clock_ns_(HANGWATCH_CLOCK_BOOTTIME_);
+    fixed[HANGWATCH_H_CREATED_REALTIME_NS_] = hangwatch_clock_ns_(HANGWATCH_CLOCK_REALTIME_);
+    fixed[HANGWATCH_H_CREATOR_PID_] = me.pid;
+    fixed[HANGWATCH_H_CREATOR_STARTTIME_] = me.starttime;
+    fixed[HANGWATCH_H_CREATOR_PIDNS_INO_] = me.pidns_ino;
+    fixed[HANGWATCH_H_STAMP_CLOCK_] = HANGWATCH_AS_(uint64_t, hangwatch_has_vdso_());
+    fixed[HANGWATCH_H_TIMENS_INO_] = me.timens_ino;
+    fixed[HANGWATCH_H_CHECK_] = hangwatch_check_(fixed);
+    return 0;
+}
+
+/* Reserves, maps and writes everything, the magic last. NULL with *err filled. */
+static struct hangwatch_segment_ *hangwatch_fill_(int fd, const char *path, const struct hangwatch_geometry_ *geometry,
+                                                  struct hangwatch_access_ *access, hangwatch_error_t *err)
+{
+    struct hangwatch_segment_ *segment;
+    uint64_t fixed[HANGWATCH_FIXED_WORDS_], len = HANGWATCH_HEADER_LEN_ + geometry->slots * geometry->slot_size;
+    int i, error = len > PTRDIFF_MAX ? -EFBIG : hangwatch_allocate_(fd, len);
+    if (error != 0) {
+        hangwatch_fail_room_(path, len, error, err);
+        return NULL;
+    }
+    if (hangwatch_fixed_words_(fixed, geometry, path, err) != 0)
+        return NULL;
+    error = hangwatch_set_mode_(access, fd);
+    segment = error != 0 ? NULL : hangwatch_map_segment_(fd, path, fixed, access, &error);
+    if (segment == NULL) {
+        (void)hangwatch_fail_io_(err, hangwatch_creating_, path, error);
+        return NULL;
+    }
+    /* Release: what was done before the state is seen by whoever sees it. */
+    __atomic_store_n(&segment->header[HANGWATCH_H_SEG_STATE_], UINT64_C(1), __ATOMIC_RELEASE);
+    for (i = 1; i < HANGWATCH_FIXED_WORDS_; i++)
+        hangwatch_store_(&segment->header[i], fixed[i]);
+    /* Release: pairs with the naming of the file; whoever reads the magic reads a whole header. */
+    __atomic_store_n(&segment->header[HANGWATCH_H_MAGIC_], fixed[HANGWATCH_H_MAGIC_], __ATOMIC_RELEASE);
+    return segment;
+}
+
+/* A hidden name beside `path`, to be freed. NULL, with *error negative, on failure. */
+static char *hangwatch_temporary_(const char *dir, const char *path, int *error)
+{
+    char name[300];
+    struct hangwatch_text_ text = hangwatch_text_on_(name, sizeof name - 18);
+    uint64_t random;
+    char *temporary;
+    size_t at = hangwatch_last_(path);
+    *error = hangwatch_random_(&random, sizeof random);
+    if (*error != 0)
+        return NULL;
+    hangwatch_put_(&text, ".");
+    hangwatch_put_lossy_of_(&text, path + at, hangwatch_trimmed_(path, strlen(path)) - at);
+    text.full = 0;
+    text.capacity = sizeof name - 1;
+    hangwatch_put_(&text, ".");
+    hangwatch_put_number_(&text, random, 16, 16);
+    name[text.len] = '\0';
+    temporary = hangwatch_in_(dir, name);
+    if (temporary == NULL)
+        *error = -ENOMEM;
+    return temporary;
+}
+
+/* Makes the file, fills it and names it. NULL: *taken, or *err filled. */
+static struct hangwatch_segment_ *hangwatch_create_in_(const char *dir, const char *path,
+                                                       const struct hangwatch_geometry_ *geometry,
+                                                       struct hangwatch_access_ *access, int *taken, hangwatch_error_t *err)
+{
+    struct hangwatch_segment_ *segment;
+    char *temporary = NULL;
+    int error = 0, named = -1, fd = hangwatch_unnamed_in_(dir);
+    if (fd == -EOPNOTSUPP) {
+        temporary = hangwatch_temporary_(dir, path, &error);
+        fd = temporary == NULL ? error : hangwatch_new_named_(temporary);
+    }
+    if (fd < 0) {
+        free(temporary);
+        (void)hangwatch_fail_io_(err, hangwatch_creating_, path, fd);
+        return NULL;
+    }
+    segment = hangwatch_fill_(fd, path, geometry, access, err);
+    if (segment != NULL) {
+        named = temporary == NULL ? hangwatch_link_unnamed_(fd, path) : hangwatch_rename_new_(temporary, path);
+        *taken = named == -EEXIST;
+        if (named != 0 && !*taken)
+            (void)hangwatch_fail_io_(err, hangwatch_creating_, path, named);
+    }
+    if (named != 0) {
+        if (temporary != NULL)
+            (void)hangwatch_unlink_(temporary);
+        if (segment != NULL) {
+            /* For the next try. */
+            *access = segment->access;
+            segment->access.uids = NULL;
+            hangwatch_let_go_(segment);
+        }
+        segment = NULL;
+    }
+    hangwatch_close_(fd);
+    free(temporary);
+    return segment;
+}
+
+/* The new segment. NULL: *taken where somebody else was faster, else *err is filled. */
+static struct hangwatch_segment_ *hangwatch_create_(const char *path, const struct hangwatch_geometry_ *geometry,
+                                                    struct hangwatch_access_ *access, int *taken, hangwatch_error_t *err)
+{
+    struct hangwatch_segment_ *segment = NULL;
+    char *dir = hangwatch_parent_(path), *named = hangwatch_directory_();
+    *taken = 0;
+    if (dir == NULL || named == NULL)
+        (void)hangwatch_no_memory_(hangwatch_creating_, path, err);
+    else if (!hangwatch_same_path_(dir, named) || hangwatch_ensure_directory_(dir, access, err) == 0)
+        segment = hangwatch_create_in_(dir, path, geometry, access, taken, err);
+    free(dir);
+    free(named);
+    return segment;
+}
+
+#endif /* HANGWATCH_CREATE_H */
