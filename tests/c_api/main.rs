@@ -9,6 +9,7 @@ mod forms;
 #[path = "../../ffi/src/guard.rs"]
 mod guard;
 mod header;
+mod monitor;
 mod package;
 mod refusals;
 mod sanitizers;
