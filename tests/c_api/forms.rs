@@ -229,9 +229,9 @@ fn each_slot_is_a_byte_that_its_process_holds_until_it_detaches() {
         let pid = c.pid();
         c.call(&format!("attach {} x", path.display()));
         assert_eq!(locks(&path), [(0, pid)], "{link:?}");
-        c.call("lane second");
+        c.call("@b lane second");
         assert_eq!(locks(&path), [(0, pid), (1, pid)], "{link:?}: a lane has a byte of its own");
-        c.call("detach_lane");
+        c.call("@b detach");
         assert_eq!(locks(&path), [(0, pid)], "{link:?}: to detach one lets go of its byte alone");
         c.call("detach");
         assert_eq!(locks(&path), [], "{link:?}");

@@ -1,5 +1,7 @@
 //! What `ffi/install` installs, as a stranger finds and uses it: pkg-config, CMake, the loader.
 
+mod monitor;
+
 use crate::build::{ROOT, Scratch, command, output, succeed, target};
 use crate::header::declared;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,9 +29,13 @@ struct Installed {
 
 impl Installed {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(options: &[&str]) -> Self {
         let scratch = Scratch::new();
         let prefix = scratch.path("prefix");
-        succeed(install(&["--prefix"]).arg(&prefix));
+        succeed(install(options).arg("--prefix").arg(&prefix));
         Self { scratch, prefix }
     }
 
