@@ -178,11 +178,13 @@ fn a_second_attach_gets_a_slot_of_its_own(world: &World) -> Proof {
     stage.seen_at(second)?.only(&[], &of_second)
 }
 
-/// Every slot is another's: set aside for a child, quarantined, or owned by this very process, which lives.
+/// Every slot is another's: set aside for a child, quarantined, or owned, and of nobody is there proof that he is dead.
 fn take_all(words: &mut [u64]) {
     for slot in 0..SLOTS as usize {
         let tag = [Tag::Reserved, Tag::Quarantined, Tag::Live, Tag::Claiming][slot % 4];
-        words[(4096 + 1024 * slot) / 8 + OWNER] = Owner::new(1, tag, Kind::Worker, std::process::id()).0;
+        let at = (4096 + 1024 * slot) / 8;
+        words[at + OWNER] = Owner::new(1, tag, Kind::Worker, std::process::id()).0;
+        words[at + OWNER + 1..at + OWNER + 6].fill(0);
     }
 }
 
