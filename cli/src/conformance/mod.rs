@@ -50,6 +50,8 @@ pub(crate) enum Halt {
     Failed(String),
     /// The writer does not have what the case is about.
     Unsupported(String),
+    /// Somebody has asked the suite to end.
+    Stopped,
     /// The suite itself could not go on.
     Broken(hangwatch::Error),
 }
