@@ -169,7 +169,7 @@ fn claim(segment: &Arc<Segment>, kind: Kind, reserved: Option<(u32, u16)>, info:
     if !segment.is_writable() {
         return Err(Error::new(ErrorKind::Usage, what(), "it is mapped read-only"));
     }
-    let me = identity::myself().map_err(|e| Error::io(what(), &e))?;
+    let me = identity::myself();
     let canary = canary::current()
         .map_err(|e| Error::io(what(), &e).hint("the fork canary needs MADV_WIPEONFORK (Linux 4.14 or newer)"))?;
     let stamped = stamps && segment.fixed().stamp_clock == 1 && time::has_vdso();
@@ -252,7 +252,9 @@ impl Claimer<'_> {
     }
 
     fn own_identity(&self, slot: &crate::layout::Slot) -> Option<Owner> {
-        if slot.peek_owner().pid() != self.me.pid {
+        // Process 1 of another container has the same number: without any name of the kernel's for us no slot is known for ours.
+        let is_known = self.me.pidfd_ino != 0 || (self.me.pidns_ino != 0 && self.me.starttime != 0);
+        if !is_known || slot.peek_owner().pid() != self.me.pid {
             return None;
         }
         let (owner, identity) = slot.read_identity()?;
