@@ -6,6 +6,7 @@ mod cpp;
 mod cuda;
 mod examples;
 mod forms;
+mod groups;
 #[path = "../../ffi/src/guard.rs"]
 mod guard;
 mod header;
