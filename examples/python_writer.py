@@ -21,7 +21,6 @@ x86 keeps stores in order, other machines do not, and are refused.
 import fcntl
 import mmap
 import os
-import platform
 import stat
 import struct
 import sys
@@ -85,7 +84,8 @@ def identity():
     with open("/proc/self/stat", "rb") as file:
         starttime = int(file.read().rsplit(b")", 1)[1].split()[19])
     inode = 0
-    if tuple(int(part) for part in platform.release().split(".")[:2]) >= (6, 9):  # before that it names nobody
+    kernel = "".join(c if c.isdigit() else " " for c in os.uname().release).split()
+    if tuple(map(int, kernel[:2])) >= (6, 9):  # before that it names nobody
         fd = os.pidfd_open(os.getpid())
         inode = os.fstat(fd).st_ino
         os.close(fd)
@@ -114,8 +114,8 @@ class Worker:
         worker = cls()
         if not path:
             return worker
-        if platform.machine() not in ("x86_64", "AMD64"):
-            raise Refused(f"{platform.machine()} does not keep stores in order, and Python cannot; use libhangwatch there")
+        if os.uname().machine != "x86_64":
+            raise Refused(f"{os.uname().machine} does not keep stores in order, and Python cannot; use libhangwatch there")
         if not slot or "/" not in path:
             raise Refused("no slot is reserved for this process, and without compare-and-swap no free one can be claimed safely")
         number = device.split(",")[0].rsplit(":", 1)[-1].strip() or "-1"

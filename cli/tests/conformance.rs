@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::{Scratch, built, command, hangwatch, rust_example, said, skip};
+use common::{Held, Scratch, built, command, hangwatch, has_ended, rust_example, said, skip, until};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// One case for each sentence that a writer must keep.
-const CASES: u64 = 83;
+const CASES: u64 = 92;
 
 /// What pure Python cannot do without a compare-and-swap, and what its writer leaves out.
 const NOT_IN_PYTHON: &[&str] = &[
@@ -17,6 +17,7 @@ const NOT_IN_PYTHON: &[&str] = &[
     "attach::a_second_attach_gets_a_slot_of_its_own",
     "attach::a_full_segment_is_an_error",
     "attach::a_segment_that_is_absent_is_made",
+    "attach::the_segment_that_it_makes_has_the_geometry_that_the_environment_names",
     "phase::a_section_counts_for_itself_and_its_end_brings_the_count_around_it_back",
     "phase::leaving_without_a_section_changes_nothing",
     "phase::eight_are_open_at_most_and_one_more_changes_nothing",
@@ -26,13 +27,22 @@ const NOT_IN_PYTHON: &[&str] = &[
     "lane::a_lane_is_a_slot_of_its_own_with_its_workers_name",
     "lane::a_lane_and_its_worker_do_not_touch_each_other",
     "lane::a_lane_outlives_its_worker",
+    "gpu::a_gpu_lane_is_a_slot_of_its_own_that_begins_idle_and_names_its_device",
+    "gpu::a_hosts_step_and_beat_do_nothing_on_a_gpu_lane",
+    "gpu::after_a_kernel_the_host_goes_on_from_the_devices_beats_and_falls",
+    "gpu::words_that_another_owners_kernel_left_are_not_gone_on_from",
+    "gpu::a_job_does_not_change_a_gpu_lanes_device",
+    "gpu::a_gpu_lane_may_be_on_its_workers_device",
+    "gpu::slots_that_are_no_pages_get_no_gpu_lane",
     "end::it_may_attach_again",
     "end::a_forked_child_that_attaches_itself_gets_a_slot_of_its_own",
+    "end::after_exec_the_lanes_of_before_are_free_again",
 ];
 
 /// What the Go writer leaves out, and what a Go process cannot: fork, and read the coarse clock without a system call.
 const NOT_IN_GO: &[&str] = &[
     "attach::a_segment_that_is_absent_is_made",
+    "attach::the_segment_that_it_makes_has_the_geometry_that_the_environment_names",
     "count::only_an_advance_past_the_mark_is_stamped_as_one",
     "phase::a_section_counts_for_itself_and_its_end_brings_the_count_around_it_back",
     "phase::leaving_without_a_section_changes_nothing",
@@ -43,8 +53,16 @@ const NOT_IN_GO: &[&str] = &[
     "lane::a_lane_is_a_slot_of_its_own_with_its_workers_name",
     "lane::a_lane_and_its_worker_do_not_touch_each_other",
     "lane::a_lane_outlives_its_worker",
+    "gpu::a_gpu_lane_is_a_slot_of_its_own_that_begins_idle_and_names_its_device",
+    "gpu::a_hosts_step_and_beat_do_nothing_on_a_gpu_lane",
+    "gpu::after_a_kernel_the_host_goes_on_from_the_devices_beats_and_falls",
+    "gpu::words_that_another_owners_kernel_left_are_not_gone_on_from",
+    "gpu::a_job_does_not_change_a_gpu_lanes_device",
+    "gpu::a_gpu_lane_may_be_on_its_workers_device",
+    "gpu::slots_that_are_no_pages_get_no_gpu_lane",
     "end::a_forked_child_changes_nothing_of_its_parents_slot",
     "end::a_forked_child_that_attaches_itself_gets_a_slot_of_its_own",
+    "end::after_exec_the_lanes_of_before_are_free_again",
 ];
 
 /// The suite with these flags on a writer: its exit code and its report.
@@ -306,6 +324,23 @@ fn a_writer_that_does_not_answer_or_ends_fails_and_does_not_hold_the_suite_up() 
         assert_eq!(said.code, Some(1), "{}{}", said.out, said.err);
         assert!(said.out.contains(why) && said.out.ends_with("0 passed, 1 failed, 0 skipped\n"), "{}", said.out);
     }
+}
+
+#[test]
+fn a_suite_that_is_asked_to_stop_ends_its_writer_and_leaves_nothing_behind() {
+    let scratch = Scratch::new();
+    let started = scratch.path().join("started");
+    let script = format!("echo $$ > {0}.new; mv {0}.new {0}; cat > /dev/null", started.display());
+    let mut suite = Held::start(hangwatch().args(["conformance", "--", "sh", "-c", &script]).stderr(Stdio::null()));
+    until(|| started.exists());
+    let writer: u64 = std::fs::read_to_string(&started).expect("there").trim().parse().expect("a pid");
+    suite.signal(libc::SIGTERM);
+    assert_eq!(suite.wait().code(), Some(2));
+    assert!(has_ended(writer), "the writer was ended");
+    let folders = std::fs::read_dir("/dev/shm").into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let own = format!("hangwatch-conformance-{}-", suite.pid());
+    let left: Vec<_> = folders.filter(|name| name.to_string_lossy().starts_with(&own)).collect();
+    assert!(left.is_empty(), "its folder was removed: {left:?}");
 }
 
 #[test]

@@ -46,11 +46,14 @@ impl Dialogue {
         self.fd.as_ref().map_or(0, PidFd::inode)
     }
 
-    /// Says a line and waits for one. `TimedOut`: it did not answer. `UnexpectedEof` or `BrokenPipe`: it has ended, or closed
-    /// its side.
-    pub fn ask(&mut self, line: &str, timeout: Duration) -> io::Result<String> {
+    /// Says a line. `BrokenPipe`: it has ended, or closed its side.
+    pub fn say(&mut self, line: &str) -> io::Result<()> {
         let Some(input) = &mut self.input else { return Err(io::ErrorKind::BrokenPipe.into()) };
-        input.write_all(format!("{line}\n").as_bytes())?;
+        input.write_all(format!("{line}\n").as_bytes())
+    }
+
+    /// Waits for a line. `TimedOut`: none came, which may be asked again. `UnexpectedEof`: it has ended, or closed its side.
+    pub fn hear(&mut self, timeout: Duration) -> io::Result<String> {
         let deadline = clock::monotonic_ns().saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
         loop {
             if let Some(at) = self.begun.iter().position(|byte| *byte == b'\n') {
@@ -119,6 +122,11 @@ mod tests {
         Dialogue::start(command).expect("started")
     }
 
+    fn ask(dialogue: &mut Dialogue, line: &str, timeout: Duration) -> io::Result<String> {
+        dialogue.say(line)?;
+        dialogue.hear(timeout)
+    }
+
     fn kind<T: std::fmt::Debug>(asked: io::Result<T>) -> io::ErrorKind {
         asked.expect_err("no answer").kind()
     }
@@ -127,7 +135,7 @@ mod tests {
     fn each_line_is_answered_and_its_end_is_told() {
         let mut dialogue = sh("while read -r line; do echo \"you said $line\"; done; exit 3");
         for line in ["a", "b c", ""] {
-            assert_eq!(dialogue.ask(line, LONG).expect("an answer"), format!("you said {line}"));
+            assert_eq!(ask(&mut dialogue, line, LONG).expect("an answer"), format!("you said {line}"));
         }
         assert_eq!(dialogue.end(LONG).expect("an end"), End::Code(3));
     }
@@ -135,15 +143,15 @@ mod tests {
     #[test]
     fn answers_that_come_together_are_given_one_by_one() {
         let mut dialogue = sh("read x; printf 'one\\ntwo\\nthr'; read x; echo ee; exec sleep 1000");
-        let answers: Vec<_> = (0..3).map(|_| dialogue.ask("go", LONG).expect("an answer")).collect();
+        let answers: Vec<_> = (0..3).map(|_| ask(&mut dialogue, "go", LONG).expect("an answer")).collect();
         assert_eq!(answers, ["one", "two", "three"]);
     }
 
     #[test]
     fn one_that_does_not_answer_is_an_error_and_is_ended_with_its_group() {
         let mut dialogue = sh("sleep 1000 & echo $!; sleep 1000");
-        let child: u32 = dialogue.ask("x", LONG).expect("its child's pid").parse().expect("a number");
-        assert_eq!(kind(dialogue.ask("x", Duration::from_millis(50))), io::ErrorKind::TimedOut);
+        let child: u32 = ask(&mut dialogue, "x", LONG).expect("its child's pid").parse().expect("a number");
+        assert_eq!(kind(dialogue.hear(Duration::from_millis(50))), io::ErrorKind::TimedOut);
         drop(dialogue);
         while crate::os::proc::stat(child).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X')) {
             std::thread::yield_now();
@@ -152,8 +160,8 @@ mod tests {
 
     #[test]
     fn one_that_ends_or_says_what_is_no_text_is_an_error() {
-        assert_eq!(kind(sh("read x; exit 0").ask("x", LONG)), io::ErrorKind::UnexpectedEof);
-        assert_eq!(kind(sh("read x; printf '\\377\\n'; sleep 1000").ask("x", LONG)), io::ErrorKind::InvalidData);
+        assert_eq!(kind(ask(&mut sh("read x; exit 0"), "x", LONG)), io::ErrorKind::UnexpectedEof);
+        assert_eq!(kind(ask(&mut sh("read x; printf '\\377\\n'; sleep 1000"), "x", LONG)), io::ErrorKind::InvalidData);
         assert_eq!(kind(sh("exec sleep 1000").end(Duration::from_millis(50))), io::ErrorKind::TimedOut);
     }
 }

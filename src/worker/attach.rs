@@ -126,6 +126,9 @@ pub(super) fn lane(segment: &Arc<Segment>, worker: &Worker, name: &str) -> Resul
     claim(segment, Kind::Lane, None, info, worker.is_stamped())
 }
 
+/// A GPU lane's device: the one that its worker named.
+const OWN_DEVICE: u32 = u32::MAX;
+
 /// A slot beside `worker` that `device` writes while a kernel runs; it begins idle, for a device has nothing to start.
 pub(super) fn gpu_lane(segment: &Arc<Segment>, worker: &Worker, name: &str, device: u32) -> Result<Worker> {
     if !segment.has_slot_pages() {
@@ -137,7 +140,9 @@ pub(super) fn gpu_lane(segment: &Arc<Segment>, worker: &Worker, name: &str, devi
                 "with --slot-size 4096 for 'hangwatch run' or 'watch', or HANGWATCH_SLOT_SIZE=4096 for whoever attaches first",
             ));
     }
-    let info = Info { name: worker.rest.info.name.clone(), device: device.into(), lane: name.into(), ..Info::default() };
+    let base = &worker.rest.info;
+    let device = if device == OWN_DEVICE { base.device } else { device.into() };
+    let info = Info { name: base.name.clone(), device, lane: name.into(), ..Info::default() };
     // Unstamped: a device has another clock, and a stamp of the host's would say nothing of it.
     let mut lane = claim(segment, Kind::Gpu, None, info, false)?;
     lane.phase(Phase::Idle);

@@ -10,6 +10,7 @@ mod groups;
 #[path = "../../ffi/src/guard.rs"]
 mod guard;
 mod header;
+mod monitor;
 mod package;
 mod refusals;
 mod sanitizers;

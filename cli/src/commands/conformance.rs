@@ -1,5 +1,6 @@
 //! `hangwatch conformance`: whether a writer of another language writes its slot as it must.
 
+use super::shared::StopSignals;
 use crate::config::duration;
 use crate::conformance::{Case, Halt, Level, World, cases};
 use crate::exit;
@@ -7,6 +8,8 @@ use hangwatch::tell::{SCHEMA_VERSION, text};
 use hangwatch::{Error, ErrorKind, Result};
 use serde::Serialize;
 use std::ffi::OsString;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// Check a writer of your own, call by call, against the layout: what every word of its slot must be. docs/conformance.md
@@ -60,7 +63,10 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     if args.list {
         return list(&chosen, args.json);
     }
-    let world = World { writer: args.writer.clone(), deadline: args.deadline };
+    let world = World { writer: args.writer.clone(), deadline: args.deadline, stop: Arc::default() };
+    // A case that is under way ends its writer and removes its folder.
+    let stop = Arc::clone(&world.stop);
+    StopSignals::new()?.call(move || stop.store(true, Relaxed))?;
     let mut ran = Vec::new();
     for case in chosen {
         let one = prove(case, &world)?;
@@ -109,6 +115,9 @@ fn prove(case: &Case, world: &World) -> Result<Ran> {
         Err(Halt::Unsupported(why)) if case.level == Level::Core => ("failed", Some(format!("{why}; it is of the core"))),
         Err(Halt::Unsupported(why)) => ("skipped", Some(why)),
         Err(Halt::Broken(e)) => return Err(e),
+        Err(Halt::Stopped) => {
+            return Err(Error::new(ErrorKind::System, format!("cannot go on with {}", case.name), "a signal asked to stop"));
+        }
     };
     Ok(Ran { name: case.name, level: case.level, result, why })
 }

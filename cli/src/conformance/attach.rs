@@ -25,6 +25,7 @@ table! { attach:
     Full a_second_attach_gets_a_slot_of_its_own;
     Full a_full_segment_is_an_error;
     Full a_segment_that_is_absent_is_made;
+    Full the_segment_that_it_makes_has_the_geometry_that_the_environment_names;
     Full the_slots_byte_of_the_liveness_file_is_locked_until_the_detach;
 }
 
@@ -178,11 +179,13 @@ fn a_second_attach_gets_a_slot_of_its_own(world: &World) -> Proof {
     stage.seen_at(second)?.only(&[], &of_second)
 }
 
-/// Every slot is another's: set aside for a child, quarantined, or owned by this very process, which lives.
+/// Every slot is another's: set aside for a child, quarantined, or owned, and of nobody is there proof that he is dead.
 fn take_all(words: &mut [u64]) {
     for slot in 0..SLOTS as usize {
         let tag = [Tag::Reserved, Tag::Quarantined, Tag::Live, Tag::Claiming][slot % 4];
-        words[(4096 + 1024 * slot) / 8 + OWNER] = Owner::new(1, tag, Kind::Worker, std::process::id()).0;
+        let at = (4096 + 1024 * slot) / 8;
+        words[at + OWNER] = Owner::new(1, tag, Kind::Worker, std::process::id()).0;
+        words[at + OWNER + 1..at + OWNER + 6].fill(0);
     }
 }
 
@@ -214,6 +217,27 @@ fn a_segment_that_is_absent_is_made(world: &World) -> Proof {
     }
     let live = made.slot(slot).is_some_and(|slot| slot.read_identity().is_some());
     if live { Ok(()) } else { fail("the writer is in no slot of the segment that it made") }
+}
+
+fn the_segment_that_it_makes_has_the_geometry_that_the_environment_names(world: &World) -> Proof {
+    let variables: &[_] = &[("HANGWATCH_SLOTS", "7"), ("HANGWATCH_SLOT_SIZE", "4096")];
+    let mut stage = world.stage(Setup { told: Told::Nothing, variables, ..Setup::default() })?;
+    let path = stage.folder().join("made");
+    stage.slot_of(&format!("attach {} maker", path.display()))?;
+    match Segment::open_read_only(&path) {
+        Ok(made) if (made.len(), made.fixed().slot_size) == (7, 4096) => {}
+        Ok(made) => return fail(format!("it has {} slots of {} bytes, expected 7 of 4096", made.len(), made.fixed().slot_size)),
+        Err(e) => return fail(format!("the segment that was made cannot be opened: {e}")),
+    }
+    for variables in [&[("HANGWATCH_SLOTS", "many")], &[("HANGWATCH_SLOT_SIZE", "1000")]] {
+        let mut stage = world.stage(Setup { told: Told::Nothing, variables, ..Setup::default() })?;
+        let path = stage.folder().join("made");
+        stage.refused(&format!("attach {} maker", path.display()))?;
+        if path.exists() {
+            return fail(format!("a segment was made all the same ({variables:?})"));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a process holds a record lock on one byte of a file, by the kernel's list.

@@ -14,6 +14,7 @@ table! { end:
     Full a_forked_child_changes_nothing_of_its_parents_slot;
     Full a_forked_child_that_attaches_itself_gets_a_slot_of_its_own;
     Full after_exec_the_slot_is_taken_over_with_the_next_generation;
+    Full after_exec_the_lanes_of_before_are_free_again;
 }
 
 fn a_detach_frees_the_slot_and_keeps_its_generation(world: &World) -> Proof {
@@ -133,4 +134,15 @@ fn after_exec_the_slot_is_taken_over_with_the_next_generation(world: &World) -> 
     stage.tell("step 1")?;
     let seen = stage.seen()?;
     seen.is("progress", seen.progress(), 1)
+}
+
+fn after_exec_the_lanes_of_before_are_free_again(world: &World) -> Proof {
+    let mut stage = world.in_job(20)?;
+    let lane = stage.slot_of("@b lane l1")?;
+    stage.tell("exec")?;
+    let seen = stage.seen_at(lane)?;
+    seen.is("the lane's tag", seen.owner().tag(), Tag::Live)?;
+    stage.attach()?;
+    let seen = stage.seen_at(lane)?;
+    seen.is("the lane's tag and generation", (seen.owner().tag(), seen.owner().generation()), (Tag::Free, 1))
 }

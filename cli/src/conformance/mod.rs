@@ -17,6 +17,7 @@
 mod attach;
 mod count;
 mod end;
+mod gpu;
 mod job;
 mod lane;
 mod lease;
@@ -49,6 +50,8 @@ pub(crate) enum Halt {
     Failed(String),
     /// The writer does not have what the case is about.
     Unsupported(String),
+    /// Somebody has asked the suite to end.
+    Stopped,
     /// The suite itself could not go on.
     Broken(hangwatch::Error),
 }
@@ -75,6 +78,7 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         lease::CASES,
         stop::CASES,
         lane::CASES,
+        gpu::CASES,
         end::CASES,
         refuse::CASES,
         stores::CASES,

@@ -4,19 +4,20 @@
 use super::seen::{Seen, WORDS, fail};
 use super::{Halt, Proof, World};
 use crate::config::env::of_process;
-use hangwatch::Error;
 use hangwatch::helper::{Dialogue, End};
 use hangwatch::layout::header::Fixed;
 use hangwatch::layout::info::Info;
 use hangwatch::layout::slot::FIELDS;
 use hangwatch::layout::word::{Beat, Cmd, Command as Asked, Epoch, Kind, Lease, Owner, PhaseWord, Tag};
 use hangwatch::segment::{Geometry, Segment};
+use hangwatch::{Error, clock};
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 /// Slots of a stage's segment.
 pub(super) const SLOTS: u32 = 4;
@@ -28,6 +29,9 @@ pub(super) const GENERATION: u16 = RESERVED.1 + 1;
 pub(super) const NAME: &str = "conform";
 /// The device that it gives it.
 pub(super) const DEVICE: u64 = 3;
+
+/// How late a signal to stop is noticed, and a writer's deadline.
+const TURN: Duration = Duration::from_millis(100);
 
 /// Which variables the writer finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,7 +214,8 @@ impl<'a> Stage<'a> {
     /// Makes a call: its answer.
     pub(super) fn call(&mut self, call: &str) -> Result<String, Halt> {
         self.last = call.into();
-        match self.writer.ask(call, self.world.deadline) {
+        match self.answer(call) {
+            _ if self.world.is_stopped() => Err(Halt::Stopped),
             Ok(answer) if answer == "unsupported" => Err(Halt::Unsupported(format!("'{call}' is not supported"))),
             Ok(answer) => match answer.strip_prefix("unsupported ") {
                 Some(why) => Err(Halt::Unsupported(format!("'{call}' is not supported: {why}"))),
@@ -221,6 +226,18 @@ impl<'a> Stage<'a> {
             }
             Err(e) if e.kind() == io::ErrorKind::InvalidData => fail(format!("the answer to '{call}' is no UTF-8")),
             Err(e) => fail(format!("the writer ended, or closed its side, at '{call}': {e}")),
+        }
+    }
+
+    fn answer(&mut self, call: &str) -> io::Result<String> {
+        self.writer.say(call)?;
+        let deadline = clock::monotonic_ns().saturating_add(u64::try_from(self.world.deadline.as_nanos()).unwrap_or(u64::MAX));
+        loop {
+            let left = Duration::from_nanos(deadline.saturating_sub(clock::monotonic_ns()));
+            match self.writer.hear(left.min(TURN)) {
+                Err(e) if e.kind() == io::ErrorKind::TimedOut && !left.is_zero() && !self.world.is_stopped() => {}
+                other => return other,
+            }
         }
     }
 

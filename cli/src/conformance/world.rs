@@ -3,6 +3,8 @@
 use super::stage::{Setup, Stage};
 use super::{Halt, Proof};
 use std::ffi::OsString;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// What all cases share.
@@ -12,9 +14,15 @@ pub(crate) struct World {
     pub(crate) writer: Vec<OsString>,
     /// How long it may take to answer.
     pub(crate) deadline: Duration,
+    /// Somebody wants it all to end.
+    pub(crate) stop: Arc<AtomicBool>,
 }
 
 impl World {
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Relaxed) // Relaxed: a flag, seen a little later at worst
+    }
+
     /// A stage as it is set up, with a writer that has not been asked anything yet.
     pub(super) fn stage(&self, setup: Setup) -> Result<Stage<'_>, Halt> {
         Stage::set(self, setup)

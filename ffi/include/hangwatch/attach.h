@@ -188,10 +188,12 @@ HANGWATCH_API hangwatch_worker_t *hangwatch_gpu_lane(hangwatch_worker_t *w, cons
         (void)hangwatch_fail_io_(err, "cannot make a GPU lane", name != NULL ? name : "", ENOMEM);
         rc = -1;
     } else if (hangwatch_is_live_(w)) {
+        const uint64_t own = hangwatch_body_of_(w)->record[HANGWATCH_I_DEVICE_];
         rc = hangwatch_check_pages_(hangwatch_segment_of_(w), err);
         /* Unstamped: a device has another clock, and a stamp of the host's would say nothing of it. */
         if (rc == 0)
-            rc = hangwatch_lane_body_(body, w, name, HANGWATCH_KIND_GPU_, device, 0, err);
+            rc = hangwatch_lane_body_(body, w, name, HANGWATCH_KIND_GPU_, device == HANGWATCH_DEVICE_UNCHANGED ? own : device, 0,
+                                      err);
         /* It begins idle, for a device has nothing to start. */
         if (rc == 0)
             hangwatch_phase(&body->pen, HANGWATCH_PHASE_IDLE);
