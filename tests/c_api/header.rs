@@ -68,8 +68,8 @@ fn the_implementation_compiles_without_a_warning_under_every_compiler_and_standa
     for compiler in every_compiler() {
         succeed(stricter(compiler).arg("-fsyntax-only").arg(&source));
     }
-    // Optimised, it finds more to warn of.
-    for compiler in compilers() {
+    // Optimised, gcc finds more to warn of.
+    for compiler in [C99, CPP17] {
         succeed(stricter(compiler).args(["-O2", "-c", "-o", "/dev/null"]).arg(&source));
     }
 }

@@ -20,6 +20,8 @@ compile_error!("libhangwatch_monitor never aborts its host: build it with panic 
 
 #[path = "../../src/attach.rs"]
 pub mod attach;
+#[path = "../../src/errno.rs"]
+mod errno;
 #[path = "../../src/error.rs"]
 pub mod error;
 #[path = "../../src/guard.rs"]
