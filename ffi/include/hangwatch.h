@@ -72,6 +72,13 @@
 #endif
 #endif
 
+/* NULL, in C++ without a warning of those who want it to be nullptr. */
+#ifdef __cplusplus
+#define HANGWATCH_NULL_ nullptr
+#else
+#define HANGWATCH_NULL_ NULL
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -174,7 +181,8 @@ typedef struct hangwatch_job {
     uint32_t reserved;    /* 0 */
 } hangwatch_job_t;
 
-#define HANGWATCH_JOB_INIT {sizeof(hangwatch_job_t), NULL, NULL, 0, 0, 0, 0, HANGWATCH_DEVICE_UNCHANGED, 0}
+#define HANGWATCH_JOB_INIT \
+    {sizeof(hangwatch_job_t), HANGWATCH_NULL_, HANGWATCH_NULL_, 0, 0, 0, 0, HANGWATCH_DEVICE_UNCHANGED, 0}
 
 /* --------------------------------------------------------------------------------------------------------- attach -- */
 
@@ -309,8 +317,9 @@ HANGWATCH_API hangwatch_worker_t *hangwatch_lane(hangwatch_worker_t *w, const ch
  * A lane that a device writes itself, in a slot that is a page of its own: while a kernel runs, progress and beats are the
  * device's. hangwatch_step() and hangwatch_beat() do nothing on it; all else the host says between kernels: it begins a job
  * before the launch and ends it once it has waited for the kernel's end. The lane begins idle. `name` as for a lane; `device`
- * is the number that people know it by (HANGWATCH_DEVICE_UNCHANGED: w's), which no job changes. The host's own slot goes on beside it, so that a kernel which never returns is found
- * though its host thread still beats. hangwatch_cuda.cuh is the device's side, for CUDA and HIP.
+ * is the number that people know it by (HANGWATCH_DEVICE_UNCHANGED: w's), which no job changes. The host's own slot goes on
+ * beside it, so that a kernel which never returns is found though its host thread still beats. hangwatch_cuda.cuh is the
+ * device's side, for CUDA and HIP.
  *
  * Returns as hangwatch_lane() does; fails where the segment's slots are not 4096 bytes apart (HANGWATCH_SLOT_SIZE=4096, or
  * `hangwatch run --slot-size 4096`, when the segment is made).
@@ -421,20 +430,20 @@ static inline void hangwatch_publish_beat_(hangwatch_worker_t *w)
 static inline void hangwatch_beat(hangwatch_worker_t *w)
 {
     /* Relaxed: set once before the worker was made; the kernel zeroes it in a forked child. */
-    if (w == NULL || __atomic_load_n(w->canary, __ATOMIC_RELAXED) == 0)
+    if (w == HANGWATCH_NULL_ || __atomic_load_n(w->canary, __ATOMIC_RELAXED) == 0)
         return;
     /* Relaxed, here and in a step but for the beat: the beat carries them all. */
-    if (w->clock != NULL)
+    if (w->clock != HANGWATCH_NULL_)
         __atomic_store_n(&w->slot->stamp_ns, hangwatch_now_coarse_(w), __ATOMIC_RELAXED);
     hangwatch_publish_beat_(w);
 }
 
 static inline void hangwatch_step(hangwatch_worker_t *w, uint64_t done)
 {
-    if (w == NULL || __atomic_load_n(w->canary, __ATOMIC_RELAXED) == 0)
+    if (w == HANGWATCH_NULL_ || __atomic_load_n(w->canary, __ATOMIC_RELAXED) == 0)
         return;
     /* All that stamps need in one place: a step without them asks once whether there are any, and not three times. */
-    if (w->clock != NULL) {
+    if (w->clock != HANGWATCH_NULL_) {
         uint64_t now = hangwatch_now_coarse_(w);
         if (done >= w->next_mark) {
             w->next_mark = done + 1;
@@ -511,7 +520,7 @@ HANGWATCH_ASSERT_(job_is_64_bytes, sizeof(void *) != 8 || sizeof(hangwatch_job_t
 HANGWATCH_ASSERT_(enums_are_ints, sizeof(hangwatch_code_e) == 4 && sizeof(hangwatch_outcome_e) == 4 &&
                                       sizeof(hangwatch_class_e) == 4);
 #ifndef __CUDA_ARCH__ /* what the host can do; device code does not come here */
-HANGWATCH_ASSERT_(words_are_lock_free, __atomic_always_lock_free(sizeof(hangwatch_word_t), 0));
+HANGWATCH_ASSERT_(words_are_lock_free, __atomic_always_lock_free(sizeof(hangwatch_word_t), HANGWATCH_NULL_));
 #endif
 
 #undef HANGWATCH_HELD_AT_

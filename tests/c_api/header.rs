@@ -56,7 +56,7 @@ fn stricter(compiler: Compiler) -> Command {
     command.args(STRICTER);
     match compiler.language {
         "c" => command.args(["-Wstrict-prototypes", "-Wmissing-prototypes"]),
-        _ => command.args(["-Wold-style-cast"]),
+        _ => command.args(["-Wold-style-cast", "-Wzero-as-null-pointer-constant"]),
     };
     command
 }

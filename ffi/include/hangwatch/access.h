@@ -34,23 +34,23 @@ static int hangwatch_access_from_env_(struct hangwatch_access_ *access, hangwatc
     struct hangwatch_report_ report;
     const char *list, *at;
     size_t most = 1;
-    access->uids = NULL;
+    access->uids = HANGWATCH_NULL_;
     access->count = 0;
     if (hangwatch_env_("HANGWATCH_ALLOWED_UIDS", &list, err) != 0)
         return -1;
-    if (list == NULL)
+    if (list == HANGWATCH_NULL_)
         return 0;
     for (at = list; *at != '\0'; at++)
         most += *at == ',';
     access->uids = HANGWATCH_AS_(uint32_t *, calloc(most, sizeof(uint32_t)));
-    if (access->uids == NULL) {
+    if (access->uids == HANGWATCH_NULL_) {
         (void)hangwatch_fail_io_(err, "cannot use HANGWATCH_ALLOWED_UIDS", list, ENOMEM);
         return -1;
     }
     if (hangwatch_parse_uids_(list, access))
         return 0;
     free(access->uids);
-    access->uids = NULL;
+    access->uids = HANGWATCH_NULL_;
     report = hangwatch_bad_value_(err, "HANGWATCH_ALLOWED_UIDS", list);
     hangwatch_put_(&report.text, "expected user numbers with commas between them, such as '1000,1001'");
     return -1;
@@ -58,12 +58,12 @@ static int hangwatch_access_from_env_(struct hangwatch_access_ *access, hangwatc
 
 static unsigned hangwatch_file_mode_(const struct hangwatch_access_ *access)
 {
-    return access->uids != NULL ? 0660 : 0600;
+    return access->uids != HANGWATCH_NULL_ ? 0660 : 0600;
 }
 
 static unsigned hangwatch_folder_mode_(const struct hangwatch_access_ *access)
 {
-    return access->uids != NULL ? 02770 : 0700;
+    return access->uids != HANGWATCH_NULL_ ? 02770 : 0700;
 }
 
 static int hangwatch_may_own_(const struct hangwatch_access_ *access, uint32_t uid)
@@ -78,7 +78,7 @@ static int hangwatch_may_own_(const struct hangwatch_access_ *access, uint32_t u
 /* Whether its mode lets somebody write who may not. */
 static int hangwatch_is_open_to_strangers_(const struct hangwatch_access_ *access, const struct hangwatch_statx_ *about)
 {
-    return (about->mode & (access->uids != NULL ? 002 : 022)) != 0;
+    return (about->mode & (access->uids != HANGWATCH_NULL_ ? 002 : 022)) != 0;
 }
 
 static int hangwatch_is_regular_(const struct hangwatch_statx_ *about)
@@ -94,7 +94,7 @@ static int hangwatch_is_folder_(const struct hangwatch_statx_ *about)
 /* Gives a new file its mode, of which the umask may have taken a part. */
 static int hangwatch_set_mode_(const struct hangwatch_access_ *access, int fd)
 {
-    if (access->uids == NULL)
+    if (access->uids == HANGWATCH_NULL_)
         return 0;
     return HANGWATCH_AS_(int, HANGWATCH_CALL_(hangwatch_syscall_(SYS_fchmod, HANGWATCH_AS_(long, fd),
                                                                  HANGWATCH_AS_(long, hangwatch_file_mode_(access)))));

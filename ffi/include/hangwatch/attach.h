@@ -15,7 +15,7 @@ static int hangwatch_claim_for_(struct hangwatch_body_ *body, struct hangwatch_s
     int error;
     by.me = hangwatch_know_myself_();
     canary = hangwatch_current_canary_(&error);
-    if (canary == NULL) {
+    if (canary == HANGWATCH_NULL_) {
         report = hangwatch_fail_io_(err, hangwatch_attaching_, segment->path, error);
         hangwatch_hint_(&report, "the fork canary needs MADV_WIPEONFORK (Linux 4.14 or newer)");
         return -1;
@@ -42,7 +42,7 @@ static int hangwatch_claim_for_(struct hangwatch_body_ *body, struct hangwatch_s
     body->pen.slot = claimed.slot;
     body->pen.segment = segment;
     body->pen.local = hangwatch_freed_(claimed.owner); /* gen16|0 */
-    body->pen.clock = stamps && segment->stamp_clock == 1 && hangwatch_has_vdso_() ? hangwatch_clock_gettime_ : NULL;
+    body->pen.clock = stamps && segment->stamp_clock == 1 && hangwatch_has_vdso_() ? hangwatch_clock_gettime_ : HANGWATCH_NULL_;
     body->owner = claimed.owner;
     body->index = claimed.index;
     body->alive = body->pen.local;
@@ -54,22 +54,25 @@ static int hangwatch_claim_for_(struct hangwatch_body_ *body, struct hangwatch_s
 static int hangwatch_find_segment_(const char *wanted, struct hangwatch_segment_ **segment,
                                    struct hangwatch_reserved_ *reserved, hangwatch_error_t *err)
 {
-    struct hangwatch_access_ access = {NULL, 0};
+    struct hangwatch_access_ access = {HANGWATCH_NULL_, 0};
     struct hangwatch_geometry_ geometry;
     const char *from_env;
-    char *path = NULL, *env_path = NULL;
+    char *path = HANGWATCH_NULL_, *env_path = HANGWATCH_NULL_;
     int rc = hangwatch_env_("HANGWATCH_SEGMENT", &from_env, err);
-    *segment = NULL;
+    *segment = HANGWATCH_NULL_;
     reserved->is = 0;
-    wanted = wanted != NULL ? wanted : from_env;
-    if (rc != 0 || wanted == NULL)
+    wanted = wanted != HANGWATCH_NULL_ ? wanted : from_env;
+    if (rc != 0 || wanted == HANGWATCH_NULL_)
         return rc;
     path = hangwatch_resolve_(wanted, err);
-    rc = path == NULL ? -1 : 0;
+    rc = path == HANGWATCH_NULL_ ? -1 : 0;
     /* A reserved slot is one of the environment's segment. */
-    if (rc == 0 && from_env != NULL) {
+    if (rc == 0 && from_env != HANGWATCH_NULL_) {
         env_path = hangwatch_resolve_(from_env, err);
-        rc = env_path == NULL ? -1 : hangwatch_same_path_(path, env_path) ? hangwatch_reserved_slot_(reserved, err) : 0;
+        if (env_path == HANGWATCH_NULL_)
+            rc = -1;
+        else if (hangwatch_same_path_(path, env_path))
+            rc = hangwatch_reserved_slot_(reserved, err);
     }
     if (rc == 0)
         rc = hangwatch_geometry_from_env_(&geometry, err);
@@ -77,7 +80,7 @@ static int hangwatch_find_segment_(const char *wanted, struct hangwatch_segment_
         rc = hangwatch_access_from_env_(&access, err);
     if (rc == 0) {
         *segment = hangwatch_open_or_create_(path, &geometry, &access, err);
-        rc = *segment == NULL ? -1 : 0;
+        rc = *segment == HANGWATCH_NULL_ ? -1 : 0;
     }
     free(access.uids);
     free(path);
@@ -91,10 +94,10 @@ static int hangwatch_attach_body_(struct hangwatch_body_ *body, const char *want
     struct hangwatch_segment_ *segment;
     struct hangwatch_reserved_ reserved;
     int rc = hangwatch_find_segment_(wanted, &segment, &reserved, err);
-    if (rc != 0 || segment == NULL)
+    if (rc != 0 || segment == HANGWATCH_NULL_)
         return rc;
     rc = hangwatch_device_(&body->record[HANGWATCH_I_DEVICE_], err);
-    if (rc == 0 && name == NULL)
+    if (rc == 0 && name == HANGWATCH_NULL_)
         rc = hangwatch_env_("HANGWATCH_NAME", &name, err);
     if (rc == 0) {
         hangwatch_pack_(body->record, hangwatch_name_, name);
@@ -109,7 +112,7 @@ static hangwatch_worker_t *hangwatch_made_(struct hangwatch_body_ *body, int rc,
 {
     if (rc != 0) {
         free(body);
-        return NULL;
+        return HANGWATCH_NULL_;
     }
     hangwatch_say_ok_(err);
     return &body->pen;
@@ -120,14 +123,14 @@ HANGWATCH_API hangwatch_worker_t *hangwatch_attach(const char *segment, const ch
     struct hangwatch_body_ *body;
     struct hangwatch_report_ report;
     int kept = errno, rc = -1;
-    if (segment != NULL && !hangwatch_is_utf8_(segment)) {
+    if (segment != HANGWATCH_NULL_ && !hangwatch_is_utf8_(segment)) {
         report = hangwatch_fail_on_(err, HANGWATCH_ERROR_USAGE, hangwatch_attaching_, segment);
         hangwatch_put_(&report.text, "it is not UTF-8");
-        return NULL;
+        return HANGWATCH_NULL_;
     }
     body = hangwatch_new_body_();
-    if (body == NULL)
-        (void)hangwatch_fail_io_(err, hangwatch_attaching_, segment != NULL ? segment : "", ENOMEM);
+    if (body == HANGWATCH_NULL_)
+        (void)hangwatch_fail_io_(err, hangwatch_attaching_, segment != HANGWATCH_NULL_ ? segment : "", ENOMEM);
     else
         rc = hangwatch_attach_body_(body, segment, name, err);
     errno = kept;
@@ -152,12 +155,12 @@ HANGWATCH_API hangwatch_worker_t *hangwatch_lane(hangwatch_worker_t *w, const ch
 {
     struct hangwatch_body_ *body = hangwatch_new_body_();
     int kept = errno, rc = 0;
-    if (body == NULL) {
-        (void)hangwatch_fail_io_(err, "cannot make a lane", name != NULL ? name : "", ENOMEM);
+    if (body == HANGWATCH_NULL_) {
+        (void)hangwatch_fail_io_(err, "cannot make a lane", name != HANGWATCH_NULL_ ? name : "", ENOMEM);
         rc = -1;
     } else if (hangwatch_is_live_(w)) {
         uint64_t device = hangwatch_body_of_(w)->record[HANGWATCH_I_DEVICE_];
-        rc = hangwatch_lane_body_(body, w, name, HANGWATCH_KIND_LANE_, device, w->clock != NULL, err);
+        rc = hangwatch_lane_body_(body, w, name, HANGWATCH_KIND_LANE_, device, w->clock != HANGWATCH_NULL_, err);
     }
     errno = kept;
     return hangwatch_made_(body, rc, err);
@@ -184,16 +187,16 @@ HANGWATCH_API hangwatch_worker_t *hangwatch_gpu_lane(hangwatch_worker_t *w, cons
 {
     struct hangwatch_body_ *body = hangwatch_new_body_();
     int kept = errno, rc = 0;
-    if (body == NULL) {
-        (void)hangwatch_fail_io_(err, "cannot make a GPU lane", name != NULL ? name : "", ENOMEM);
+    if (body == HANGWATCH_NULL_) {
+        (void)hangwatch_fail_io_(err, "cannot make a GPU lane", name != HANGWATCH_NULL_ ? name : "", ENOMEM);
         rc = -1;
     } else if (hangwatch_is_live_(w)) {
-        const uint64_t own = hangwatch_body_of_(w)->record[HANGWATCH_I_DEVICE_];
+        uint64_t own = hangwatch_body_of_(w)->record[HANGWATCH_I_DEVICE_];
+        uint64_t shown = device == HANGWATCH_DEVICE_UNCHANGED ? own : device;
         rc = hangwatch_check_pages_(hangwatch_segment_of_(w), err);
         /* Unstamped: a device has another clock, and a stamp of the host's would say nothing of it. */
         if (rc == 0)
-            rc = hangwatch_lane_body_(body, w, name, HANGWATCH_KIND_GPU_, device == HANGWATCH_DEVICE_UNCHANGED ? own : device, 0,
-                                      err);
+            rc = hangwatch_lane_body_(body, w, name, HANGWATCH_KIND_GPU_, shown, 0, err);
         /* It begins idle, for a device has nothing to start. */
         if (rc == 0)
             hangwatch_phase(&body->pen, HANGWATCH_PHASE_IDLE);
@@ -206,11 +209,11 @@ HANGWATCH_API void hangwatch_detach(hangwatch_worker_t *w)
 {
     struct hangwatch_body_ *body;
     int kept = errno;
-    if (w == NULL)
+    if (w == HANGWATCH_NULL_)
         return;
     /* In a forked child it is not live: the parent's slot stays the parent's. */
     body = hangwatch_begin_report_(w);
-    if (body != NULL) {
+    if (body != HANGWATCH_NULL_) {
         /* A monitor looks for change in the line of the beats first: a last one tells it to look at the owner too. */
         hangwatch_publish_beat_(w);
         /* Before the slot is free: the next owner is to find its byte free too. */

@@ -8,20 +8,20 @@
 /* The canary of workers that never lived. */
 static const uint8_t hangwatch_dead_ = 0;
 
-static uint8_t *hangwatch_canary_ = NULL;
+static uint8_t *hangwatch_canary_ = HANGWATCH_NULL_;
 
 #define HANGWATCH_PAGE_ 4096u
 
 static uint8_t *hangwatch_new_canary_(int *error)
 {
     uint8_t *page = HANGWATCH_AS_(uint8_t *, hangwatch_map_(-1, HANGWATCH_PAGE_, error));
-    if (page == NULL)
-        return NULL;
+    if (page == HANGWATCH_NULL_)
+        return HANGWATCH_NULL_;
     *error = HANGWATCH_AS_(int, HANGWATCH_CALL_(hangwatch_syscall_(SYS_madvise, HANGWATCH_ADDRESS_(page),
                                                                    HANGWATCH_AS_(long, HANGWATCH_PAGE_), 18L)));
     if (*error != 0) {
         hangwatch_unmap_(page, HANGWATCH_PAGE_);
-        return NULL;
+        return HANGWATCH_NULL_;
     }
     __atomic_store_n(page, HANGWATCH_AS_(uint8_t, 1), __ATOMIC_RELEASE);
     return page;
@@ -33,12 +33,12 @@ static const uint8_t *hangwatch_current_canary_(int *error)
     /* Acquire: pairs with the Release of the exchange below; who sees the page sees its 1. */
     uint8_t *known = __atomic_load_n(&hangwatch_canary_, __ATOMIC_ACQUIRE), *fresh;
     *error = 0;
-    if (known != NULL && __atomic_load_n(known, __ATOMIC_RELAXED) == 1)
+    if (known != HANGWATCH_NULL_ && __atomic_load_n(known, __ATOMIC_RELAXED) == 1)
         return known;
     /* NULL, or the parent's page, wiped: the parent's workers must stay dead here, so it is replaced and not written. */
     fresh = hangwatch_new_canary_(error);
-    if (fresh == NULL)
-        return NULL;
+    if (fresh == HANGWATCH_NULL_)
+        return HANGWATCH_NULL_;
     if (__atomic_compare_exchange_n(&hangwatch_canary_, &known, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return fresh;
     /* Another thread of this process was faster. */

@@ -63,7 +63,7 @@ static int hangwatch_claim_(const struct hangwatch_claimer_ *by, uint32_t index,
     unsigned generation = (hangwatch_generation_of_(expected) + 1) & 0xffff;
     uint64_t claiming = hangwatch_owner_(generation, HANGWATCH_TAG_CLAIMING_, by->kind, by->me.pid);
     uint64_t live = hangwatch_owner_(generation, HANGWATCH_TAG_LIVE_, by->kind, by->me.pid);
-    if (slot == NULL)
+    if (slot == HANGWATCH_NULL_)
         return 0;
     /* Acquire: pairs with the freeing swap; the last owner's words are seen before ours replace them. */
     if (!__atomic_compare_exchange_n(&slot->owner, &expected, claiming, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
@@ -138,9 +138,9 @@ static uint64_t hangwatch_proven_dead_(const struct hangwatch_claimer_ *by, cons
 
 static int hangwatch_claim_reserved_(const struct hangwatch_claimer_ *by, struct hangwatch_claimed_ *claimed)
 {
-    hangwatch_slot_t *slot = by->reserved.is ? hangwatch_slot_at_(by->segment, by->reserved.index) : NULL;
-    uint64_t owner = slot == NULL ? 0 : hangwatch_load_(&slot->owner);
-    return slot != NULL && hangwatch_tag_of_(owner) == HANGWATCH_TAG_RESERVED_ &&
+    hangwatch_slot_t *slot = by->reserved.is ? hangwatch_slot_at_(by->segment, by->reserved.index) : HANGWATCH_NULL_;
+    uint64_t owner = slot == HANGWATCH_NULL_ ? 0 : hangwatch_load_(&slot->owner);
+    return slot != HANGWATCH_NULL_ && hangwatch_tag_of_(owner) == HANGWATCH_TAG_RESERVED_ &&
            hangwatch_generation_of_(owner) == by->reserved.generation &&
            hangwatch_claim_(by, by->reserved.index, owner, claimed);
 }
@@ -150,7 +150,7 @@ static uint64_t hangwatch_own_(const struct hangwatch_claimer_ *by, uint32_t ind
 {
     const hangwatch_slot_t *slot = hangwatch_slot_at_(by->segment, index);
     struct hangwatch_identity_ identity;
-    if (slot == NULL || hangwatch_pid_of_(hangwatch_load_(&slot->owner)) != by->me.pid ||
+    if (slot == HANGWATCH_NULL_ || hangwatch_pid_of_(hangwatch_load_(&slot->owner)) != by->me.pid ||
         !hangwatch_read_identity_(slot, &identity))
         return 0;
     if (hangwatch_pid_of_(identity.owner) != by->me.pid || identity.starttime != by->me.starttime ||
@@ -174,7 +174,7 @@ static size_t hangwatch_find_left_(const struct hangwatch_claimer_ *by, struct h
         uint64_t owner = hangwatch_own_(by, i);
         if (owner == 0)
             continue;
-        if (left != NULL) {
+        if (left != HANGWATCH_NULL_) {
             left[found].index = i;
             left[found].owner = owner;
         }
@@ -193,9 +193,9 @@ static int hangwatch_claim_left_by_exec_(const struct hangwatch_claimer_ *by, in
     int taken = 0;
     if (!first || by->kind != HANGWATCH_KIND_WORKER_)
         return 0;
-    count = hangwatch_find_left_(by, NULL, SIZE_MAX);
-    left = count == 0 ? NULL : HANGWATCH_AS_(struct hangwatch_left_ *, calloc(count, sizeof *left));
-    if (left == NULL)
+    count = hangwatch_find_left_(by, HANGWATCH_NULL_, SIZE_MAX);
+    left = count == 0 ? HANGWATCH_NULL_ : HANGWATCH_AS_(struct hangwatch_left_ *, calloc(count, sizeof *left));
+    if (left == HANGWATCH_NULL_)
         return 0;
     count = hangwatch_find_left_(by, left, count);
     if (count > 0 && !hangwatch_mapped_elsewhere_(segment->dev_major, segment->dev_minor, segment->ino)) {

@@ -43,7 +43,7 @@ static void hangwatch_fail_room_(const char *path, const struct hangwatch_geomet
         return;
     }
     dir = hangwatch_parent_(path);
-    bytes = dir == NULL ? UINT64_MAX : hangwatch_bytes_free_(dir);
+    bytes = dir == HANGWATCH_NULL_ ? UINT64_MAX : hangwatch_bytes_free_(dir);
     if (bytes != UINT64_MAX && bytes > HANGWATCH_HEADER_LEN_)
         fit = (bytes - HANGWATCH_HEADER_LEN_) / geometry->slot_size;
     fit = fit > HANGWATCH_MAX_SLOTS_ ? HANGWATCH_MAX_SLOTS_ : fit;
@@ -51,7 +51,7 @@ static void hangwatch_fail_room_(const char *path, const struct hangwatch_geomet
     hangwatch_put_(&report.text, "it needs ");
     hangwatch_put_decimal_(&report.text, (HANGWATCH_HEADER_LEN_ + geometry->slots * geometry->slot_size) / 1024);
     hangwatch_put_(&report.text, " KiB, '");
-    hangwatch_put_lossy_(&report.text, dir != NULL ? dir : "?");
+    hangwatch_put_lossy_(&report.text, dir != HANGWATCH_NULL_ ? dir : "?");
     hangwatch_put_(&report.text, "' has ");
     if (bytes == UINT64_MAX) {
         hangwatch_put_(&report.text, "too little");
@@ -117,14 +117,14 @@ static struct hangwatch_segment_ *hangwatch_fill_(int fd, const char *path, cons
     int i, error = len > PTRDIFF_MAX ? -EFBIG : hangwatch_allocate_(fd, len);
     if (error != 0) {
         hangwatch_fail_room_(path, geometry, error, err);
-        return NULL;
+        return HANGWATCH_NULL_;
     }
     if (hangwatch_fixed_words_(fixed, geometry, path, err) != 0)
-        return NULL;
+        return HANGWATCH_NULL_;
     segment = hangwatch_map_segment_(fd, path, fixed, access, &error);
-    if (segment == NULL) {
+    if (segment == HANGWATCH_NULL_) {
         (void)hangwatch_fail_io_(err, hangwatch_creating_, path, error);
-        return NULL;
+        return HANGWATCH_NULL_;
     }
     /* Release: what was done before the state is seen by whoever sees it. */
     __atomic_store_n(&segment->header[HANGWATCH_H_SEG_STATE_], UINT64_C(1), __ATOMIC_RELEASE);
@@ -145,7 +145,7 @@ static char *hangwatch_temporary_(const char *dir, const char *path, int *error)
     size_t at = hangwatch_last_(path);
     *error = hangwatch_random_(&random, sizeof random);
     if (*error != 0)
-        return NULL;
+        return HANGWATCH_NULL_;
     hangwatch_put_(&text, ".");
     hangwatch_put_lossy_of_(&text, path + at, hangwatch_trimmed_(path, strlen(path)) - at);
     text.full = 0;
@@ -154,7 +154,7 @@ static char *hangwatch_temporary_(const char *dir, const char *path, int *error)
     hangwatch_put_number_(&text, random, 16, 16);
     name[text.len] = '\0';
     temporary = hangwatch_in_(dir, name);
-    if (temporary == NULL)
+    if (temporary == HANGWATCH_NULL_)
         *error = -ENOMEM;
     return temporary;
 }
@@ -164,39 +164,39 @@ static struct hangwatch_segment_ *hangwatch_create_in_(const char *dir, const ch
                                                        const struct hangwatch_geometry_ *geometry,
                                                        struct hangwatch_access_ *access, int *taken, hangwatch_error_t *err)
 {
-    struct hangwatch_segment_ *segment = NULL;
-    char *temporary = NULL;
+    struct hangwatch_segment_ *segment = HANGWATCH_NULL_;
+    char *temporary = HANGWATCH_NULL_;
     int error = 0, named = -1, fd = hangwatch_unnamed_in_(dir);
     if (fd == -EOPNOTSUPP) {
         temporary = hangwatch_temporary_(dir, path, &error);
-        fd = temporary == NULL ? error : hangwatch_new_named_(temporary);
+        fd = temporary == HANGWATCH_NULL_ ? error : hangwatch_new_named_(temporary);
     }
     if (fd < 0) {
         free(temporary);
         hangwatch_fail_made_(path, dir, fd, err);
-        return NULL;
+        return HANGWATCH_NULL_;
     }
     error = hangwatch_set_mode_(access, fd);
     if (error != 0)
         hangwatch_fail_made_(path, dir, error, err);
     else
         segment = hangwatch_fill_(fd, path, geometry, access, err);
-    if (segment != NULL) {
-        named = temporary == NULL ? hangwatch_link_unnamed_(fd, path) : hangwatch_rename_new_(temporary, path);
+    if (segment != HANGWATCH_NULL_) {
+        named = temporary == HANGWATCH_NULL_ ? hangwatch_link_unnamed_(fd, path) : hangwatch_rename_new_(temporary, path);
         *taken = named == -EEXIST;
         if (named != 0 && !*taken)
             hangwatch_fail_made_(path, dir, named, err);
     }
     if (named != 0) {
-        if (temporary != NULL)
+        if (temporary != HANGWATCH_NULL_)
             (void)hangwatch_unlink_(temporary);
-        if (segment != NULL) {
+        if (segment != HANGWATCH_NULL_) {
             /* For the next try. */
             *access = segment->access;
-            segment->access.uids = NULL;
+            segment->access.uids = HANGWATCH_NULL_;
             hangwatch_let_go_(segment);
         }
-        segment = NULL;
+        segment = HANGWATCH_NULL_;
     }
     hangwatch_close_(fd);
     free(temporary);
@@ -207,10 +207,10 @@ static struct hangwatch_segment_ *hangwatch_create_in_(const char *dir, const ch
 static struct hangwatch_segment_ *hangwatch_create_(const char *path, const struct hangwatch_geometry_ *geometry,
                                                     struct hangwatch_access_ *access, int *taken, hangwatch_error_t *err)
 {
-    struct hangwatch_segment_ *segment = NULL;
+    struct hangwatch_segment_ *segment = HANGWATCH_NULL_;
     char *dir = hangwatch_parent_(path), *named = hangwatch_directory_();
     *taken = 0;
-    if (dir == NULL || named == NULL)
+    if (dir == HANGWATCH_NULL_ || named == HANGWATCH_NULL_)
         (void)hangwatch_no_memory_(hangwatch_creating_, path, err);
     else if (!hangwatch_same_path_(dir, named) || hangwatch_ensure_directory_(dir, access, err) == 0)
         segment = hangwatch_create_in_(dir, path, geometry, access, taken, err);

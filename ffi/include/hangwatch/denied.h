@@ -26,7 +26,7 @@ static void hangwatch_denied_owner_(const char *what, const char *path, uint32_t
     hangwatch_put_decimal_(&report.text, uid);
     hangwatch_put_(&report.text, ", this process is uid ");
     hangwatch_put_decimal_(&report.text, hangwatch_euid_());
-    if (access->uids != NULL) {
+    if (access->uids != HANGWATCH_NULL_) {
         hangwatch_hint_(&report, "HANGWATCH_ALLOWED_UIDS does not name ");
         hangwatch_put_decimal_(&report.text, uid);
         hangwatch_put_(&report.text, ": add it, if that user may share it");
@@ -43,7 +43,7 @@ static void hangwatch_denied_mode_(const char *what, const char *path, unsigned 
                                    int of, hangwatch_error_t *err)
 {
     struct hangwatch_report_ report = hangwatch_fail_on_(err, HANGWATCH_ERROR_DENIED, what, path);
-    int in_group = access->uids != NULL, is_segment = of == HANGWATCH_A_SEGMENT_;
+    int in_group = access->uids != HANGWATCH_NULL_, is_segment = of == HANGWATCH_A_SEGMENT_;
     hangwatch_put_(&report.text, in_group ? "anybody may write it: mode " : "others may write it: mode ");
     hangwatch_put_mode_(&report.text, mode);
     hangwatch_put_(&report.text, ", expected ");
@@ -99,7 +99,7 @@ static void hangwatch_not_permitted_(const char *what, const char *path, const s
     if (fd >= 0)
         hangwatch_hint_(&report, hangwatch_read_only_);
     hangwatch_close_(fd);
-    if (about.uid == hangwatch_euid_() || access->uids == NULL) {
+    if (about.uid == hangwatch_euid_() || access->uids == HANGWATCH_NULL_) {
         hangwatch_hint_on_(&report, "'chmod u+rw ", path, "' lets its owner in");
         return;
     }

@@ -19,8 +19,8 @@ static int hangwatch_env_(const char *name, const char **value, hangwatch_error_
 {
     struct hangwatch_report_ report;
     *value = getenv(name);
-    if (*value == NULL || **value == '\0') {
-        *value = NULL;
+    if (*value == HANGWATCH_NULL_ || **value == '\0') {
+        *value = HANGWATCH_NULL_;
         return 0;
     }
     if (hangwatch_is_utf8_(*value))
@@ -46,10 +46,10 @@ static int hangwatch_reserved_slot_(struct hangwatch_reserved_ *reserved, hangwa
     reserved->is = 0;
     if (hangwatch_env_("HANGWATCH_SLOT", &text, err) != 0)
         return -1;
-    if (text == NULL)
+    if (text == HANGWATCH_NULL_)
         return 0;
     colon = strchr(text, ':');
-    if (colon != NULL && hangwatch_parse_(text, HANGWATCH_AS_(size_t, colon - text), UINT32_MAX, &index) &&
+    if (colon != HANGWATCH_NULL_ && hangwatch_parse_(text, HANGWATCH_AS_(size_t, colon - text), UINT32_MAX, &index) &&
         hangwatch_parse_(colon + 1, strlen(colon + 1), UINT16_MAX, &generation)) {
         reserved->is = 1;
         reserved->index = HANGWATCH_AS_(uint32_t, index);
@@ -70,14 +70,14 @@ static int hangwatch_device_(uint64_t *device, hangwatch_error_t *err)
     *device = HANGWATCH_NO_DEVICE_;
     if (hangwatch_env_("HANGWATCH_DEVICE", &text, err) != 0)
         return -1;
-    if (text == NULL)
+    if (text == HANGWATCH_NULL_)
         return 0;
     end = text + strcspn(text, ",");
     for (begin = end; begin > text && begin[-1] != ':'; begin--)
         ;
-    while (begin < end && strchr(" \t\n\v\f\r", *begin) != NULL)
+    while (begin < end && strchr(" \t\n\v\f\r", *begin) != HANGWATCH_NULL_)
         begin++;
-    while (end > begin && strchr(" \t\n\v\f\r", end[-1]) != NULL)
+    while (end > begin && strchr(" \t\n\v\f\r", end[-1]) != HANGWATCH_NULL_)
         end--;
     if (hangwatch_parse_(begin, HANGWATCH_AS_(size_t, end - begin), UINT32_MAX, device))
         return 0;
@@ -106,14 +106,14 @@ static int hangwatch_geometry_from_env_(struct hangwatch_geometry_ *geometry, ha
     geometry->slot_size = HANGWATCH_SLOT_LEN_;
     if (hangwatch_env_("HANGWATCH_SLOTS", &text, err) != 0)
         return -1;
-    if (text != NULL && (!hangwatch_digits_(text, HANGWATCH_MAX_SLOTS_, &geometry->slots) || geometry->slots == 0)) {
+    if (text != HANGWATCH_NULL_ && (!hangwatch_digits_(text, HANGWATCH_MAX_SLOTS_, &geometry->slots) || geometry->slots == 0)) {
         report = hangwatch_bad_value_(err, "HANGWATCH_SLOTS", text);
         hangwatch_put_(&report.text, "expected a number of slots, 1 to 1048576");
         return -1;
     }
     if (hangwatch_env_("HANGWATCH_SLOT_SIZE", &text, err) != 0)
         return -1;
-    if (text != NULL && (!hangwatch_digits_(text, UINT32_MAX, &geometry->slot_size) ||
+    if (text != HANGWATCH_NULL_ && (!hangwatch_digits_(text, UINT32_MAX, &geometry->slot_size) ||
                          (geometry->slot_size != 1024 && geometry->slot_size != 4096))) {
         report = hangwatch_bad_value_(err, "HANGWATCH_SLOT_SIZE", text);
         hangwatch_put_(&report.text, "expected the size of a slot: 1024, or 4096 for device slots");

@@ -13,7 +13,7 @@ struct hangwatch_report_ {
 
 static void hangwatch_say_ok_(hangwatch_error_t *err)
 {
-    if (err != NULL) {
+    if (err != HANGWATCH_NULL_) {
         memset(err, 0, sizeof *err);
         err->code = HANGWATCH_OK;
     }
@@ -24,8 +24,8 @@ static struct hangwatch_report_ hangwatch_fail_(hangwatch_error_t *err, hangwatc
 {
     struct hangwatch_report_ report;
     report.err = err;
-    report.text = hangwatch_text_on_(NULL, 0);
-    if (err != NULL) {
+    report.text = hangwatch_text_on_(HANGWATCH_NULL_, 0);
+    if (err != HANGWATCH_NULL_) {
         /* All of it is zero beyond the text, whose last byte is never written: the text is always ended. */
         memset(err, 0, sizeof *err);
         err->code = code;

@@ -73,9 +73,9 @@ static uint64_t hangwatch_bytes_free_(const char *dir)
 static int hangwatch_make_sidecar_(const char *path, const struct hangwatch_access_ *access)
 {
     int rc, fd = -EOPNOTSUPP;
-    if (access->uids != NULL) {
+    if (access->uids != HANGWATCH_NULL_) {
         char *dir = hangwatch_parent_(path);
-        fd = dir == NULL ? -ENOMEM : hangwatch_unnamed_in_(dir);
+        fd = dir == HANGWATCH_NULL_ ? -ENOMEM : hangwatch_unnamed_in_(dir);
         free(dir);
     }
     if (fd >= 0) {

@@ -7,7 +7,7 @@ static int hangwatch_mkdir_(const char *path, const struct hangwatch_access_ *ac
     long mode = HANGWATCH_AS_(long, hangwatch_folder_mode_(access));
     long rc = HANGWATCH_CALL_(hangwatch_syscall_(SYS_mkdirat, HANGWATCH_AT_FDCWD_, HANGWATCH_ADDRESS_(path), mode));
     /* The umask has taken a part of the mode of a group's. */
-    if (rc == 0 && access->uids != NULL)
+    if (rc == 0 && access->uids != HANGWATCH_NULL_)
         rc = HANGWATCH_CALL_(hangwatch_syscall_(SYS_fchmodat, HANGWATCH_AT_FDCWD_, HANGWATCH_ADDRESS_(path), mode));
     return HANGWATCH_AS_(int, rc == -EEXIST ? 0 : rc);
 }

@@ -46,11 +46,11 @@ static uint64_t hangwatch_starttime_(void)
         return 0;
     /* The command's name ends at the last bracket; field 3 follows. */
     at = strrchr(text, ')');
-    for (field = 2; at != NULL && field < 22; field++) {
+    for (field = 2; at != HANGWATCH_NULL_ && field < 22; field++) {
         at = strchr(at, ' ');
-        at = at == NULL ? NULL : at + 1;
+        at = at == HANGWATCH_NULL_ ? HANGWATCH_NULL_ : at + 1;
     }
-    return at != NULL && hangwatch_parse_(at, strcspn(at, " \n"), UINT64_MAX, &starttime) ? starttime : 0;
+    return at != HANGWATCH_NULL_ && hangwatch_parse_(at, strcspn(at, " \n"), UINT64_MAX, &starttime) ? starttime : 0;
 }
 
 static struct hangwatch_myself_ hangwatch_know_myself_(void)
@@ -83,7 +83,7 @@ static void hangwatch_boot_id_(uint64_t *words)
     for (; *at != '\0' && digits < 32; at++) {
         const char *hex = "0123456789abcdef";
         const char *digit = strchr(hex, *at);
-        if (digit == NULL)
+        if (digit == HANGWATCH_NULL_)
             continue;
         words[digits / 16] = words[digits / 16] << 4 | HANGWATCH_AS_(uint64_t, digit - hex);
         digits++;
@@ -99,7 +99,7 @@ struct hangwatch_maps_line_ {
 
 static void hangwatch_maps_byte_(struct hangwatch_maps_line_ *line, char byte)
 {
-    char *to = line->field == 3 ? line->device : line->field == 4 ? line->inode : NULL;
+    char *to = line->field == 3 ? line->device : line->field == 4 ? line->inode : HANGWATCH_NULL_;
     if (byte == ' ' || byte == '\t') {
         line->field += line->in_field;
         line->in_field = 0;
@@ -107,7 +107,7 @@ static void hangwatch_maps_byte_(struct hangwatch_maps_line_ *line, char byte)
         return;
     }
     line->in_field = 1;
-    if (to != NULL && line->len < sizeof line->device - 1)
+    if (to != HANGWATCH_NULL_ && line->len < sizeof line->device - 1)
         to[line->len++] = byte;
 }
 

@@ -26,7 +26,7 @@ struct hangwatch_table_ {
     struct hangwatch_table_ *parents; /* of the process that this one was forked from: kept, so that nobody misses it */
 };
 
-static struct hangwatch_table_ *hangwatch_table_ = NULL;
+static struct hangwatch_table_ *hangwatch_table_ = HANGWATCH_NULL_;
 
 /* A byte that this process holds; table NULL: none. */
 struct hangwatch_hold_ {
@@ -48,12 +48,12 @@ static struct hangwatch_table_ *hangwatch_current_table_(void)
     struct hangwatch_table_ *known = __atomic_load_n(&hangwatch_table_, __ATOMIC_ACQUIRE), *fresh;
     const uint8_t *canary;
     int error;
-    if (known != NULL && hangwatch_is_ours_(known))
+    if (known != HANGWATCH_NULL_ && hangwatch_is_ours_(known))
         return known;
     canary = hangwatch_current_canary_(&error);
-    fresh = canary == NULL ? NULL : HANGWATCH_AS_(struct hangwatch_table_ *, calloc(1, sizeof *fresh));
-    if (fresh == NULL)
-        return NULL;
+    fresh = canary == HANGWATCH_NULL_ ? HANGWATCH_NULL_ : HANGWATCH_AS_(struct hangwatch_table_ *, calloc(1, sizeof *fresh));
+    if (fresh == HANGWATCH_NULL_)
+        return HANGWATCH_NULL_;
     fresh->canary = canary;
     fresh->parents = known;
     if (__atomic_compare_exchange_n(&hangwatch_table_, &known, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
@@ -65,7 +65,7 @@ static struct hangwatch_table_ *hangwatch_current_table_(void)
 static struct hangwatch_opened_ *hangwatch_find_(const struct hangwatch_table_ *table, uint64_t device, uint64_t ino)
 {
     struct hangwatch_opened_ *one = table->opened;
-    while (one != NULL && (one->device != device || one->ino != ino))
+    while (one != HANGWATCH_NULL_ && (one->device != device || one->ino != ino))
         one = one->next;
     return one;
 }
@@ -90,35 +90,35 @@ static struct hangwatch_opened_ *hangwatch_use_(struct hangwatch_table_ *table, 
                                                 const struct hangwatch_access_ *access)
 {
     struct hangwatch_statx_ about;
-    struct hangwatch_opened_ *one = NULL;
+    struct hangwatch_opened_ *one = HANGWATCH_NULL_;
     int fd, rc = hangwatch_stat_(-1, path, 0, &about);
     if (rc != 0 && rc != -ENOENT)
-        return NULL;
+        return HANGWATCH_NULL_;
     if (rc == 0) {
         if (!hangwatch_may_lock_(&about, access))
-            return NULL;
+            return HANGWATCH_NULL_;
         /* The table is asked before the file is opened: to close a second descriptor would drop the locks of the first. */
         one = hangwatch_find_(table, hangwatch_device_of_(&about), about.ino);
     }
-    if (one != NULL) {
+    if (one != HANGWATCH_NULL_) {
         one->users++;
         return one;
     }
     fd = hangwatch_open_sidecar_(path, access);
     if (fd < 0)
-        return NULL;
+        return HANGWATCH_NULL_;
     rc = hangwatch_stat_(fd, "", 1, &about);
-    one = rc != 0 ? NULL : hangwatch_find_(table, hangwatch_device_of_(&about), about.ino);
-    if (one != NULL) {
+    one = rc != 0 ? HANGWATCH_NULL_ : hangwatch_find_(table, hangwatch_device_of_(&about), about.ino);
+    if (one != HANGWATCH_NULL_) {
         /* The path led elsewhere a moment ago. The descriptor stays open, for the locks of the other. */
         one->users++;
         return one;
     }
     if (rc == 0 && hangwatch_may_lock_(&about, access))
         one = HANGWATCH_AS_(struct hangwatch_opened_ *, calloc(1, sizeof *one));
-    if (one == NULL) {
+    if (one == HANGWATCH_NULL_) {
         hangwatch_close_(fd);
-        return NULL;
+        return HANGWATCH_NULL_;
     }
     one->device = hangwatch_device_of_(&about);
     one->ino = about.ino;
@@ -164,7 +164,7 @@ static int hangwatch_take_byte_(struct hangwatch_opened_ *one, uint32_t index)
     if (one->count == one->capacity) {
         size_t capacity = one->capacity * 2 + 4;
         void *more = realloc(one->held, capacity * sizeof *one->held);
-        if (more == NULL)
+        if (more == HANGWATCH_NULL_)
             return 0;
         one->held = HANGWATCH_AS_(uint32_t *, more);
         one->capacity = capacity;
@@ -181,16 +181,16 @@ static void hangwatch_take_(struct hangwatch_hold_ *hold, const struct hangwatch
     struct hangwatch_table_ *table = hangwatch_current_table_();
     struct hangwatch_opened_ *one;
     char *path = hangwatch_sidecar_(segment->path, "liveness");
-    hold->table = NULL;
-    if (table != NULL && path != NULL) {
+    hold->table = HANGWATCH_NULL_;
+    if (table != HANGWATCH_NULL_ && path != HANGWATCH_NULL_) {
         hangwatch_lock_(&table->mutex);
         one = hangwatch_use_(table, path, &segment->access);
-        if (one != NULL && hangwatch_take_byte_(one, index)) {
+        if (one != HANGWATCH_NULL_ && hangwatch_take_byte_(one, index)) {
             hold->table = table;
             hold->device = one->device;
             hold->ino = one->ino;
             hold->index = index;
-        } else if (one != NULL) {
+        } else if (one != HANGWATCH_NULL_) {
             hangwatch_disuse_(table, one);
         }
         hangwatch_unlock_(&table->mutex);
@@ -216,12 +216,12 @@ static void hangwatch_give_back_(struct hangwatch_hold_ *hold)
 {
     struct hangwatch_table_ *table = hold->table;
     struct hangwatch_opened_ *one;
-    hold->table = NULL;
-    if (table == NULL || !hangwatch_is_ours_(table))
+    hold->table = HANGWATCH_NULL_;
+    if (table == HANGWATCH_NULL_ || !hangwatch_is_ours_(table))
         return;
     hangwatch_lock_(&table->mutex);
     one = hangwatch_find_(table, hold->device, hold->ino);
-    if (one != NULL) {
+    if (one != HANGWATCH_NULL_) {
         /* A slot that was taken from us and came back is held by another worker of ours too. */
         if (hangwatch_is_itself_(one) && hangwatch_forget_byte_(one, hold->index))
             (void)hangwatch_set_byte_(one->fd, HANGWATCH_F_UNLCK_, hold->index);

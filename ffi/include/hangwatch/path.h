@@ -7,8 +7,8 @@ static char *hangwatch_joined_(const char *a, size_t a_len, const char *b, const
 {
     size_t b_len = strlen(b), c_len = strlen(c);
     char *text = HANGWATCH_AS_(char *, malloc(a_len + b_len + c_len + 1));
-    if (text == NULL)
-        return NULL;
+    if (text == HANGWATCH_NULL_)
+        return HANGWATCH_NULL_;
     memcpy(text, a, a_len);
     memcpy(text + a_len, b, b_len);
     memcpy(text + a_len + b_len, c, c_len + 1);
@@ -108,8 +108,8 @@ static char *hangwatch_absolute_(const char *path)
         at = at == 1 ? 0 : at;
     }
     whole = HANGWATCH_AS_(char *, malloc(at + len + 3));
-    if (whole == NULL)
-        return NULL;
+    if (whole == HANGWATCH_NULL_)
+        return HANGWATCH_NULL_;
     memcpy(whole, cwd, at);
     /* Two slashes at the beginning may mean something, more of them do not. */
     if (path[0] == '/' && path[1] == '/' && path[2] != '/')
@@ -131,10 +131,10 @@ static char *hangwatch_directory_(void)
     const char *set = getenv("HANGWATCH_DIR");
     char digits[24];
     struct hangwatch_text_ uid = hangwatch_text_on_(digits, sizeof digits - 1);
-    if (set != NULL && *set != '\0')
+    if (set != HANGWATCH_NULL_ && *set != '\0')
         return hangwatch_joined_(set, strlen(set), "", "");
     set = getenv("XDG_RUNTIME_DIR");
-    if (set != NULL && *set != '\0')
+    if (set != HANGWATCH_NULL_ && *set != '\0')
         return hangwatch_in_(set, "hangwatch");
     hangwatch_put_decimal_(&uid, hangwatch_euid_());
     digits[uid.len] = '\0';
@@ -198,23 +198,23 @@ static int hangwatch_check_name_(const char *name, hangwatch_error_t *err)
 static char *hangwatch_no_memory_(const char *what, const char *subject, hangwatch_error_t *err)
 {
     (void)hangwatch_fail_io_(err, what, subject, ENOMEM);
-    return NULL;
+    return HANGWATCH_NULL_;
 }
 
 /* A segment's path, to be freed: as it is if it has a slash, else a name in the folder. NULL with *err filled. */
 static char *hangwatch_resolve_(const char *name_or_path, hangwatch_error_t *err)
 {
     char *dir, *path;
-    if (strchr(name_or_path, '/') != NULL) {
+    if (strchr(name_or_path, '/') != HANGWATCH_NULL_) {
         path = hangwatch_joined_(name_or_path, strlen(name_or_path), "", "");
     } else {
         if (hangwatch_check_name_(name_or_path, err) != 0)
-            return NULL;
+            return HANGWATCH_NULL_;
         dir = hangwatch_directory_();
-        path = dir == NULL ? NULL : hangwatch_in_(dir, name_or_path);
+        path = dir == HANGWATCH_NULL_ ? HANGWATCH_NULL_ : hangwatch_in_(dir, name_or_path);
         free(dir);
     }
-    return path != NULL ? path : hangwatch_no_memory_("cannot attach to segment", name_or_path, err);
+    return path != HANGWATCH_NULL_ ? path : hangwatch_no_memory_("cannot attach to segment", name_or_path, err);
 }
 
 #endif /* HANGWATCH_PATH_H */

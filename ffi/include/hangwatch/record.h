@@ -49,7 +49,7 @@ static void hangwatch_pack_(uint64_t *record, struct hangwatch_field_ field, con
     char bytes[96];
     struct hangwatch_text_ fitting = hangwatch_text_on_(bytes, field.capacity);
     memset(bytes, 0, sizeof bytes);
-    if (text != NULL)
+    if (text != HANGWATCH_NULL_)
         hangwatch_put_lossy_(&fitting, text);
     hangwatch_words_of_(&record[field.at / 8], bytes, fitting.len, field.capacity);
     record[HANGWATCH_I_LENS_] &= ~(UINT64_C(0xff) << field.len_shift);

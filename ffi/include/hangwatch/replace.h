@@ -49,7 +49,7 @@ static int hangwatch_remove_stale_(const char *path, int stale_fd, const struct 
                                    hangwatch_error_t *err)
 {
     char *lock_path = hangwatch_sidecar_(path, "unlink");
-    int rc, lock = lock_path == NULL ? -ENOMEM : hangwatch_lock_unlinking_(lock_path, access);
+    int rc, lock = lock_path == HANGWATCH_NULL_ ? -ENOMEM : hangwatch_lock_unlinking_(lock_path, access);
     if (lock >= 0) {
         rc = hangwatch_remove_if_same_(path, stale_fd);
         (void)hangwatch_unlink_(lock_path);
@@ -74,26 +74,26 @@ static struct hangwatch_segment_ *hangwatch_open_or_create_(const char *path, co
     for (tries = 0; tries < 2; tries++) {
         struct hangwatch_segment_ *segment;
         if (hangwatch_open_segment_(path, access, &found, err) != 0)
-            return NULL;
-        if (found.segment != NULL)
+            return HANGWATCH_NULL_;
+        if (found.segment != HANGWATCH_NULL_)
             return found.segment;
         if (!found.absent) {
             int removed = hangwatch_remove_stale_(path, found.stale_fd, access, err);
             hangwatch_close_(found.stale_fd);
             if (removed != 0)
-                return NULL;
+                return HANGWATCH_NULL_;
         }
         segment = hangwatch_create_(path, geometry, access, &taken, err);
-        if (segment != NULL || !taken)
+        if (segment != HANGWATCH_NULL_ || !taken)
             return segment;
     }
     if (hangwatch_open_segment_(path, access, &found, err) != 0)
-        return NULL;
+        return HANGWATCH_NULL_;
     if (found.absent) {
         report = hangwatch_fail_on_(err, HANGWATCH_ERROR_NOT_FOUND, hangwatch_opening_, path);
         hangwatch_put_(&report.text, "there is no such segment");
         hangwatch_hint_(&report, "a worker that attaches makes it; 'hangwatch status' lists those that exist");
-    } else if (found.segment == NULL) {
+    } else if (found.segment == HANGWATCH_NULL_) {
         hangwatch_close_(found.stale_fd);
         (void)hangwatch_refused_stale_(err, path);
     }

@@ -33,7 +33,7 @@ HANGWATCH_API void hangwatch_phase_total(hangwatch_worker_t *w, hangwatch_phase_
     struct hangwatch_outer_ outermost;
     unsigned id = hangwatch_phase_in_bits_(phase), flags;
     int job_open, to_inference;
-    if (body == NULL)
+    if (body == HANGWATCH_NULL_)
         return;
     sections = &body->sections;
     job_open = hangwatch_job_open_(body->phase);
@@ -60,7 +60,7 @@ HANGWATCH_API void hangwatch_enter(hangwatch_worker_t *w, hangwatch_phase_t phas
     struct hangwatch_body_ *body = hangwatch_begin_report_(w);
     struct hangwatch_sections_ *sections;
     unsigned flags;
-    if (body == NULL)
+    if (body == HANGWATCH_NULL_)
         return;
     sections = &body->sections;
     if (sections->depth == HANGWATCH_MAX_DEPTH_) {
@@ -78,7 +78,7 @@ HANGWATCH_API void hangwatch_leave(hangwatch_worker_t *w)
     struct hangwatch_body_ *body = hangwatch_begin_report_(w);
     struct hangwatch_sections_ *sections;
     struct hangwatch_outer_ outer;
-    if (body == NULL)
+    if (body == HANGWATCH_NULL_)
         return;
     sections = &body->sections;
     if (sections->beyond > 0) {
@@ -99,7 +99,7 @@ HANGWATCH_API hangwatch_phase_t hangwatch_register_phase(hangwatch_worker_t *w, 
     struct hangwatch_text_ text = hangwatch_text_on_(lossy, HANGWATCH_USER_PHASE_NAME_);
     struct hangwatch_report_ report;
     hangwatch_phase_t phase;
-    size_t len = hangwatch_lossy_len_(name = name != NULL ? name : "");
+    size_t len = hangwatch_lossy_len_(name = name != HANGWATCH_NULL_ ? name : "");
     /* An unknown class is work: it gets a budget. */
     unsigned bits = phase_class == HANGWATCH_CLASS_IDLE || phase_class == HANGWATCH_CLASS_EXIT
                         ? HANGWATCH_AS_(unsigned, phase_class)
@@ -145,10 +145,10 @@ HANGWATCH_API void hangwatch_begin_job_with(hangwatch_worker_t *w, const hangwat
     uint64_t *record;
     uint32_t number;
     unsigned flags;
-    if (body == NULL)
+    if (body == HANGWATCH_NULL_)
         return;
     /* A larger struct is a newer one: what this version knows stands first. A smaller one there never was. */
-    if (job == NULL || job->struct_size < sizeof *job)
+    if (job == HANGWATCH_NULL_ || job->struct_size < sizeof *job)
         job = &nothing;
     number = HANGWATCH_AS_(uint32_t, ((w->epoch >> 32) + 1) & UINT32_MAX);
     body->job_total = job->total;
@@ -165,7 +165,7 @@ HANGWATCH_API void hangwatch_begin_job_with(hangwatch_worker_t *w, const hangwat
         record[HANGWATCH_I_DEVICE_] = job->device;
     hangwatch_pack_(record, hangwatch_job_id_, job->id);
     hangwatch_pack_(record, hangwatch_model_, job->model);
-    hangwatch_pack_(record, hangwatch_detail_, NULL);
+    hangwatch_pack_(record, hangwatch_detail_, HANGWATCH_NULL_);
     /* The first pass, without a fall. */
     hangwatch_show_(body, HANGWATCH_AS_(uint64_t, number) << 32, HANGWATCH_PHASE_INFERENCE, flags,
                     hangwatch_fresh_(job->total), 1);
@@ -198,7 +198,7 @@ HANGWATCH_API void hangwatch_begin_pass(hangwatch_worker_t *w)
     struct hangwatch_sections_ *sections;
     uint64_t now, epoch, total;
     unsigned i;
-    if (body == NULL)
+    if (body == HANGWATCH_NULL_)
         return;
     sections = &body->sections;
     now = hangwatch_stamp_(body);
@@ -217,7 +217,7 @@ HANGWATCH_API void hangwatch_extend(hangwatch_worker_t *w, uint64_t ms)
 {
     struct hangwatch_body_ *body = hangwatch_begin_report_(w);
     uint64_t now;
-    if (body == NULL)
+    if (body == HANGWATCH_NULL_)
         return;
     now = hangwatch_stamp_(body);
     hangwatch_lease_(body, ms);
@@ -236,7 +236,7 @@ HANGWATCH_API void hangwatch_end_job(hangwatch_worker_t *w, hangwatch_outcome_e 
 {
     struct hangwatch_body_ *body = hangwatch_begin_report_(w);
     unsigned flags;
-    if (body == NULL)
+    if (body == HANGWATCH_NULL_)
         return;
     /* Without an open job nothing is counted: an error path may end it a second time. */
     if (hangwatch_job_open_(body->phase)) {
@@ -254,7 +254,7 @@ HANGWATCH_API void hangwatch_end_job(hangwatch_worker_t *w, hangwatch_outcome_e 
     body->record[HANGWATCH_I_DEADLINE_] = 0;
     body->record[HANGWATCH_I_BATCH_] = 0;
     body->record[HANGWATCH_I_SIZE_] = 0;
-    hangwatch_pack_(body->record, hangwatch_job_id_, NULL);
+    hangwatch_pack_(body->record, hangwatch_job_id_, HANGWATCH_NULL_);
     hangwatch_clear_sections_(body);
     flags = hangwatch_next_flags_(body, 0);
     hangwatch_show_(body, w->epoch, HANGWATCH_PHASE_IDLE, flags, hangwatch_fresh_(HANGWATCH_TOTAL_NONE), 1);

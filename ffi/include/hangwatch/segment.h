@@ -20,15 +20,15 @@ static hangwatch_slot_t *hangwatch_slot_at_(const struct hangwatch_segment_ *seg
     /* Validation showed that all of the slots lie in the mapping, and are aligned. */
     char *start = HANGWATCH_AS_(char *, HANGWATCH_AS_(void *, segment->header));
     void *at = start + segment->slots_off + index * segment->slot_size;
-    return index < segment->slot_count ? HANGWATCH_AS_(hangwatch_slot_t *, at) : NULL;
+    return index < segment->slot_count ? HANGWATCH_AS_(hangwatch_slot_t *, at) : HANGWATCH_NULL_;
 }
 
 static void hangwatch_let_go_(struct hangwatch_segment_ *segment)
 {
     /* Release: pairs with the Acquire of the last one, who unmaps what all others have let go of. */
-    if (segment == NULL || __atomic_sub_fetch(&segment->users, 1, __ATOMIC_ACQ_REL) != 0)
+    if (segment == HANGWATCH_NULL_ || __atomic_sub_fetch(&segment->users, 1, __ATOMIC_ACQ_REL) != 0)
         return;
-    if (segment->header != NULL)
+    if (segment->header != HANGWATCH_NULL_)
         hangwatch_unmap_(segment->header, segment->len);
     free(segment->path);
     free(segment->access.uids);
@@ -44,11 +44,11 @@ static struct hangwatch_segment_ *hangwatch_map_segment_(int fd, const char *pat
     struct hangwatch_statx_ about;
     *error = hangwatch_stat_(fd, "", 1, &about);
     if (*error != 0)
-        return NULL;
+        return HANGWATCH_NULL_;
     *error = -ENOMEM;
     segment = HANGWATCH_AS_(struct hangwatch_segment_ *, calloc(1, sizeof *segment));
-    if (segment == NULL)
-        return NULL;
+    if (segment == HANGWATCH_NULL_)
+        return HANGWATCH_NULL_;
     segment->users = 1;
     segment->path = hangwatch_absolute_(path);
     segment->len = HANGWATCH_AS_(size_t, fixed[HANGWATCH_H_TOTAL_LEN_]);
@@ -60,14 +60,14 @@ static struct hangwatch_segment_ *hangwatch_map_segment_(int fd, const char *pat
     segment->dev_major = about.dev_major;
     segment->dev_minor = about.dev_minor;
     segment->ino = about.ino;
-    if (segment->path != NULL)
+    if (segment->path != HANGWATCH_NULL_)
         segment->header = HANGWATCH_AS_(hangwatch_word_t *, hangwatch_map_(fd, segment->len, error));
-    if (segment->header == NULL) {
+    if (segment->header == HANGWATCH_NULL_) {
         hangwatch_let_go_(segment);
-        return NULL;
+        return HANGWATCH_NULL_;
     }
     segment->access = *access;
-    access->uids = NULL;
+    access->uids = HANGWATCH_NULL_;
     access->count = 0;
     return segment;
 }
@@ -156,7 +156,7 @@ static int hangwatch_open_segment_(const char *path, struct hangwatch_access_ *a
     uint64_t fixed[HANGWATCH_FIXED_WORDS_];
     int error = 0, checked, fd = hangwatch_open_existing_(path);
     memset(fixed, 0, sizeof fixed);
-    found->segment = NULL;
+    found->segment = HANGWATCH_NULL_;
     found->stale_fd = -1;
     found->absent = fd == -ENOENT;
     if (found->absent)
@@ -172,11 +172,11 @@ static int hangwatch_open_segment_(const char *path, struct hangwatch_access_ *a
     }
     if (checked == HANGWATCH_ACCEPTED_) {
         found->segment = hangwatch_map_segment_(fd, path, fixed, access, &error);
-        if (found->segment == NULL)
+        if (found->segment == HANGWATCH_NULL_)
             (void)hangwatch_fail_io_(err, hangwatch_opening_, path, error);
     }
     hangwatch_close_(fd);
-    return found->segment != NULL ? 0 : -1;
+    return found->segment != HANGWATCH_NULL_ ? 0 : -1;
 }
 
 #endif /* HANGWATCH_SEGMENT_H */

@@ -243,7 +243,7 @@ static inline void *hangwatch_map_(int fd, size_t len, int *error)
     long at = hangwatch_syscall_(SYS_mmap, 0L, HANGWATCH_AS_(long, len), 3L, flags, HANGWATCH_AS_(long, fd), 0L);
 #endif
     *error = at == -1 ? -errno : 0;
-    return at == -1 ? NULL : HANGWATCH_POINTER_(void *, at);
+    return at == -1 ? HANGWATCH_NULL_ : HANGWATCH_POINTER_(void *, at);
 }
 
 static inline void hangwatch_unmap_(void *at, size_t len)

@@ -72,7 +72,7 @@ static struct hangwatch_segment_ *hangwatch_segment_of_(const hangwatch_worker_t
 static int hangwatch_is_live_(const hangwatch_worker_t *w)
 {
     /* Relaxed: set once before the worker was made; the kernel zeroes it in a forked child. */
-    return w != NULL && __atomic_load_n(hangwatch_const_body_of_(w)->host, __ATOMIC_RELAXED) != 0;
+    return w != HANGWATCH_NULL_ && __atomic_load_n(hangwatch_const_body_of_(w)->host, __ATOMIC_RELAXED) != 0;
 }
 
 static int hangwatch_is_gpu_(const struct hangwatch_body_ *body)
@@ -99,7 +99,7 @@ static struct hangwatch_body_ *hangwatch_begin_report_(hangwatch_worker_t *w)
 {
     struct hangwatch_body_ *body;
     if (!hangwatch_is_live_(w))
-        return NULL;
+        return HANGWATCH_NULL_;
     body = hangwatch_body_of_(w);
     if (hangwatch_is_gpu_(body))
         hangwatch_resync_(w);
@@ -110,8 +110,8 @@ static struct hangwatch_body_ *hangwatch_begin_report_(hangwatch_worker_t *w)
 static struct hangwatch_body_ *hangwatch_new_body_(void)
 {
     struct hangwatch_body_ *body = HANGWATCH_AS_(struct hangwatch_body_ *, calloc(1, sizeof *body));
-    if (body == NULL)
-        return NULL;
+    if (body == HANGWATCH_NULL_)
+        return HANGWATCH_NULL_;
     body->pen.canary = &hangwatch_dead_;
     body->host = &hangwatch_dead_;
     body->record[HANGWATCH_I_DEVICE_] = HANGWATCH_NO_DEVICE_;
@@ -182,14 +182,14 @@ static void hangwatch_boundary_(struct hangwatch_body_ *body, uint64_t epoch, ui
 /* A beat with the stamp that was taken before the words that it carries. */
 static void hangwatch_beat_at_(struct hangwatch_body_ *body, uint64_t now)
 {
-    if (body->pen.clock != NULL)
+    if (body->pen.clock != HANGWATCH_NULL_)
         hangwatch_store_(&body->pen.slot->stamp_ns, now);
     hangwatch_publish_beat_(&body->pen);
 }
 
 static uint64_t hangwatch_stamp_(const struct hangwatch_body_ *body)
 {
-    return body->pen.clock != NULL ? hangwatch_now_coarse_(&body->pen) : 0;
+    return body->pen.clock != HANGWATCH_NULL_ ? hangwatch_now_coarse_(&body->pen) : 0;
 }
 
 /* Publishes a lease, the next one. */
