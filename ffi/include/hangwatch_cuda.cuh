@@ -254,10 +254,11 @@ HANGWATCH_DEVICE_ void hangwatch_device_step_every(hangwatch_device_t *d, uint64
 #include <string.h>
 #include <unistd.h>
 
+/* Bytes of a slot that a device may be let into, and what the owner word of a GPU lane says. */
 enum {
-    HANGWATCH_SLOT_PAGE_ = 4096,
-    HANGWATCH_KIND_GPU_ = 2,
-    HANGWATCH_TAG_LIVE_ = 2
+    HANGWATCH_DEVICE_PAGE_ = 4096,
+    HANGWATCH_DEVICE_KIND_ = 2,
+    HANGWATCH_DEVICE_TAG_ = 2
 };
 
 /* Fills *err, where there is one. All of it is short enough for its room. */
@@ -310,19 +311,19 @@ static inline hangwatch_code_e hangwatch_register_(hangwatch_worker_t *gpu, hang
     slot = (long)hangwatch_slot(gpu);
     page = gpu->slot;
     owner = __atomic_load_n(&gpu->slot->owner, __ATOMIC_RELAXED);
-    if ((owner >> 32 & 0xff) != HANGWATCH_KIND_GPU_)
+    if ((owner >> 32 & 0xff) != HANGWATCH_DEVICE_KIND_)
         return hangwatch_failed_(err, HANGWATCH_ERROR_USAGE, what, slot, "it is no GPU lane's",
                                  "make one with hangwatch_gpu_lane(): this worker's own thread reports here");
-    if ((owner >> 40 & 0xff) != HANGWATCH_TAG_LIVE_ || owner >> 48 != gpu->local >> 48)
+    if ((owner >> 40 & 0xff) != HANGWATCH_DEVICE_TAG_ || owner >> 48 != gpu->local >> 48)
         return hangwatch_failed_(err, HANGWATCH_ERROR_HELD, what, slot, "it was taken from this lane", "attach anew");
-    if ((uintptr_t)page % HANGWATCH_SLOT_PAGE_ != 0)
+    if ((uintptr_t)page % HANGWATCH_DEVICE_PAGE_ != 0)
         return hangwatch_failed_(err, HANGWATCH_ERROR_USAGE, what, slot, "it begins no page",
                                  "a segment with GPU lanes is made with --slot-size 4096 or HANGWATCH_SLOT_SIZE=4096");
-    if (sysconf(_SC_PAGESIZE) != HANGWATCH_SLOT_PAGE_)
+    if (sysconf(_SC_PAGESIZE) != HANGWATCH_DEVICE_PAGE_)
         return hangwatch_failed_(err, HANGWATCH_ERROR_SYSTEM, what, slot, "pages of this machine are not of 4096 bytes",
                                  "there are no GPU lanes on it");
 
-    error = HANGWATCH_RUNTIME_(HostRegister)(page, HANGWATCH_SLOT_PAGE_,
+    error = HANGWATCH_RUNTIME_(HostRegister)(page, HANGWATCH_DEVICE_PAGE_,
                                              HANGWATCH_RUNTIME_(HostRegisterMapped) |
                                                  HANGWATCH_RUNTIME_(HostRegisterPortable));
     registered = error == HANGWATCH_RUNTIME_(Success);

@@ -1,6 +1,9 @@
 //! Builds the library as its users do, alone, and programs in C and C++ against it or against the header alone.
 
-use crate::skipped::skip;
+#[path = "../common/skipped.rs"]
+pub(crate) mod skipped;
+
+use skipped::skip;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -105,7 +108,7 @@ impl Drop for Scratch {
 /// `target/debug/libhangwatch.so` before the one that was linked.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
-    for name in ["SEGMENT", "SLOT", "DEVICE", "NAME", "DIR"] {
+    for name in ["SEGMENT", "SLOT", "DEVICE", "NAME", "DIR", "SLOTS", "SLOT_SIZE", "ALLOWED_UIDS"] {
         command.env_remove(format!("HANGWATCH_{name}"));
     }
     command.env_remove("LD_LIBRARY_PATH").current_dir(ROOT);

@@ -1,7 +1,10 @@
 //! The device's side, where there is no device: the text that compilers make of it, the host's side against a runtime that stands
 //! in, and a CPU that plays the device.
 
-use crate::build::{C11, C99, COMPILERS, CPP11, CPP17, Compiler, ROOT, Scratch, command, compile, library, output, succeed};
+use crate::build::{
+    C11, C99, CPP11, CPP17, Compiler, LINKS, Link, ROOT, Scratch, command, compile, compilers, every_compiler, library, output,
+    private_libraries, succeed,
+};
 use crate::skipped::skip;
 use hangwatch::segment::{Geometry, Segment};
 use std::path::{Path, PathBuf};
@@ -111,16 +114,15 @@ fn nvidias_assembler_takes_what_a_kernel_becomes() {
     const TEST: &str = "nvidias_assembler_takes_what_a_kernel_becomes";
     let (Some(clang), Some(toolkit)) = (clang(TEST), toolkit(TEST)) else { return };
     let scratch = Scratch::new();
-    for source in DEVICE_SOURCES {
-        for arch in ["sm_60", "sm_70", "sm_90"] {
-            let ptx = scratch.path("kernel.ptx");
-            let mut device = with_toolkit(clang, &toolkit);
-            succeed(
-                device.args(["--cuda-device-only", "-S"]).arg(format!("--offload-arch={arch}")).arg("-o").arg(&ptx).arg(source),
-            );
-            let mut ptxas = command(toolkit.join("bin/ptxas"));
-            succeed(ptxas.arg(format!("-arch={arch}")).args(["--warning-as-error", "-o", "/dev/null"]).arg(&ptx));
-        }
+    // Every way in which a report is made, then the rest of the device code.
+    let every_report = ["sm_60", "sm_70", "sm_90"].map(|arch| (KERNEL, arch));
+    let rest = DEVICE_SOURCES[1..].iter().map(|source| (*source, "sm_90"));
+    for (source, arch) in every_report.into_iter().chain(rest) {
+        let ptx = scratch.path("kernel.ptx");
+        let mut device = with_toolkit(clang, &toolkit);
+        succeed(device.args(["--cuda-device-only", "-S"]).arg(format!("--offload-arch={arch}")).arg("-o").arg(&ptx).arg(source));
+        let mut ptxas = command(toolkit.join("bin/ptxas"));
+        succeed(ptxas.arg(format!("-arch={arch}")).args(["--warning-as-error", "-o", "/dev/null"]).arg(&ptx));
     }
 }
 
@@ -165,7 +167,7 @@ fn the_host_code_of_a_cuda_file_compiles_with_nvidias_headers() {
 fn the_device_header_compiles_alone_and_as_either_side_of_a_cuda_and_a_hip_file() {
     let scratch = Scratch::new();
     let alone = scratch.write("alone.c", "#include <hangwatch_cuda.cuh>\n#include <hangwatch_cuda.cuh>\n");
-    for compiler in COMPILERS {
+    for compiler in every_compiler() {
         succeed(compile(compiler).args(["-c", "-o", "/dev/null"]).arg(&alone));
     }
     let passes: [&[&str]; 5] = [
@@ -182,12 +184,28 @@ fn the_device_header_compiles_alone_and_as_either_side_of_a_cuda_and_a_hip_file(
     }
 }
 
-/// `source` with the runtime that stands in, and the library.
-fn against_fake(scratch: &Scratch, source: &str, compiler: Compiler, more: &[&str]) -> PathBuf {
-    let out = scratch.path(&format!("against-fake-{}{}", compiler.std, more.concat()));
+/// `source` with the runtime that stands in, and hangwatch in this form.
+fn against_fake(scratch: &Scratch, source: &str, compiler: Compiler, link: Link, more: &[&str]) -> PathBuf {
+    let stem = Path::new(source).file_stem().unwrap().to_string_lossy().into_owned();
+    let out = scratch.path(&format!("{stem}-{}-{}-{link:?}{}", compiler.program, compiler.std, more.concat()));
+    // A translation unit of its own: what the header defines is none of its business.
+    let runtime = scratch.path("runtime.o");
+    succeed(compile(C99).args(more).args(["-I", FAKE, "-c", "tests/gpu/fake/runtime.c", "-o"]).arg(&runtime));
     let mut compile = compile(compiler);
-    compile.args(more).args(["-I", FAKE, source, "tests/gpu/fake/runtime.c", "-x", "none", "-o"]).arg(&out);
-    succeed(compile.arg("-L").arg(library()).arg("-lhangwatch").arg(format!("-Wl,-rpath,{}", library().display())));
+    if link == Link::Header {
+        compile.arg("-DHANGWATCH_IMPLEMENTATION");
+    }
+    compile.args(more).args(["-I", FAKE, source, "-x", "none"]).arg(&runtime).arg("-o").arg(&out);
+    match link {
+        Link::Header => {}
+        Link::Shared => {
+            compile.arg("-L").arg(library()).arg("-lhangwatch").arg(format!("-Wl,-rpath,{}", library().display()));
+        }
+        Link::Static => {
+            compile.arg(library().join("libhangwatch.a")).args(private_libraries());
+        }
+    }
+    succeed(&mut compile);
     out
 }
 
@@ -200,24 +218,25 @@ fn segment(scratch: &Scratch, name: &str, slot_size: u32) -> PathBuf {
 #[test]
 fn a_slot_page_is_registered_once_and_given_back_before_its_lane_and_every_refusal_is_said() {
     let scratch = Scratch::new();
-    for compiler in [C99, C11, CPP11, CPP17] {
-        for runtime in [&[][..], &["-DFAKE_HIP"]] {
-            let program = against_fake(&scratch, "ffi/tests/register.c", compiler, runtime);
-            let (pages, small) = (segment(&scratch, "pages", 4096), segment(&scratch, "small", 1024));
-            succeed(command(&program).args([&pages, &small]));
-            std::fs::remove_file(pages).and_then(|()| std::fs::remove_file(small)).unwrap();
-        }
+    let tried = |compiler, link, runtime: &[&str]| {
+        let program = against_fake(&scratch, "ffi/tests/register.c", compiler, link, runtime);
+        let (pages, small) = (segment(&scratch, "pages", 4096), segment(&scratch, "small", 1024));
+        succeed(command(&program).args([&pages, &small]));
+        std::fs::remove_file(pages).and_then(|()| std::fs::remove_file(small)).unwrap();
+    };
+    for link in LINKS {
+        tried(C99, link, &[]);
+    }
+    for compiler in compilers() {
+        tried(compiler, Link::Header, &["-DFAKE_HIP"]);
     }
 }
 
 #[test]
 fn a_device_writes_the_words_that_a_host_would() {
     let scratch = Scratch::new();
-    // By the library and by the header alone, whose functions come before those of a library.
-    for (compiler, form) in
-        [C99, CPP17].into_iter().flat_map(|compiler| [(compiler, "-O2"), (compiler, "-DHANGWATCH_IMPLEMENTATION")])
-    {
-        let program = against_fake(&scratch, "ffi/tests/device.c", compiler, &[form]);
+    for (compiler, link) in [C99, CPP17].into_iter().flat_map(|compiler| [(compiler, Link::Shared), (compiler, Link::Header)]) {
+        let program = against_fake(&scratch, "ffi/tests/device.c", compiler, link, &["-O2"]);
         let pages = segment(&scratch, "pages", 4096);
         succeed(command(&program).arg(&pages));
         std::fs::remove_file(pages).unwrap();

@@ -10,9 +10,13 @@ mod forms;
 mod guard;
 mod header;
 mod package;
+mod refusals;
+mod sanitizers;
 mod script;
-#[path = "../common/skipped.rs"]
-mod skipped;
+#[path = "../common/words.rs"]
+mod words;
+
+use build::skipped;
 
 #[test]
 fn a_panic_becomes_a_value_and_never_unwinds_into_the_host() {

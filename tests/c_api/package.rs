@@ -215,6 +215,7 @@ fn a_package_is_staged_under_destdir_and_removed_without_a_trace() {
         "lib/some-arch/pkgconfig/hangwatch.pc",
         "include/hangwatch.h",
         "include/hangwatch.hpp",
+        "include/hangwatch_cuda.cuh",
         "include/hangwatch/implementation.h",
     ] {
         assert!(staged.contains(&root.join(name)), "{name} is staged: {staged:?}");

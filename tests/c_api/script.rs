@@ -3,7 +3,7 @@
 use crate::build::command;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// A running `ffi/tests/script.c`.
 #[derive(Debug)]
@@ -16,7 +16,13 @@ pub(crate) struct Script {
 impl Script {
     pub(crate) fn start(program: &Path, environment: &[(&str, &str)]) -> Self {
         let mut command = command(program);
-        command.envs(environment.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.envs(environment.iter().copied());
+        Self::run(command)
+    }
+
+    /// Starts it by a command that is the script, or becomes it.
+    pub(crate) fn run(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let calls = child.stdin.take().unwrap();
         let answers = BufReader::new(child.stdout.take().unwrap());

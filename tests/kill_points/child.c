@@ -34,12 +34,12 @@ static hangwatch_worker_t *attached(const char *segment, const char *name)
     return w;
 }
 
+#ifndef HANGWATCH_IMPLEMENTATION
 static void relaxed(hangwatch_word_t *word, uint64_t value)
 {
     __atomic_store_n(word, value, __ATOMIC_RELAXED);
 }
 
-#ifndef HANGWATCH_IMPLEMENTATION
 /* A plain seqlock: one copy, written where it stands, between two numbers. */
 static void wrong_note(hangwatch_worker_t *w)
 {

@@ -21,33 +21,34 @@ pub(crate) enum Driver {
     Rust,
     /// A C program with the release library: Rust but for the inline step and beat.
     Linked,
+    /// The same program with nothing but the header.
+    HeaderOnly,
 }
 
-/// Compiles the C program against the release library, once.
-fn program() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let mut cargo = clean(env!("CARGO"));
-        let target = folder.join("ffi");
-        cargo.args(["build", "--locked", "--offline", "--release", "-p", "hangwatch-ffi", "--target-dir"]).arg(&target);
-        run_well(cargo);
-        let out = folder.join(format!("kill-points-{}", std::process::id()));
-        let mut gcc = clean("gcc");
-        gcc.args([
-            "-std=c99",
-            "-O2",
-            "-g",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-I",
-            "ffi/include",
-            "tests/kill_points/child.c",
-            "-o",
-        ]);
-        gcc.arg(&out).arg(target.join("release/libhangwatch.a")).args(["-lpthread", "-ldl", "-lm"]);
+/// The C program against the release library, or against nothing; each compiled once.
+fn program(driver: Driver) -> &'static Path {
+    static LINKED: OnceLock<PathBuf> = OnceLock::new();
+    static HEADER_ONLY: OnceLock<PathBuf> = OnceLock::new();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let out = folder.join(format!("kill-points-{driver:?}"));
+    // Several tests may compile it at once: it gets its name when it is whole.
+    let made = folder.join(format!("kill-points-{driver:?}-{}", std::process::id()));
+    let mut gcc = clean("gcc");
+    gcc.args(["-std=c99", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-I", "ffi/include", "tests/kill_points/child.c", "-o"]);
+    gcc.arg(&made);
+    let built = if driver == Driver::HeaderOnly { &HEADER_ONLY } else { &LINKED };
+    built.get_or_init(|| {
+        if driver == Driver::HeaderOnly {
+            gcc.args(["-DHANGWATCH_IMPLEMENTATION", "-lpthread"]);
+        } else {
+            let target = folder.join("ffi");
+            let mut cargo = clean(env!("CARGO"));
+            cargo.args(["build", "--locked", "--offline", "--release", "-p", "hangwatch-ffi", "--target-dir"]).arg(&target);
+            run_well(cargo);
+            gcc.arg(target.join("release/libhangwatch.a")).args(["-lpthread", "-ldl", "-lm"]);
+        }
         run_well(gcc);
+        std::fs::rename(made, &out).expect("beside each other");
         out
     })
 }
@@ -71,7 +72,7 @@ impl Driver {
     /// A child that stands before the operation.
     pub(crate) fn start(self, operation: &str, segment: &Path, template: &Path) -> Traced {
         let mut traced = match self {
-            Self::Linked => Traced::spawn(clean(program()).arg(operation).arg(segment).arg(template)),
+            Self::Linked | Self::HeaderOnly => Traced::spawn(clean(program(self)).arg(operation).arg(segment).arg(template)),
             Self::Rust => {
                 let (operation, segment) = (operation.to_owned(), segment.to_owned());
                 Traced::fork(move || in_rust(&operation, &segment))

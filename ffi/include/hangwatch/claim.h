@@ -69,7 +69,7 @@ static int hangwatch_claim_(const struct hangwatch_claimer_ *by, uint32_t index,
         return 0;
     /* Release: no ordering of the swap holds our stores behind its own; with this fence a word of ours that is seen implies
      * CLAIMING. Pairs with the reader's fence before it reads the owner again. */
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    hangwatch_fence_release_();
     hangwatch_write_claimed_(by, slot, generation);
     /* Release: pairs with the Acquire after the owner in a reader; LIVE implies the words above. */
     __atomic_store_n(&slot->owner, live, __ATOMIC_RELEASE);
@@ -100,12 +100,12 @@ static int hangwatch_read_identity_(const hangwatch_slot_t *slot, struct hangwat
     if (tag != HANGWATCH_TAG_LIVE_ && tag != HANGWATCH_TAG_QUARANTINED_)
         return 0;
     /* Acquire: pairs with the LIVE store. */
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    hangwatch_fence_acquire_();
     identity->namespaces = hangwatch_load_(&slot->namespaces);
     identity->starttime = hangwatch_load_(&slot->starttime);
     identity->pidfd_ino = hangwatch_load_(&slot->pidfd_ino);
     /* Acquire: pairs with the fence after the claiming swap; a later claimer's word shows in the owner. */
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    hangwatch_fence_acquire_();
     return hangwatch_load_(&slot->owner) == identity->owner;
 }
 

@@ -23,6 +23,7 @@ struct hangwatch_table_ {
     const uint8_t *canary; /* reads 0 in a forked child */
     uint32_t mutex;
     struct hangwatch_opened_ *opened;
+    struct hangwatch_table_ *parents; /* of the process that this one was forked from: kept, so that nobody misses it */
 };
 
 static struct hangwatch_table_ *hangwatch_table_ = NULL;
@@ -54,6 +55,7 @@ static struct hangwatch_table_ *hangwatch_current_table_(void)
     if (fresh == NULL)
         return NULL;
     fresh->canary = canary;
+    fresh->parents = known;
     if (__atomic_compare_exchange_n(&hangwatch_table_, &known, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return fresh;
     free(fresh);

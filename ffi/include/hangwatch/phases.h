@@ -25,7 +25,7 @@ static int hangwatch_is_named_(const hangwatch_word_t *entry, const char *name)
     uint64_t first = hangwatch_load_(&entry[0]);
     int i;
     /* Acquire: pairs with the ready store. */
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    hangwatch_fence_acquire_();
     if ((first & 0xff) != HANGWATCH_READY_)
         return 0;
     for (i = 0; i < HANGWATCH_USER_PHASE_NAME_; i++)

@@ -70,7 +70,7 @@ static void hangwatch_publish_(hangwatch_slot_t *slot, const uint64_t *record)
     hangwatch_word_t *copy = slot->info[(seq + 1) & 1];
     int i;
     /* Release: pairs with the reader's second fence; one of our words below implies `seq` as it was stored before. */
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    hangwatch_fence_release_();
     for (i = 0; i < HANGWATCH_INFO_WORDS_; i++)
         hangwatch_store_(&copy[i], record[i]);
     /* Release: pairs with the reader's first fence; this `seq` implies the whole copy. */

@@ -166,11 +166,11 @@ static void hangwatch_boundary_(struct hangwatch_body_ *body, uint64_t epoch, ui
     hangwatch_store_(&slot->progress, HANGWATCH_NO_PROGRESS_);
     hangwatch_store_(&slot->total, HANGWATCH_TOTAL_NONE);
     /* Release: pairs with the reader's Acquire after the epoch: the new epoch implies that the old count is gone. */
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    hangwatch_fence_release_();
     hangwatch_store_(&slot->epoch, epoch);
     hangwatch_store_(&slot->phase, phase);
     /* Release: pairs with the reader's Acquire before its second reading: a word of the new count implies the new epoch. */
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    hangwatch_fence_release_();
     /* Relaxed: the beat that follows carries them. */
     hangwatch_store_(&slot->total, count.total);
     hangwatch_store_(&slot->progress, count.progress);

@@ -15,27 +15,37 @@ use std::sync::Arc;
 const MAX_FILE: usize = 64 << 10;
 
 /// The first byte: bit 0, the file begins with the bytes as they are. Else with a good header, of which words are changed; bit 1, and
-/// it is not sealed again after that;
-/// bit 2, and every slot is owned.
+/// it is not sealed again after that; bit 2, and every slot is owned, free or being claimed; bit 3, what is left lies in the slots, and not in the header too;
+/// bit 4, again and again up to the end.
+fn file(place: &place::Place, data: &[u8]) -> Vec<u8> {
+    let mut draw = Draw(data);
+    let how = draw.byte();
+    if how & 1 == 1 {
+        return draw.bytes(MAX_FILE).to_vec();
+    }
+    let slot_size = [1024, 1024, 1152, 4096][draw.below(4)];
+    let mut bytes = forged(place, how & 2 == 0, slot_size, &mut draw);
+    let tags = draw.byte();
+    // What is left lies behind the fixed words: the monitor's, the user phases, the slots.
+    let behind = bytes.get_mut(if how & 8 == 0 { 256 } else { 4096 }..).unwrap_or_default();
+    let rest = draw.bytes(behind.len());
+    let most = if how & 16 == 0 { rest.len() } else { behind.len() };
+    behind.iter_mut().zip(rest.iter().cycle().take(most)).for_each(|(to, from)| *to = *from);
+    if how & 4 != 0 {
+        own(&mut bytes, slot_size, tags);
+    }
+    bytes
+}
+
+/// What the target `header` makes a file of, for whoever else is to open it.
+pub fn segment_file(data: &[u8]) -> Vec<u8> {
+    place::with(|place| file(place, data))
+}
+
 pub(crate) fn run(data: &[u8]) -> Tally {
     place::with(|place| {
         let mut tally = Tally::default();
-        let mut draw = Draw(data);
-        let how = draw.byte();
-        let mut bytes = Vec::new();
-        if how & 1 == 1 {
-            bytes.extend_from_slice(draw.bytes(MAX_FILE));
-        } else {
-            let slot_size = [1024, 1024, 1152, 4096][draw.below(4)];
-            bytes = forged(place, how & 2 == 0, slot_size, &mut draw);
-            // What is left lies behind the fixed words: the monitor's, the user phases, the slots.
-            let behind = bytes.get_mut(256..).unwrap_or_default();
-            let rest = draw.bytes(behind.len());
-            behind[..rest.len()].copy_from_slice(rest);
-            if how & 4 != 0 {
-                own_all(&mut bytes, slot_size);
-            }
-        }
+        let bytes = file(place, data);
         place.file().write_all(&bytes).expect("room for it");
 
         let mut refused = |error: &Error| {
@@ -94,9 +104,9 @@ fn forged(place: &place::Place, sealed: bool, slot_size: usize, draw: &mut Draw<
     bytes
 }
 
-/// Every slot is LIVE, so that what is in it is believed as far as any.
-fn own_all(bytes: &mut [u8], slot_size: usize) {
-    for slot in bytes.get_mut(4096..).unwrap_or_default().chunks_exact_mut(slot_size) {
-        slot[0x80 + 5] = 2;
+/// Slots are LIVE, free or being claimed, as two bits of `tags` say for each of four, so that what is in them is believed.
+fn own(bytes: &mut [u8], slot_size: usize, tags: u8) {
+    for (i, slot) in bytes.get_mut(4096..).unwrap_or_default().chunks_exact_mut(slot_size).enumerate() {
+        slot[0x80 + 5] = [2, 0, 1, 2][usize::from(tags >> (2 * (i % 4)) & 3)];
     }
 }

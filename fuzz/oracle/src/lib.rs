@@ -23,6 +23,7 @@ mod show;
 mod slots;
 mod trace;
 
+pub use header::segment_file;
 pub use show::check_text;
 pub use trace::seal as seal_trace;
 

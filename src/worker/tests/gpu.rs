@@ -146,3 +146,14 @@ fn words_of_a_kernel_that_outlived_its_slot_are_not_gone_on_from() {
     assert_eq!(hot(slot).own_beat().map(|beat| beat.count()), Some(before.count() + 1), "its own generation, its own count");
     assert_eq!(hot(slot).epoch.job(), 1);
 }
+
+#[test]
+fn a_late_beat_of_a_generation_before_the_count_began_again_is_none_to_go_on_from() {
+    let slot = Slot::zeroed();
+    let (mut late, mut own) = (Pen::new(u16::MAX), Pen::new(0));
+    own.beat(&slot, None);
+    let before = own.clone();
+    late.beat(&slot, None);
+    own.resync(&slot);
+    assert_eq!(own.local, before.local, "generations wrap: the greater one may be the older");
+}

@@ -1,6 +1,10 @@
 /* What a test asks of the runtime that stands in. */
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Calls so far, by name without its prefix; in all where it is NULL. */
 int fake_calls(const char *name);
 /* The next call of that name fails with this error. */
@@ -9,3 +13,7 @@ void fake_fail(const char *name, int error);
 int fake_registered(void);
 size_t fake_size(void);
 unsigned int fake_flags(void);
+
+#ifdef __cplusplus
+}
+#endif
