@@ -2,7 +2,7 @@
  * A worker whose kernel reports for itself: the job runs in one launch, and a kernel that never returns is found though the
  * host's thread still beats. It runs unchanged where nobody watches. See docs/gpu.md.
  *
- *     nvcc -I ffi/include examples/cuda_worker.cu -L target/release -lhangwatch -o cuda_worker
+ *     nvcc -DHANGWATCH_IMPLEMENTATION -I ffi/include examples/cuda_worker.cu -o cuda_worker
  *     hangwatch run --slot-size 4096 --inference-step-timeout 10s -- ./cuda_worker --hang-at 25
  */
 #include <hangwatch_cuda.cuh>
@@ -86,7 +86,8 @@ int main(int argc, char **argv)
     int khz = 0;
     must(cudaSetDevice(o.device), "use the device");
     must(cudaDeviceGetAttribute(&khz, cudaDevAttrClockRate, o.device), "read the device's clock");
-    gpu = hangwatch_gpu_lane(w, "denoise", (uint32_t)o.device, &err);
+    /* The number that `hangwatch run` gave this worker: CUDA counts the devices that it was let to see, from 0. */
+    gpu = hangwatch_gpu_lane(w, "denoise", HANGWATCH_DEVICE_UNCHANGED, &err);
     if (gpu == NULL || hangwatch_cuda_register(gpu, &watch, &err) != HANGWATCH_OK)
         fprintf(stderr, "hangwatch: %s\n", err.message); /* the kernel runs on with a struct that reports nowhere */
     printf("cuda_worker: pid %ld, slot %ld, GPU slot %ld\n", (long)getpid(), (long)hangwatch_slot(w), (long)hangwatch_slot(gpu));

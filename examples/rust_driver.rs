@@ -95,6 +95,10 @@ impl Driver {
                 let made = self.workers[0].lane(&text(name));
                 return self.made(held, made);
             }
+            ["gpu_lane", name, device] => {
+                let made = self.workers[0].gpu_lane(&text(name), number(device) as u32);
+                return self.made(held, made);
+            }
             ["is_attached"] => return u8::from(worker.is_attached()).to_string(),
             ["should_stop"] => return u8::from(worker.should_stop()).to_string(),
             ["register_phase", name, class, ms] => {

@@ -153,7 +153,7 @@ fn slots_are_pages_where_the_flag_or_the_variable_says_so() {
 fn the_run_that_is_prepared_for_a_gpu_tells_a_kernel_that_hangs_from_one_that_returns() {
     let mut run = command("bash");
     run.args(["tests/gpu/run"]).env("STAND_IN", "1").env("HANGWATCH", env!("CARGO_BIN_EXE_hangwatch"));
-    let said = said(run.env("LIBRARY", common::library()));
+    let said = said(&mut run);
     assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
     let told = "== a kernel that hangs at 25 % is stalled on its own slot; one that returns is left alone\n";
     assert!(said.out.ends_with(told), "{}", said.out);

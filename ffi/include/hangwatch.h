@@ -142,7 +142,7 @@ typedef enum hangwatch_outcome {
 #define HANGWATCH_TOTAL_NONE UINT64_C(0)      /* reports no progress: judged by its heartbeat alone, unless it does step */
 #define HANGWATCH_TOTAL_UNKNOWN UINT64_MAX    /* reports progress towards a total not known (an LLM's tokens) */
 
-/* hangwatch_job_t.device: the one that was named last, by a job or at attach. */
+/* hangwatch_job_t.device, and that of a GPU lane: the one that was named last, by a job or at attach. */
 #define HANGWATCH_DEVICE_UNCHANGED UINT32_MAX
 
 /*
@@ -288,7 +288,7 @@ HANGWATCH_API hangwatch_worker_t *hangwatch_lane(hangwatch_worker_t *w, const ch
  * A lane that a device writes itself, in a slot that is a page of its own: while a kernel runs, progress and beats are the
  * device's. hangwatch_step() and hangwatch_beat() do nothing on it; all else the host says between kernels: it begins a job
  * before the launch and ends it once it has waited for the kernel's end. The lane begins idle. `name` as for a lane; `device`
- * is its number, which no job changes. The host's own slot goes on beside it, so that a kernel which never returns is found
+ * is the number that people know it by (HANGWATCH_DEVICE_UNCHANGED: w's), which no job changes. The host's own slot goes on beside it, so that a kernel which never returns is found
  * though its host thread still beats. hangwatch_cuda.cuh is the device's side, for CUDA and HIP.
  *
  * Returns as hangwatch_lane() does; fails where the segment's slots are not 4096 bytes apart (HANGWATCH_SLOT_SIZE=4096, or

@@ -160,6 +160,8 @@ static int call(char **arg)
         return answer_made(hangwatch_attach(text(arg[1]), text(arg[2]), &err), &err), 1;
     if (does(arg, "lane"))
         return answer_made(hangwatch_lane(handles[0], text(arg[1]), &err), &err), 1;
+    if (does(arg, "gpu_lane"))
+        return answer_made(hangwatch_gpu_lane(handles[0], text(arg[1]), (uint32_t)number(arg[2]), &err), &err), 1;
     if (does(arg, "is_attached"))
         return printf("%d", hangwatch_is_attached(w)), 1;
     if (does(arg, "should_stop"))

@@ -281,6 +281,13 @@ impl Slot {
         self.jobs_bad.store(u64::from(failed) << 32 | u64::from(cancelled), Relaxed);
     }
 
+    /// Jobs that ended well, failed, and were cancelled.
+    pub fn peek_jobs(&self) -> (u64, u32, u32) {
+        // Relaxed: counters for statistics.
+        let bad = self.jobs_bad.load(Relaxed);
+        (self.jobs_ok.load(Relaxed), (bad >> 32) as u32, bad as u32)
+    }
+
     /// Whether the command word asks `generation` to stop.
     pub(crate) fn peek_stop(&self, generation: u16) -> bool {
         let cmd = super::word::Cmd(self.cmd.load(Relaxed)); // Relaxed: a flag, seen a little later at worst

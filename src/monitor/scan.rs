@@ -92,7 +92,7 @@ impl Scanner {
         }
         let policies = policies.into();
         let lock = take_lock(&segment)?;
-        let me = identity::myself().map_err(|e| Error::io(what(), &e))?;
+        let me = identity::myself();
         let probes = Probes::new(segment.len()).map_err(|e| Error::io(what(), &e))?;
         let former = segment.header().peek_monitor();
         // A successor's clock goes on where the former one's stopped; downtime counts for two polls at most.

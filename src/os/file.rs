@@ -155,14 +155,21 @@ pub(crate) fn read_own(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Gives an unnamed file its name; EEXIST if the name is taken.
+/// Gives an unnamed file its name; EEXIST if the name is taken. Without a /proc only newer kernels (6.10) and the mighty can.
 pub(crate) fn link_unnamed(file: &File, path: &Path) -> io::Result<()> {
     let from =
         CString::new(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
     let to = c_path(path)?;
     // SAFETY: both strings are NUL-terminated and live through the call.
     let rc = unsafe { libc::linkat(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) };
-    checked(rc).map(drop)
+    match checked(rc) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            // SAFETY: the descriptor is open, both strings are NUL-terminated and live through the call.
+            let rc = unsafe { libc::linkat(file.as_raw_fd(), c"".as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::AT_EMPTY_PATH) };
+            checked(rc).map(drop)
+        }
+        other => other.map(drop),
+    }
 }
 
 /// Renames without replacing; EEXIST if the name is taken.

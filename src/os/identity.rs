@@ -3,7 +3,6 @@
 use super::pidfd::PidFd;
 use super::{proc, time};
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 
 /// What the calling process says of itself.
@@ -37,22 +36,23 @@ pub(crate) fn time_namespace() -> u64 {
     inode_of("/proc/self/ns/time")
 }
 
-/// Reads all of it.
-pub(crate) fn myself() -> io::Result<Myself> {
+/// Reads all of it. What /proc does not say is 0, and proves nothing to anybody.
+pub(crate) fn myself() -> Myself {
     let pid = std::process::id();
     // SAFETY: gettid has no preconditions and cannot fail.
     let tid = unsafe { libc::syscall(libc::SYS_gettid) } as u32;
-    Ok(Myself {
+    Myself {
         pid,
         tid,
-        starttime: proc::stat_self()?.starttime,
+        starttime: proc::stat_self().map_or(0, |stat| stat.starttime),
         pidfd_ino: PidFd::open(pid).map_or(0, |fd| fd.inode()),
         pidns_ino: pid_namespace(),
         timens_ino: time_namespace(),
-    })
+    }
 }
 
-/// The boot's id as two words; the same in every namespace.
+/// The boot's id as two words; the same in every namespace. Both are 0 where it cannot be read, as in a sandbox without
+/// /proc/sys.
 pub(crate) fn boot_id() -> [u64; 2] {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();

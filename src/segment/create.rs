@@ -76,7 +76,7 @@ impl Segment {
         let what = what(path);
         let total_len = geometry.total_len();
         file::allocate(file, total_len).map_err(|e| no_room(&e, path, geometry))?;
-        let me = identity::myself().map_err(|e| Error::io(&what, &e))?;
+        let me = identity::myself();
         let mut random = [0; 16];
         file::random(&mut random).map_err(|e| Error::io(&what, &e))?;
         let (low, high) = random.split_at(8);

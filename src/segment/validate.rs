@@ -115,7 +115,8 @@ pub fn validate(words: &[u64; FIXED_WORDS], file_len: u64, boot_id: [u64; 2]) ->
     if fixed.total_len > file_len {
         return Err(Refusal::TooShort(file_len, fixed.total_len));
     }
-    if fixed.boot_id != boot_id {
+    // A boot that is not known, to its maker or to us, is no earlier one: the segment of workers that live would be replaced.
+    if fixed.boot_id != boot_id && ![fixed.boot_id, boot_id].contains(&[0, 0]) {
         return Err(Refusal::Stale);
     }
     Ok(fixed)
@@ -178,6 +179,9 @@ mod tests {
         assert!(matches!(refused(|f| f.total_len = u64::MAX), Refusal::Geometry(_)));
         assert_eq!(refused(|f| f.total_len = 9000), Refusal::TooShort(8192, 9000));
         assert_eq!(refused(|f| f.boot_id = [7, 9]), Refusal::Stale);
+        assert_eq!(validate(&good().words(), 8192, [0, 0]), Ok(good()), "who does not know the boot replaces nothing");
+        let of_unknown = Fixed { boot_id: [0, 0], ..good() };
+        assert_eq!(validate(&of_unknown.words(), 8192, BOOT), Ok(of_unknown), "nor is what he makes replaced");
         let mut words = good().words();
         words[0] = u64::from_le_bytes(*b"\x7fELF\x02\x01\x01\x00");
         assert!(matches!(validate(&words, 8192, BOOT), Err(Refusal::Magic(_))));

@@ -9,47 +9,49 @@ use std::time::SystemTime;
 /// Version of the JSON contracts; a field is added under the same number, never removed or given another meaning.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What happened. Additive: a reader skips what it does not know.
+/// What happened. Additive: a reader skips what it does not know. C's `hangwatch_event_kind_e` has the same numbers; a number
+/// is never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[repr(u8)]
 pub enum EventKind {
     /// An episode began: a worker is not as it should be.
-    Opened,
+    Opened = 1,
     /// It goes on; told at doubling distances.
-    Reminder,
+    Reminder = 2,
     /// It ended.
-    Closed,
+    Closed = 3,
     /// hangwatch acts on it: a signal, a spawn.
-    Action,
+    Action = 4,
     /// hangwatch would act if its mode let it.
-    WouldAct,
+    WouldAct = 5,
     /// What could be seen of a hung worker was kept, and what it waits for.
-    Evidence,
+    Evidence = 6,
     /// A worker was replaced.
-    Replaced,
+    Replaced = 7,
     /// A job was open in a process that is gone.
-    LostJob,
+    LostJob = 8,
     /// A worker is not restarted any more.
-    GaveUp,
+    GaveUp = 9,
     /// Set aside: a slot whose owner could not be killed, or a model that keeps hanging.
-    Quarantined,
+    Quarantined = 10,
     /// A worker that a former supervisor spawned is this one's now.
-    Adopted,
+    Adopted = 11,
     /// Workers are restarted so often, all together, that it is rather the host than they.
-    Storm,
+    Storm = 12,
     /// All workers are frozen: rather the host than they.
-    AllFrozen,
+    AllFrozen = 13,
     /// The monitor itself was away: this poll judges nobody.
-    MonitorGap,
+    MonitorGap = 14,
     /// The segment is gone or damaged.
-    SegmentLost,
+    SegmentLost = 15,
     /// Its name leads to a segment again, and that one is watched from now on.
-    SegmentFound,
+    SegmentFound = 16,
     /// A new configuration is in force; every age goes on.
-    ConfigReloaded,
+    ConfigReloaded = 17,
     /// A new configuration is bad; the old one stays.
-    ConfigRejected,
+    ConfigRejected = 18,
 }
 
 impl EventKind {

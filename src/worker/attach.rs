@@ -126,6 +126,9 @@ pub(super) fn lane(segment: &Arc<Segment>, worker: &Worker, name: &str) -> Resul
     claim(segment, Kind::Lane, None, info, worker.is_stamped())
 }
 
+/// A GPU lane's device: the one that its worker named.
+const OWN_DEVICE: u32 = u32::MAX;
+
 /// A slot beside `worker` that `device` writes while a kernel runs; it begins idle, for a device has nothing to start.
 pub(super) fn gpu_lane(segment: &Arc<Segment>, worker: &Worker, name: &str, device: u32) -> Result<Worker> {
     if !segment.has_slot_pages() {
@@ -137,7 +140,9 @@ pub(super) fn gpu_lane(segment: &Arc<Segment>, worker: &Worker, name: &str, devi
                 "with --slot-size 4096 for 'hangwatch run' or 'watch', or HANGWATCH_SLOT_SIZE=4096 for whoever attaches first",
             ));
     }
-    let info = Info { name: worker.rest.info.name.clone(), device: device.into(), lane: name.into(), ..Info::default() };
+    let base = &worker.rest.info;
+    let device = if device == OWN_DEVICE { base.device } else { device.into() };
+    let info = Info { name: base.name.clone(), device, lane: name.into(), ..Info::default() };
     // Unstamped: a device has another clock, and a stamp of the host's would say nothing of it.
     let mut lane = claim(segment, Kind::Gpu, None, info, false)?;
     lane.phase(Phase::Idle);
@@ -164,7 +169,7 @@ fn claim(segment: &Arc<Segment>, kind: Kind, reserved: Option<(u32, u16)>, info:
     if !segment.is_writable() {
         return Err(Error::new(ErrorKind::Usage, what(), "it is mapped read-only"));
     }
-    let me = identity::myself().map_err(|e| Error::io(what(), &e))?;
+    let me = identity::myself();
     let canary = canary::current()
         .map_err(|e| Error::io(what(), &e).hint("the fork canary needs MADV_WIPEONFORK (Linux 4.14 or newer)"))?;
     let stamped = stamps && segment.fixed().stamp_clock == 1 && time::has_vdso();
@@ -247,7 +252,9 @@ impl Claimer<'_> {
     }
 
     fn own_identity(&self, slot: &crate::layout::Slot) -> Option<Owner> {
-        if slot.peek_owner().pid() != self.me.pid {
+        // Process 1 of another container has the same number: without any name of the kernel's for us no slot is known for ours.
+        let is_known = self.me.pidfd_ino != 0 || (self.me.pidns_ino != 0 && self.me.starttime != 0);
+        if !is_known || slot.peek_owner().pid() != self.me.pid {
             return None;
         }
         let (owner, identity) = slot.read_identity()?;

@@ -325,7 +325,8 @@ impl Worker {
     /// between kernels this handle sets phases, begins and ends jobs. `step` and `beat` on it do nothing. It begins idle.
     /// Its host's own slot goes on beside it, so a kernel that never returns is found though its host thread still beats.
     ///
-    /// Begin a job before the kernel is launched, end it once you have waited for its end. Fails where the segment's slots
+    /// Begin a job before the kernel is launched, end it once you have waited for its end. `device` is the number that people
+    /// know it by, `u32::MAX` the one that this worker named. Fails where the segment's slots
     /// are not 4096 bytes apart. The device's side is `hangwatch_cuda.cuh`.
     pub fn gpu_lane(&self, name: &str, device: u32) -> Result<Self> {
         match (self.host.segment(), self.host.live()) {

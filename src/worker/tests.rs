@@ -113,7 +113,7 @@ fn a_reborn_number_is_proof_of_death_and_a_foreign_namespaces_is_none() {
     let dir = scratch();
     let segment = segment(dir.path(), 1);
     let slot = segment.slot(0).expect("inside");
-    let me = crate::os::identity::myself().expect("own identity");
+    let me = crate::os::identity::myself();
     let claim = |pid: u32, pidfd_ino: u64, pid_namespace: u64| {
         let free = slot.peek_owner();
         let identity = crate::layout::claim::Identity { pidfd_ino, pid_namespace: pid_namespace as u32, ..Default::default() };

@@ -149,6 +149,15 @@ pub(crate) fn library() -> &'static Path {
     })
 }
 
+/// The folder of `libhangwatch_monitor.so` and `.a`, built once; the same folder.
+pub(crate) fn monitor_library() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        succeed(cargo("build").args(["-p", "hangwatch-monitor-ffi", "--target-dir"]).arg(target()));
+        target().join("debug")
+    })
+}
+
 /// A compiler's command with everything but the sources.
 pub(crate) fn compile(compiler: Compiler) -> Command {
     let mut command = command(compiler.program);
@@ -156,22 +165,40 @@ pub(crate) fn compile(compiler: Compiler) -> Command {
     command
 }
 
-/// Compiles and links `source`; the program.
+/// Compiles and links `source` with libhangwatch; the program.
 pub(crate) fn program(scratch: &Scratch, source: &str, compiler: Compiler, link: Link) -> PathBuf {
+    linked(scratch, source, compiler, link, library(), "hangwatch", &[])
+}
+
+/// The same with libhangwatch_monitor, and with these flags besides.
+pub(crate) fn monitor_program(scratch: &Scratch, source: &str, compiler: Compiler, link: Link, flags: &[&str]) -> PathBuf {
+    let flags = [&["-pthread"], flags].concat();
+    linked(scratch, source, compiler, link, monitor_library(), "hangwatch_monitor", &flags)
+}
+
+fn linked(
+    scratch: &Scratch,
+    source: &str,
+    compiler: Compiler,
+    link: Link,
+    folder: &Path,
+    library: &str,
+    flags: &[&str],
+) -> PathBuf {
     let stem = Path::new(source).file_stem().unwrap().to_string_lossy().into_owned();
     let out = scratch.path(&format!("{stem}-{}-{}-{link:?}", compiler.program, compiler.std));
     let mut command = compile(compiler);
     if link == Link::Header {
         command.arg("-DHANGWATCH_IMPLEMENTATION");
     }
-    command.arg(source).args(["-x", "none", "-o"]).arg(&out);
+    command.args(flags).arg(source).args(["-x", "none", "-o"]).arg(&out);
     match link {
         Link::Header => {}
         Link::Shared => {
-            command.arg("-L").arg(library()).arg("-lhangwatch").arg(format!("-Wl,-rpath,{}", library().display()));
+            command.arg("-L").arg(folder).arg(format!("-l{library}")).arg(format!("-Wl,-rpath,{}", folder.display()));
         }
         Link::Static => {
-            command.arg(library().join("libhangwatch.a")).args(private_libraries());
+            command.arg(folder.join(format!("lib{library}.a"))).args(private_libraries());
         }
     }
     succeed(&mut command);

@@ -142,8 +142,8 @@ fn nvidias_compiler_builds_the_example_and_the_measurement() {
     let scratch = Scratch::new();
     for source in &DEVICE_SOURCES[1..] {
         let mut nvcc = command("nvcc");
-        nvcc.args(["-std=c++17", "-O2", "-Xcompiler", "-Wall,-Wextra,-Werror", "-I", "ffi/include", source, "-L"]);
-        succeed(nvcc.arg(library()).args(["-lhangwatch", "-o"]).arg(scratch.path("program")));
+        nvcc.args(["-std=c++17", "-O2", "-Xcompiler", "-Wall,-Wextra,-Werror", "-DHANGWATCH_IMPLEMENTATION"]);
+        succeed(nvcc.args(["-I", "ffi/include", source, "-o"]).arg(scratch.path("program")));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::build::{C99, LINKS, Link, Scratch, command, program, succeed};
 use crate::script::Script;
+use crate::skipped::skip;
 use hangwatch::layout::word::{Kind, Owner, Tag};
 use hangwatch::segment::{Geometry, Segment};
 use hangwatch::{Attach, Total};
@@ -149,6 +150,35 @@ fn a_dead_owners_slot_is_taken_where_none_is_free_and_a_living_ones_never() {
     }
 }
 
+#[test]
+fn a_dead_owner_of_a_pid_namespace_below_is_proven_alike_by_either_form() {
+    const TEST: &str = "a_dead_owner_of_a_pid_namespace_below_is_proven_alike_by_either_form";
+    let scratch = Scratch::new();
+    let unshared = |program: &Path| {
+        let mut unshare = command("unshare");
+        unshare.args(["--pid", "--fork", "--kill-child"]).arg(program);
+        unshare
+    };
+    if !crate::build::output(&mut unshared(Path::new("true"))).status.success() {
+        return skip(&format!("{TEST}: no pid namespace can be made here"));
+    }
+    let scripts = FORMS.map(|link| program(&scratch, "ffi/tests/script.c", C99, link));
+    let mut said = Vec::new();
+    for (first, second) in scripts.iter().flat_map(|first| scripts.iter().map(move |second| (first, second))) {
+        let path = made(&scratch, &format!("{}", said.len()), 1);
+        let attach = format!("attach {} x", path.display());
+        let mut below = Script::run(unshared(first));
+        assert_eq!(below.call(&attach), "slot 0");
+        assert_eq!(owners(&path)[0].2, 1, "its number is one of its own namespace");
+        let alive = Script::start(second, &[]).call(&attach);
+        assert!(alive.contains("no owner is proven dead"), "{alive}");
+        below.end();
+        let dead = Script::start(second, &[]).call(&attach);
+        said.push(dead.split(" segment").next().unwrap().to_string());
+    }
+    assert!(said.iter().all(|one| *one == said[0]), "{said:?}");
+}
+
 /// Writes an owner word, as a supervisor or a process of another pid namespace would have it.
 fn write_owner(path: &Path, index: u64, owner: Owner) {
     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
@@ -229,9 +259,9 @@ fn each_slot_is_a_byte_that_its_process_holds_until_it_detaches() {
         let pid = c.pid();
         c.call(&format!("attach {} x", path.display()));
         assert_eq!(locks(&path), [(0, pid)], "{link:?}");
-        c.call("lane second");
+        c.call("@b lane second");
         assert_eq!(locks(&path), [(0, pid), (1, pid)], "{link:?}: a lane has a byte of its own");
-        c.call("detach_lane");
+        c.call("@b detach");
         assert_eq!(locks(&path), [(0, pid)], "{link:?}: to detach one lets go of its byte alone");
         c.call("detach");
         assert_eq!(locks(&path), [], "{link:?}");
@@ -272,6 +302,33 @@ fn two_forms_in_one_process_have_a_slot_each() {
     let segment = Segment::open_read_only(&path).unwrap();
     let progress = |i: u32| segment.slot(i).unwrap().raw_words()[1];
     assert_eq!((progress(0), progress(1)), (3, 7), "each reports into its own");
+}
+
+#[test]
+fn the_header_alone_needs_nothing_of_one_c_library() {
+    let scratch = Scratch::new();
+    let musl = crate::build::Compiler { program: "musl-gcc", ..C99 };
+    if std::process::Command::new(musl.program).arg("--version").stdout(Stdio::null()).status().is_err() {
+        return skip("the_header_alone_needs_nothing_of_one_c_library: there is no musl-gcc here");
+    }
+    for name in ["null", "inline", "alive"] {
+        let program = program(&scratch, &format!("ffi/tests/{name}.c"), musl, Link::Header);
+        let mut run = command(&program);
+        if name != "null" {
+            run.arg(program.with_extension("segment"));
+        }
+        succeed(&mut run);
+    }
+    // Both in one segment, and one after the other.
+    let path = made(&scratch, "s", 1);
+    let mut first = Script::start(&program(&scratch, "ffi/tests/script.c", musl, Link::Header), &[]);
+    let mut second = Script::start(&program(&scratch, "ffi/tests/script.c", C99, Link::Shared), &[]);
+    let attach = format!("attach {} x", path.display());
+    assert_eq!(first.call(&attach), "slot 0");
+    assert_eq!(locks(&path), [(0, first.pid())]);
+    assert!(second.call(&attach).starts_with("error 5 "));
+    first.end();
+    assert_eq!(second.call(&attach), "slot 0");
 }
 
 #[test]

@@ -6,9 +6,11 @@ mod cpp;
 mod cuda;
 mod examples;
 mod forms;
+mod groups;
 #[path = "../../ffi/src/guard.rs"]
 mod guard;
 mod header;
+mod monitor;
 mod package;
 mod refusals;
 mod sanitizers;

@@ -1,5 +1,7 @@
 //! What `ffi/install` installs, as a stranger finds and uses it: pkg-config, CMake, the loader.
 
+mod monitor;
+
 use crate::build::{ROOT, Scratch, command, output, succeed, target};
 use crate::header::declared;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,9 +29,13 @@ struct Installed {
 
 impl Installed {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(options: &[&str]) -> Self {
         let scratch = Scratch::new();
         let prefix = scratch.path("prefix");
-        succeed(install(&["--prefix"]).arg(&prefix));
+        succeed(install(options).arg("--prefix").arg(&prefix));
         Self { scratch, prefix }
     }
 
@@ -105,6 +111,23 @@ fn an_installed_library_exports_every_function_of_the_header_under_its_version_a
     for node in nodes {
         assert!(node.starts_with("HANGWATCH_0."), "a node of soname .0 is named by a release of it: {node}");
     }
+}
+
+#[test]
+fn the_monitors_library_is_installed_where_it_is_asked_for_with_what_finds_it_and_both_libraries_functions() {
+    let installed = Installed::new();
+    assert!(!installed.prefix.join("include/hangwatch_monitor.h").exists(), "without being asked for nothing of it is there");
+    succeed(install(&["--monitor", "--prefix"]).arg(&installed.prefix));
+    let (_, mut functions) = nodes("ffi/hangwatch.map");
+    functions.extend(nodes("ffi/hangwatch_monitor.map").1);
+    assert_eq!(exported(&installed.lib().join("libhangwatch_monitor.so")), functions, "left: exported, right: both maps");
+    let example = installed.scratch.path("c_monitor");
+    let mut build = command("gcc");
+    build.args(["-std=c99", "-pthread", "examples/c_monitor.c", "-o"]).arg(&example);
+    build.args(installed.pkg_config(&["--cflags", "--libs", "hangwatch_monitor"]));
+    succeed(build.arg(format!("-Wl,-rpath,{}", installed.lib().display())));
+    let said = succeed(command(&example).arg(installed.scratch.path("monitored")));
+    assert!(said.starts_with("opened: worker 0 (stable_diffusion_xl) stalled in inference"), "{said}");
 }
 
 #[test]

@@ -17,6 +17,7 @@
 mod attach;
 mod count;
 mod end;
+mod gpu;
 mod job;
 mod lane;
 mod lease;
@@ -77,6 +78,7 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         lease::CASES,
         stop::CASES,
         lane::CASES,
+        gpu::CASES,
         end::CASES,
         refuse::CASES,
         stores::CASES,

@@ -6,6 +6,7 @@
 pub(crate) mod diary;
 pub(crate) mod logged;
 pub(crate) mod part;
+pub(crate) mod places;
 pub(crate) mod process;
 pub(crate) mod server;
 #[path = "../../../tests/common/skipped.rs"]

@@ -52,7 +52,7 @@ static int hangwatch_access_from_env_(struct hangwatch_access_ *access, hangwatc
     free(access->uids);
     access->uids = NULL;
     report = hangwatch_bad_value_(err, "HANGWATCH_ALLOWED_UIDS", list);
-    hangwatch_put_(&report.text, "expected user numbers between commas, such as '1000,1001'");
+    hangwatch_put_(&report.text, "expected user numbers with commas between them, such as '1000,1001'");
     return -1;
 }
 

@@ -12,11 +12,8 @@ static int hangwatch_claim_for_(struct hangwatch_body_ *body, struct hangwatch_s
     struct hangwatch_claimed_ claimed;
     struct hangwatch_report_ report;
     const uint8_t *canary;
-    int error = hangwatch_know_myself_(&by.me);
-    if (error != 0) {
-        hangwatch_fail_myself_(err, hangwatch_attaching_, segment->path, error);
-        return -1;
-    }
+    int error;
+    by.me = hangwatch_know_myself_();
     canary = hangwatch_current_canary_(&error);
     if (canary == NULL) {
         report = hangwatch_fail_io_(err, hangwatch_attaching_, segment->path, error);
@@ -75,9 +72,9 @@ static int hangwatch_find_segment_(const char *wanted, struct hangwatch_segment_
         rc = env_path == NULL ? -1 : hangwatch_same_path_(path, env_path) ? hangwatch_reserved_slot_(reserved, err) : 0;
     }
     if (rc == 0)
-        rc = hangwatch_access_from_env_(&access, err);
-    if (rc == 0)
         rc = hangwatch_geometry_from_env_(&geometry, err);
+    if (rc == 0)
+        rc = hangwatch_access_from_env_(&access, err);
     if (rc == 0) {
         *segment = hangwatch_open_or_create_(path, &geometry, &access, err);
         rc = *segment == NULL ? -1 : 0;
@@ -191,10 +188,12 @@ HANGWATCH_API hangwatch_worker_t *hangwatch_gpu_lane(hangwatch_worker_t *w, cons
         (void)hangwatch_fail_io_(err, "cannot make a GPU lane", name != NULL ? name : "", ENOMEM);
         rc = -1;
     } else if (hangwatch_is_live_(w)) {
+        const uint64_t own = hangwatch_body_of_(w)->record[HANGWATCH_I_DEVICE_];
         rc = hangwatch_check_pages_(hangwatch_segment_of_(w), err);
         /* Unstamped: a device has another clock, and a stamp of the host's would say nothing of it. */
         if (rc == 0)
-            rc = hangwatch_lane_body_(body, w, name, HANGWATCH_KIND_GPU_, device, 0, err);
+            rc = hangwatch_lane_body_(body, w, name, HANGWATCH_KIND_GPU_, device == HANGWATCH_DEVICE_UNCHANGED ? own : device, 0,
+                                      err);
         /* It begins idle, for a device has nothing to start. */
         if (rc == 0)
             hangwatch_phase(&body->pen, HANGWATCH_PHASE_IDLE);

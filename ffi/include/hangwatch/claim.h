@@ -117,10 +117,12 @@ static uint64_t hangwatch_proven_dead_(const struct hangwatch_claimer_ *by, cons
     switch (hangwatch_tag_of_(owner)) {
     case HANGWATCH_TAG_LIVE_:
     case HANGWATCH_TAG_QUARANTINED_:
-        /* A number means nothing in another pid namespace. */
-        if (!hangwatch_read_identity_(slot, &identity) || pidns == 0 || identity.namespaces >> 32 != (pidns & UINT32_MAX))
+        if (!hangwatch_read_identity_(slot, &identity))
             return 0;
-        return hangwatch_is_gone_(hangwatch_pid_of_(identity.owner), identity.pidfd_ino) ? identity.owner : 0;
+        /* A number means nothing in another pid namespace. */
+        if (pidns != 0 && identity.namespaces >> 32 == (pidns & UINT32_MAX))
+            return hangwatch_is_gone_(hangwatch_pid_of_(identity.owner), identity.pidfd_ino) ? identity.owner : 0;
+        return hangwatch_is_gone_elsewhere_(identity.pidfd_ino, &by->me) ? identity.owner : 0;
     case HANGWATCH_TAG_CLAIMING_:
     case HANGWATCH_TAG_RESERVED_:
         /* No identity words are theirs: only a number that is gone counts, and only in the namespace that made the segment.

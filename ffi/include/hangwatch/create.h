@@ -7,30 +7,66 @@
 
 static const char *const hangwatch_creating_ = "cannot create segment";
 
-static void hangwatch_fail_room_(const char *path, uint64_t needed, int error, hangwatch_error_t *err)
+/* Not even an empty file could be made. */
+static void hangwatch_fail_made_(const char *path, const char *dir, int error, hangwatch_error_t *err)
 {
     struct hangwatch_report_ report;
-    char *dir = hangwatch_parent_(path);
-    const char *shown = dir != NULL ? dir : "?";
-    if (error != -ENOSPC) {
-        report = hangwatch_fail_io_(err, hangwatch_creating_, path, error);
-    } else {
-        uint64_t bytes = hangwatch_bytes_free_(shown);
-        report = hangwatch_fail_on_(err, HANGWATCH_ERROR_FULL, hangwatch_creating_, path);
-        hangwatch_put_(&report.text, "it needs ");
-        hangwatch_put_decimal_(&report.text, needed / 1024);
-        hangwatch_put_(&report.text, " KiB, '");
-        hangwatch_put_lossy_(&report.text, shown);
-        hangwatch_put_(&report.text, "' has ");
-        if (bytes == UINT64_MAX) {
-            hangwatch_put_(&report.text, "too little");
-        } else {
-            hangwatch_put_decimal_(&report.text, bytes / 1024);
-            hangwatch_put_(&report.text, " KiB");
-        }
-        hangwatch_put_(&report.text, " free");
+    if (error != -ENOSPC && error != -EROFS && error != -EACCES) {
+        (void)hangwatch_fail_io_(err, hangwatch_creating_, path, error);
+        return;
     }
-    hangwatch_hint_(&report, "each slot takes its slot size (1 KiB), the header 4 KiB: ask for fewer with --slots");
+    report = hangwatch_fail_on_(err, error == -ENOSPC ? HANGWATCH_ERROR_FULL : HANGWATCH_ERROR_DENIED, hangwatch_creating_, path);
+    hangwatch_put_(&report.text, error == -EACCES ? "this user may not write to '" : "'");
+    hangwatch_put_lossy_(&report.text, dir);
+    /* Pages are asked for later: what has run out is inodes. */
+    hangwatch_put_(&report.text, error == -ENOSPC  ? "' has room for no more files"
+                                 : error == -EROFS ? "' is mounted read-only here"
+                                                   : "'");
+    hangwatch_hint_(&report, error == -ENOSPC  ? "remove some, or mount it with a higher nr_inodes"
+                             : error == -EROFS ? "whoever makes a segment, works in it or monitors it has to write it"
+                                               : "set HANGWATCH_DIR to a folder in a tmpfs that you may write, or give a path in one");
+}
+
+/* Its pages could not be reserved. */
+static void hangwatch_fail_room_(const char *path, const struct hangwatch_geometry_ *geometry, int error, hangwatch_error_t *err)
+{
+    struct hangwatch_report_ report;
+    uint64_t bytes, fit = 0;
+    char *dir;
+    if (error != -ENOSPC) {
+        (void)hangwatch_fail_io_(err, hangwatch_creating_, path, error);
+        return;
+    }
+    dir = hangwatch_parent_(path);
+    bytes = dir == NULL ? UINT64_MAX : hangwatch_bytes_free_(dir);
+    if (bytes != UINT64_MAX && bytes > HANGWATCH_HEADER_LEN_)
+        fit = (bytes - HANGWATCH_HEADER_LEN_) / geometry->slot_size;
+    fit = fit > HANGWATCH_MAX_SLOTS_ ? HANGWATCH_MAX_SLOTS_ : fit;
+    report = hangwatch_fail_on_(err, HANGWATCH_ERROR_FULL, hangwatch_creating_, path);
+    hangwatch_put_(&report.text, "it needs ");
+    hangwatch_put_decimal_(&report.text, (HANGWATCH_HEADER_LEN_ + geometry->slots * geometry->slot_size) / 1024);
+    hangwatch_put_(&report.text, " KiB, '");
+    hangwatch_put_lossy_(&report.text, dir != NULL ? dir : "?");
+    hangwatch_put_(&report.text, "' has ");
+    if (bytes == UINT64_MAX) {
+        hangwatch_put_(&report.text, "too little");
+    } else {
+        hangwatch_put_decimal_(&report.text, bytes / 1024);
+        hangwatch_put_(&report.text, " KiB");
+    }
+    hangwatch_put_(&report.text, " free");
+    hangwatch_hint_(&report, "each slot takes ");
+    hangwatch_put_decimal_(&report.text, geometry->slot_size / 1024);
+    hangwatch_put_(&report.text, " KiB, the header 4 KiB: ");
+    if (fit == 0) {
+        hangwatch_put_(&report.text, "not one fits");
+    } else {
+        hangwatch_put_decimal_(&report.text, fit);
+        hangwatch_put_(&report.text, " slots fit; ask for no more with --slots ");
+        hangwatch_put_decimal_(&report.text, fit);
+        hangwatch_put_(&report.text, " or HANGWATCH_SLOTS=");
+        hangwatch_put_decimal_(&report.text, fit);
+    }
     hangwatch_hint_(&report, "or give the tmpfs more room, or set HANGWATCH_DIR to a folder in one that has it");
     free(dir);
 }
@@ -39,13 +75,9 @@ static void hangwatch_fail_room_(const char *path, uint64_t needed, int error, h
 static int hangwatch_fixed_words_(uint64_t *fixed, const struct hangwatch_geometry_ *geometry, const char *path,
                                   hangwatch_error_t *err)
 {
-    struct hangwatch_myself_ me;
-    int rc = hangwatch_know_myself_(&me);
+    struct hangwatch_myself_ me = hangwatch_know_myself_();
+    int rc;
     memset(fixed, 0, 8 * HANGWATCH_FIXED_WORDS_);
-    if (rc != 0) {
-        hangwatch_fail_myself_(err, hangwatch_creating_, path, rc);
-        return -1;
-    }
     rc = hangwatch_random_(&fixed[HANGWATCH_H_SEGMENT_ID_], 16);
     if (rc != 0) {
         (void)hangwatch_fail_io_(err, hangwatch_creating_, path, rc);
@@ -79,13 +111,12 @@ static struct hangwatch_segment_ *hangwatch_fill_(int fd, const char *path, cons
     uint64_t fixed[HANGWATCH_FIXED_WORDS_], len = HANGWATCH_HEADER_LEN_ + geometry->slots * geometry->slot_size;
     int i, error = len > PTRDIFF_MAX ? -EFBIG : hangwatch_allocate_(fd, len);
     if (error != 0) {
-        hangwatch_fail_room_(path, len, error, err);
+        hangwatch_fail_room_(path, geometry, error, err);
         return NULL;
     }
     if (hangwatch_fixed_words_(fixed, geometry, path, err) != 0)
         return NULL;
-    error = hangwatch_set_mode_(access, fd);
-    segment = error != 0 ? NULL : hangwatch_map_segment_(fd, path, fixed, access, &error);
+    segment = hangwatch_map_segment_(fd, path, fixed, access, &error);
     if (segment == NULL) {
         (void)hangwatch_fail_io_(err, hangwatch_creating_, path, error);
         return NULL;
@@ -128,7 +159,7 @@ static struct hangwatch_segment_ *hangwatch_create_in_(const char *dir, const ch
                                                        const struct hangwatch_geometry_ *geometry,
                                                        struct hangwatch_access_ *access, int *taken, hangwatch_error_t *err)
 {
-    struct hangwatch_segment_ *segment;
+    struct hangwatch_segment_ *segment = NULL;
     char *temporary = NULL;
     int error = 0, named = -1, fd = hangwatch_unnamed_in_(dir);
     if (fd == -EOPNOTSUPP) {
@@ -137,15 +168,19 @@ static struct hangwatch_segment_ *hangwatch_create_in_(const char *dir, const ch
     }
     if (fd < 0) {
         free(temporary);
-        (void)hangwatch_fail_io_(err, hangwatch_creating_, path, fd);
+        hangwatch_fail_made_(path, dir, fd, err);
         return NULL;
     }
-    segment = hangwatch_fill_(fd, path, geometry, access, err);
+    error = hangwatch_set_mode_(access, fd);
+    if (error != 0)
+        hangwatch_fail_made_(path, dir, error, err);
+    else
+        segment = hangwatch_fill_(fd, path, geometry, access, err);
     if (segment != NULL) {
         named = temporary == NULL ? hangwatch_link_unnamed_(fd, path) : hangwatch_rename_new_(temporary, path);
         *taken = named == -EEXIST;
         if (named != 0 && !*taken)
-            (void)hangwatch_fail_io_(err, hangwatch_creating_, path, named);
+            hangwatch_fail_made_(path, dir, named, err);
     }
     if (named != 0) {
         if (temporary != NULL)

@@ -91,6 +91,12 @@ struct hangwatch_geometry_ {
     uint64_t slots, slot_size;
 };
 
+/* A variable that is digits and nothing else, in *value where it is set. 0 where it is none. */
+static int hangwatch_digits_(const char *text, uint64_t max, uint64_t *value)
+{
+    return *text != '+' && hangwatch_parse_(text, strlen(text), max, value);
+}
+
 /* HANGWATCH_SLOTS and HANGWATCH_SLOT_SIZE. 0, or -1 with *err filled. */
 static int hangwatch_geometry_from_env_(struct hangwatch_geometry_ *geometry, hangwatch_error_t *err)
 {
@@ -100,17 +106,17 @@ static int hangwatch_geometry_from_env_(struct hangwatch_geometry_ *geometry, ha
     geometry->slot_size = HANGWATCH_SLOT_LEN_;
     if (hangwatch_env_("HANGWATCH_SLOTS", &text, err) != 0)
         return -1;
-    if (text != NULL && (!hangwatch_parse_(text, strlen(text), HANGWATCH_MAX_SLOTS_, &geometry->slots) || geometry->slots == 0)) {
+    if (text != NULL && (!hangwatch_digits_(text, HANGWATCH_MAX_SLOTS_, &geometry->slots) || geometry->slots == 0)) {
         report = hangwatch_bad_value_(err, "HANGWATCH_SLOTS", text);
-        hangwatch_put_(&report.text, "expected 1 to 1048576");
+        hangwatch_put_(&report.text, "expected a number of slots, 1 to 1048576");
         return -1;
     }
     if (hangwatch_env_("HANGWATCH_SLOT_SIZE", &text, err) != 0)
         return -1;
-    if (text != NULL && (!hangwatch_parse_(text, strlen(text), UINT32_MAX, &geometry->slot_size) ||
+    if (text != NULL && (!hangwatch_digits_(text, UINT32_MAX, &geometry->slot_size) ||
                          (geometry->slot_size != 1024 && geometry->slot_size != 4096))) {
         report = hangwatch_bad_value_(err, "HANGWATCH_SLOT_SIZE", text);
-        hangwatch_put_(&report.text, "expected 1024, or 4096 for device slots");
+        hangwatch_put_(&report.text, "expected the size of a slot: 1024, or 4096 for device slots");
         return -1;
     }
     return 0;

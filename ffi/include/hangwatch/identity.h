@@ -1,4 +1,4 @@
-/* Who this process is, in words that another process can check, and whether another process is gone. */
+/* Who this process is, in words that another process can check. What /proc does not say is 0, and proves nothing to anybody. */
 #ifndef HANGWATCH_IDENTITY_H
 #define HANGWATCH_IDENTITY_H
 
@@ -8,9 +8,6 @@ struct hangwatch_myself_ {
     uint64_t pidfd_ino; /* 0 where the kernel has none (before 6.9) */
     uint64_t pidns_ino, timens_ino;
 };
-
-/* No error number: /proc/self/stat holds no start time. */
-#define HANGWATCH_NO_STARTTIME_ 1
 
 /* A new handle on the process that has this number now, or a negative error: -ESRCH where there is none. */
 static int hangwatch_pidfd_open_(uint32_t pid)
@@ -38,57 +35,43 @@ static uint64_t hangwatch_inode_of_(const char *path)
     return hangwatch_stat_(-1, path, 1, &about) == 0 ? about.ino : 0;
 }
 
-/* Our start time: 0, a negative error, or HANGWATCH_NO_STARTTIME_. */
-static int hangwatch_starttime_(uint64_t *starttime)
+/* Our start time; 0 where it cannot be read. */
+static uint64_t hangwatch_starttime_(void)
 {
     char text[1024];
     const char *at;
+    uint64_t starttime;
     int field;
-    long n = hangwatch_read_text_("/proc/self/stat", text, sizeof text);
-    if (n < 0)
-        return HANGWATCH_AS_(int, n);
+    if (hangwatch_read_text_("/proc/self/stat", text, sizeof text) < 0)
+        return 0;
     /* The command's name ends at the last bracket; field 3 follows. */
     at = strrchr(text, ')');
     for (field = 2; at != NULL && field < 22; field++) {
         at = strchr(at, ' ');
         at = at == NULL ? NULL : at + 1;
     }
-    if (at == NULL || !hangwatch_parse_(at, strcspn(at, " \n"), UINT64_MAX, starttime))
-        return HANGWATCH_NO_STARTTIME_;
-    return 0;
+    return at != NULL && hangwatch_parse_(at, strcspn(at, " \n"), UINT64_MAX, &starttime) ? starttime : 0;
 }
 
-static int hangwatch_know_myself_(struct hangwatch_myself_ *me)
+static struct hangwatch_myself_ hangwatch_know_myself_(void)
 {
-    int fd, rc;
-    memset(me, 0, sizeof *me);
-    me->pid = HANGWATCH_AS_(uint32_t, hangwatch_syscall_(SYS_getpid));
-    me->tid = HANGWATCH_AS_(uint32_t, hangwatch_syscall_(SYS_gettid));
-    rc = hangwatch_starttime_(&me->starttime);
-    if (rc != 0)
-        return rc;
-    fd = hangwatch_pidfd_open_(me->pid);
+    struct hangwatch_myself_ me;
+    int fd;
+    memset(&me, 0, sizeof me);
+    me.pid = HANGWATCH_AS_(uint32_t, hangwatch_syscall_(SYS_getpid));
+    me.tid = HANGWATCH_AS_(uint32_t, hangwatch_syscall_(SYS_gettid));
+    me.starttime = hangwatch_starttime_();
+    fd = hangwatch_pidfd_open_(me.pid);
     if (fd >= 0) {
-        me->pidfd_ino = hangwatch_pidfd_ino_(fd);
+        me.pidfd_ino = hangwatch_pidfd_ino_(fd);
         hangwatch_close_(fd);
     }
-    me->pidns_ino = hangwatch_inode_of_("/proc/self/ns/pid");
-    me->timens_ino = hangwatch_inode_of_("/proc/self/ns/time");
-    return 0;
+    me.pidns_ino = hangwatch_inode_of_("/proc/self/ns/pid");
+    me.timens_ino = hangwatch_inode_of_("/proc/self/ns/time");
+    return me;
 }
 
-static void hangwatch_fail_myself_(hangwatch_error_t *err, const char *what, const char *path, int rc)
-{
-    struct hangwatch_report_ report;
-    if (rc != HANGWATCH_NO_STARTTIME_) {
-        (void)hangwatch_fail_io_(err, what, path, rc);
-        return;
-    }
-    report = hangwatch_fail_on_(err, HANGWATCH_ERROR_SYSTEM, what, path);
-    hangwatch_put_(&report.text, "cannot read /proc/self/stat");
-}
-
-/* The boot's id as two words; the same in every namespace. */
+/* The boot's id as two words; the same in every namespace. Both are 0 where it cannot be read. */
 static void hangwatch_boot_id_(uint64_t *words)
 {
     char text[64];
@@ -162,24 +145,6 @@ static int hangwatch_mapped_elsewhere_(uint32_t major, uint32_t minor, uint64_t 
     }
     hangwatch_close_(fd);
     return n < 0 || count != 1;
-}
-
-/* Whether no process has this number, or one that has exited, or another one by now. Silence is never proof. */
-static int hangwatch_is_gone_(uint32_t pid, uint64_t pidfd_ino)
-{
-    struct hangwatch_pollfd_ polled;
-    int fd = hangwatch_pidfd_open_(pid), gone;
-    uint64_t now;
-    if (fd < 0)
-        return fd == -ESRCH;
-    polled.fd = fd;
-    polled.events = 1; /* POLLIN: all its threads have ended, whether it was reaped or not */
-    polled.revents = 0;
-    gone = hangwatch_poll_(&polled) && (polled.revents & 1) != 0;
-    now = hangwatch_pidfd_ino_(fd);
-    hangwatch_close_(fd);
-    /* Without inodes a reborn number cannot be told from the old one: no proof. */
-    return gone || (now != 0 && pidfd_ino != 0 && now != pidfd_ino);
 }
 
 #endif /* HANGWATCH_IDENTITY_H */

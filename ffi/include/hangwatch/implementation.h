@@ -6,9 +6,10 @@
  * against each other. Linux, 64-bit atomics; glibc or musl; C99 to C++20.
  *
  *     sys        the kernel and the C library under our own names
- *     text error environment path access file       strings, sentences, names, files
+ *     text error environment path                   strings, sentences, names
+ *     access denied file folder                     files and folders, and who may use them
  *     layout record validate                        what the bytes of a segment mean
- *     identity canary mutex liveness                who this process is, and who holds what
+ *     identity death canary mutex liveness          who this process is, who is gone, and who holds what
  *     segment create replace                        a segment: opened, made, replaced
  *     claim phases worker                           a slot: who has it and what is shown in it
  *     attach report                                 the functions themselves
@@ -37,8 +38,11 @@ extern "C" {
 #include "validate.h"
 #include "path.h"
 #include "access.h"
+#include "denied.h"
 #include "file.h"
+#include "folder.h"
 #include "identity.h"
+#include "death.h"
 #include "canary.h"
 #include "mutex.h"
 #include "segment.h"

@@ -90,7 +90,6 @@ static int hangwatch_refused_type_(const char *path, unsigned mode, hangwatch_er
 static int hangwatch_check_file_(int fd, const char *path, const struct hangwatch_access_ *access, uint64_t *fixed,
                                  hangwatch_error_t *err)
 {
-    struct hangwatch_report_ report;
     struct hangwatch_statx_ about;
     uint64_t boot_id[2];
     long n = hangwatch_stat_(fd, "", 1, &about);
@@ -100,23 +99,8 @@ static int hangwatch_check_file_(int fd, const char *path, const struct hangwatc
     }
     if (!hangwatch_is_regular_(&about))
         return hangwatch_refused_type_(path, about.mode, err);
-    if (!hangwatch_may_own_(access, about.uid)) {
-        report = hangwatch_fail_on_(err, HANGWATCH_ERROR_DENIED, hangwatch_opening_, path);
-        hangwatch_put_(&report.text, "it belongs to uid ");
-        hangwatch_put_decimal_(&report.text, about.uid);
-        hangwatch_put_(&report.text, ", this process is uid ");
-        hangwatch_put_decimal_(&report.text, hangwatch_euid_());
-        hangwatch_hint_(&report, "run this side as the same user as the workers");
+    if (hangwatch_forbidden_(hangwatch_opening_, path, &about, access, HANGWATCH_A_SEGMENT_, err) != 0)
         return HANGWATCH_REFUSED_;
-    }
-    if (hangwatch_is_open_to_strangers_(access, &about)) {
-        report = hangwatch_fail_on_(err, HANGWATCH_ERROR_DENIED, hangwatch_opening_, path);
-        hangwatch_put_(&report.text, "others may write it: mode ");
-        hangwatch_put_mode_(&report.text, about.mode);
-        hangwatch_put_(&report.text, ", expected 0600");
-        hangwatch_hint_on_(&report, "'chmod 600 ", path, "' if you trust what is in it");
-        return HANGWATCH_REFUSED_;
-    }
     n = hangwatch_read_(fd, fixed, 8 * HANGWATCH_FIXED_WORDS_);
     if (n < 0) {
         (void)hangwatch_fail_io_(err, hangwatch_opening_, path, HANGWATCH_AS_(int, n));
@@ -128,10 +112,24 @@ static int hangwatch_check_file_(int fd, const char *path, const struct hangwatc
     return hangwatch_validate_(fixed, about.size, boot_id, path, err);
 }
 
-static void hangwatch_fail_open_(const char *path, int error, hangwatch_error_t *err)
+static void hangwatch_fail_open_(const char *path, int error, const struct hangwatch_access_ *access, hangwatch_error_t *err)
 {
     struct hangwatch_report_ report;
-    if (error != -ELOOP && error != -ENXIO && error != -EISDIR) {
+    switch (-error) {
+    case EACCES:
+    case EPERM:
+        hangwatch_not_permitted_(hangwatch_opening_, path, access, err);
+        return;
+    case EROFS:
+        report = hangwatch_fail_on_(err, HANGWATCH_ERROR_DENIED, hangwatch_opening_, path);
+        hangwatch_put_(&report.text, "its file system is mounted read-only here");
+        hangwatch_hint_(&report, hangwatch_read_only_);
+        return;
+    case ELOOP:
+    case ENXIO:
+    case EISDIR:
+        break;
+    default:
         (void)hangwatch_fail_io_(err, hangwatch_opening_, path, error);
         return;
     }
@@ -164,7 +162,7 @@ static int hangwatch_open_segment_(const char *path, struct hangwatch_access_ *a
     if (found->absent)
         return 0;
     if (fd < 0) {
-        hangwatch_fail_open_(path, fd, err);
+        hangwatch_fail_open_(path, fd, access, err);
         return -1;
     }
     checked = hangwatch_check_file_(fd, path, access, fixed, err);

@@ -157,7 +157,9 @@ static int hangwatch_validate_(const uint64_t *w, uint64_t file_len, const uint6
         return hangwatch_refused_text_(err, path, "damaged header: the slots do not fit its length");
     if (total > file_len)
         return hangwatch_refused_short_(err, path, file_len, total);
-    if (w[HANGWATCH_H_BOOT_ID_] != boot_id[0] || w[HANGWATCH_H_BOOT_ID_ + 1] != boot_id[1])
+    /* A boot that is not known, to its maker or to us, is no earlier one: the segment of workers that live would be replaced. */
+    if ((w[HANGWATCH_H_BOOT_ID_] != boot_id[0] || w[HANGWATCH_H_BOOT_ID_ + 1] != boot_id[1]) && (boot_id[0] | boot_id[1]) != 0 &&
+        (w[HANGWATCH_H_BOOT_ID_] | w[HANGWATCH_H_BOOT_ID_ + 1]) != 0)
         return HANGWATCH_STALE_;
     return HANGWATCH_ACCEPTED_;
 }

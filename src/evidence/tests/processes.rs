@@ -35,7 +35,7 @@ fn a_thread_that_waits_for_another_is_in_a_futex_wait_though_its_process_has_oth
     let (tells, told) = channel();
     let waits = Arc::clone(&barrier);
     let thread = std::thread::spawn(move || {
-        tells.send(identity::myself().expect("known").tid).expect("the test waits");
+        tells.send(identity::myself().tid).expect("the test waits");
         waits.wait();
     });
     let (pid, tid) = (std::process::id(), told.recv().expect("it has begun"));

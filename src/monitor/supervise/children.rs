@@ -93,7 +93,9 @@ impl Children {
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
         let text = file::read_own(&path, MAX_BYTES)?.unwrap_or_default();
-        let records = parse(&String::from_utf8_lossy(&text), &head);
+        // What names a process does so for one boot: of one that is not known nobody is taken over.
+        let is_known = identity::boot_id() != [0, 0];
+        let records = if is_known { parse(&String::from_utf8_lossy(&text), &head) } else { Vec::new() };
         let file = write(&path, &head, &records)?;
         Ok(Self { path, file, head, records })
     }
