@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Held, Scratch, built, command, hangwatch, has_ended, rust_example, said, skip, until};
+use common::{Held, Scratch, built, command, hangwatch, has_ended, programs, rust_example, said, skip, until};
 use hangwatch::layout::header::HEADER_LEN;
 use hangwatch::layout::word::{Kind, Owner, Tag};
 use serde_json::Value;
@@ -93,8 +93,8 @@ fn conforms(writer: &mut Command, lacks: &[&str]) {
 }
 
 /// `ffi/tests/script.c`, compiled with these arguments.
-fn c_driver(scratch: &Scratch, compiler: &[&str], link: &[String]) -> PathBuf {
-    let program = scratch.path().join("driver");
+fn c_driver(folder: &Path, compiler: &[&str], link: &[String]) -> PathBuf {
+    let program = folder.join("driver");
     let (compiler, flags) = compiler.split_first().expect("a compiler");
     let mut compile = command(compiler);
     compile.args(flags).args(["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-I", "ffi/include"]);
@@ -113,11 +113,11 @@ fn archive(library: &Path) -> Vec<String> {
 
 #[test]
 fn the_library_conforms_in_c_and_in_cpp_shared_and_static() {
-    let scratch = Scratch::new();
+    let folder = programs();
     let library = built(&["-p", "hangwatch-ffi"]);
     let shared = ["-L".into(), library.display().to_string(), "-lhangwatch".into(), format!("-Wl,-rpath,{}", library.display())];
-    conforms(&mut Command::new(c_driver(&scratch, &["gcc", "-std=c99", "-x", "c"], &shared)), &[]);
-    conforms(&mut Command::new(c_driver(&scratch, &["g++", "-std=c++17", "-x", "c++"], &archive(&library))), &[]);
+    conforms(&mut Command::new(c_driver(folder.path(), &["gcc", "-std=c99", "-x", "c"], &shared)), &[]);
+    conforms(&mut Command::new(c_driver(folder.path(), &["g++", "-std=c++17", "-x", "c++"], &archive(&library))), &[]);
 }
 
 #[test]
@@ -125,10 +125,10 @@ fn the_header_alone_conforms_in_c_and_in_cpp() {
     if !Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../ffi/include/hangwatch/implementation.h")).exists() {
         return skip("the header alone: this tree has no hangwatch/implementation.h");
     }
-    let scratch = Scratch::new();
+    let folder = programs();
     for compiler in [&["gcc", "-std=c99", "-x", "c"], &["g++", "-std=c++20", "-x", "c++"]] {
         let compiler = [&compiler[..], &["-DHANGWATCH_IMPLEMENTATION"]].concat();
-        conforms(&mut Command::new(c_driver(&scratch, &compiler, &[])), &[]);
+        conforms(&mut Command::new(c_driver(folder.path(), &compiler, &[])), &[]);
     }
 }
 
@@ -173,8 +173,7 @@ fn a_report_of_the_pure_python_writer_makes_no_system_call() {
 
 #[test]
 fn a_writer_in_go_conforms() {
-    let scratch = Scratch::new();
-    let Some(program) = common::go_writer(&scratch) else { return };
+    let Some(program) = common::go_writer() else { return };
     conforms(Command::new(program).arg("-conformance"), NOT_IN_GO);
 }
 

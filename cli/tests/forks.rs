@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Held, Monitor, Scratch, built, command, python, said};
+use common::{Held, Monitor, Scratch, built, command, programs, python, said};
 use hangwatch::layout::header::HEADER_LEN;
 use hangwatch::layout::slot::SLOT_LEN;
 use hangwatch::layout::word::{Kind, Owner, Tag};
@@ -92,7 +92,8 @@ fn each_thread_has_a_slot_and_a_verdict_of_its_own_and_one_that_has_gone_is_told
     let alone = ["g++", "-std=c++17", "-x", "c++", "-DHANGWATCH_IMPLEMENTATION", "ffi/tests/threads.c"];
     for form in [&linked[..], &alone] {
         let scratch = Scratch::new();
-        let program = scratch.path().join("threads");
+        let folder = programs();
+        let program = folder.path().join("threads");
         let mut compile = command(form[0]);
         compile.args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread", "-I", "ffi/include"]).args(&form[1..]);
         let compiled = said(compile.arg("-o").arg(&program));

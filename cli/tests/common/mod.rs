@@ -157,20 +157,30 @@ pub(crate) fn python() -> &'static Path {
     })
 }
 
+/// A folder for programs that a test builds: a tmpfs may forbid that anything in it is run.
+pub(crate) fn programs() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
+}
+
 /// `examples/go_writer`; `None`, and said aloud, where there is no Go.
-pub(crate) fn go_writer(scratch: &Scratch) -> Option<PathBuf> {
-    let program = scratch.path().join("go_writer");
-    let mut go = command("go");
-    // Its cache is no part of this machine's user: a build without one takes a second.
-    go.env("GOCACHE", scratch.path().join("go-cache")).env("GOFLAGS", "-mod=mod").env("GOTOOLCHAIN", "local");
-    go.args(["build", "-o"]).arg(&program).arg(".").current_dir(format!("{ROOT}/examples/go_writer"));
-    if let Err(e) = Command::new("go").arg("version").stdout(Stdio::null()).status() {
-        skip(&format!("the Go writer: cannot run 'go': {e}"));
-        return None;
-    }
-    let said = said(&mut go);
-    assert_eq!(said.code, Some(0), "{}", said.err);
-    Some(program)
+pub(crate) fn go_writer() -> Option<&'static Path> {
+    static BUILT: OnceLock<Option<(tempfile::TempDir, PathBuf)>> = OnceLock::new();
+    let build = || {
+        if let Err(e) = Command::new("go").arg("version").stdout(Stdio::null()).status() {
+            skip(&format!("the Go writer: cannot run 'go': {e}"));
+            return None;
+        }
+        let folder = programs();
+        let program = folder.path().join("go_writer");
+        let mut go = command("go");
+        // Nothing of the user's: a build without a cache takes a second.
+        go.env("GOCACHE", folder.path().join("cache")).env("GOPATH", folder.path().join("path")).env("GOTOOLCHAIN", "local");
+        go.args(["build", "-buildvcs=false", "-o"]).arg(&program).arg(".").current_dir(format!("{ROOT}/examples/go_writer"));
+        let said = said(&mut go);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        Some((folder, program))
+    };
+    BUILT.get_or_init(build).as_ref().map(|(_, program)| program.as_path())
 }
 
 /// A child process, ended and reaped with the test.
