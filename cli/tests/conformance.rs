@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// One case for each sentence that a writer must keep.
-const CASES: u64 = 92;
+const CASES: u64 = 93;
 
 /// What pure Python cannot do without a compare-and-swap, and what its writer leaves out.
 const NOT_IN_PYTHON: &[&str] = &[
@@ -204,6 +204,7 @@ const MUTANTS: &[(&str, &str, &str)] = &[
         "attach::with_nothing_set",
     ),
     ("tag != RESERVED or generation != reserved", "False", "attach::a_reservation_of_another"),
+    ("if not 0 <= index < header[5]:", "if False:", "attach::a_reservation_past_the_end"),
     // Beats and steps.
     (
         "        self.beats = beats = self.beats + 1\n        words[BEAT] = beats\n\n    def _border",
