@@ -4,7 +4,7 @@
 mod common;
 
 use common::places::{
-    ALL, PID, PID_AND_PROC, Place, TIME, USER, behind, forbidden, hangwatch_in, monitor_in, stop, watch_in, worker_in,
+    ALL, PID, PID_AND_PROC, Place, TIME, USER, behind, forbidden, hangwatch_in, linux, monitor_in, stop, watch_in, worker_in,
 };
 use common::{Held, Monitor, Scratch, assert_first_poll, c_worker, let_pass, said, signal, skip, status, until};
 use hangwatch::layout::word::Tag;
@@ -238,10 +238,8 @@ fn a_worker_that_is_killed_beyond_sight_is_silent_and_never_dead() {
 
 /// Why no process can be opened by its inode here, if that is so.
 fn no_handles_by_inode() -> Option<String> {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split(['.', '-']).map_while(|number| number.trim().parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    (version < (6, 14)).then(|| format!("Linux {} opens no process by its inode (6.14 does)", release.trim()))
+    let (major, minor) = linux();
+    ((major, minor) < (6, 14)).then(|| format!("Linux {major}.{minor} opens no process by its inode (6.14 does)"))
 }
 
 #[test]
