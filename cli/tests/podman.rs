@@ -31,7 +31,7 @@ fn podman() -> Result<Rc<Podman>, String> {
     let there = command("sh").args(["-c", "command -v podman >/dev/null"]).status().is_ok_and(|status| status.success());
     for (runtime, flags) in WAYS.into_iter().filter(|_| there) {
         let podman = Podman { folder: tempfile::tempdir().expect("a folder"), runtime, flags };
-        let tried = said(podman.run("try", Path::new("/tmp")).arg("/usr/bin/true"));
+        let tried = said(podman.run("try", Path::new("/tmp"), &[]).arg("/usr/bin/true"));
         if tried.code == Some(0) {
             return Ok(Rc::new(podman));
         }
@@ -70,10 +70,10 @@ impl Podman {
     }
 
     /// `podman run`, up to the command; `shared` is its /shared.
-    fn run(&self, name: &str, shared: &Path) -> Command {
+    fn run(&self, name: &str, shared: &Path, options: &[&str]) -> Command {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target").display().to_string();
         let mut run = self.command();
-        run.args(["run", "--rm", "--name", name, "--network", "none", "--no-hosts"]).args(self.flags);
+        run.args(["run", "--rm", "--name", name, "--network", "none", "--no-hosts"]).args(self.flags).args(options);
         run.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--volume", "/usr:/usr:ro"]);
         run.args(["--volume", &format!("{target}:{target}:ro"), "--volume", &format!("{}:/shared", shared.display())]);
         run.args(["--env", "HANGWATCH_SEGMENT=/shared/segment", "--env", "HANGWATCH_EVIDENCE=none"]);
@@ -95,16 +95,17 @@ struct Container {
 }
 
 impl Container {
-    fn start(podman: &Rc<Podman>, name: &str, shared: &Path, program: &Path, flags: &[&str]) -> Self {
+    /// `options` are podman's own.
+    fn start(podman: &Rc<Podman>, name: &str, shared: &Path, options: &[&str], program: &Path, flags: &[&str]) -> Self {
         // The names of this test's containers are its own, also beside another run of it.
         let name = format!("{name}-{}", shared.file_name().expect("a name").to_string_lossy().trim_start_matches('.'));
-        let mut command = podman.run(&name, shared);
+        let mut command = podman.run(&name, shared, options);
         let monitor = Monitor::start(command.arg(program).args(flags));
         Self { podman: Rc::clone(podman), name, monitor }
     }
 
     fn worker(podman: &Rc<Podman>, name: &str, shared: &Path, flags: &str) -> Self {
-        let mut it = Self::start(podman, name, shared, c_worker(), &flags.split(' ').collect::<Vec<_>>());
+        let mut it = Self::start(podman, name, shared, &[], c_worker(), &flags.split(' ').collect::<Vec<_>>());
         it.monitor.attached(1);
         it
     }
@@ -171,7 +172,7 @@ fn a_monitor_in_a_container_of_its_own_finds_the_hang_and_tells_of_it() {
     let Some((scratch, segment, mut hung, mut healthy, podman)) = two(TEST) else { return };
     let binary = hangwatch();
     let flags: Vec<&str> = ["watch", "--events", "-"].into_iter().chain(ACT.split(' ')).collect();
-    let mut watch = Container::start(&podman, "watch", scratch.path(), Path::new(binary.get_program()), &flags);
+    let mut watch = Container::start(&podman, "watch", scratch.path(), &[], Path::new(binary.get_program()), &flags);
     let opened = watch.monitor.next("opened");
     assert_eq!((&opened["slot"], &opened["verdict"]), (&0.into(), &"silent".into()), "{opened}");
     assert_first_poll(&opened, "heartbeat_age_s", 0.5, 0.05, watch.monitor.of_kind("monitor_gap").len());
@@ -190,6 +191,21 @@ fn a_monitor_in_a_container_of_its_own_finds_the_hang_and_tells_of_it() {
 }
 
 #[test]
+fn a_monitor_in_a_container_that_sees_the_hosts_processes_ends_the_one_that_hangs() {
+    const TEST: &str = "a_monitor_in_a_container_that_sees_the_hosts_processes_ends_the_one_that_hangs";
+    let Some((scratch, segment, mut hung, mut healthy, podman)) = two(TEST) else { return };
+    let binary = hangwatch();
+    let flags: Vec<&str> = ["watch", "--events", "-"].into_iter().chain(ACT.split(' ')).collect();
+    let binary = Path::new(binary.get_program());
+    let mut watch = Container::start(&podman, "host", scratch.path(), &["--pid", "host"], binary, &flags);
+    watch.monitor.next("lost_job");
+    assert_eq!(hung.monitor.end(), Some(137), "its process 1 was killed, and the container with it");
+    until(|| tag(&segment, 0) == Tag::Free);
+    assert!(healthy.is_alive() && tag(&segment, 1) == Tag::Live, "the other is left alone");
+    assert_eq!(watch.monitor.stop(), Some(0));
+}
+
+#[test]
 fn a_run_in_a_container_replaces_its_workers_and_is_seen_from_the_host() {
     const TEST: &str = "a_run_in_a_container_replaces_its_workers_and_is_seen_from_the_host";
     let podman = match podman() {
@@ -201,7 +217,7 @@ fn a_run_in_a_container_replaces_its_workers_and_is_seen_from_the_host() {
     let worker = c_worker().display().to_string();
     let flags = "run --events - --inference-step-timeout 500ms --poll 50ms --grace 300ms --max-restarts 100 --";
     let flags: Vec<&str> = flags.split(' ').chain([worker.as_str()]).chain(HANGS.split(' ')).collect();
-    let mut run = Container::start(&podman, "run", scratch.path(), Path::new(binary.get_program()), &flags);
+    let mut run = Container::start(&podman, "run", scratch.path(), &[], Path::new(binary.get_program()), &flags);
     let opened = run.monitor.next("opened");
     assert_first_poll(&opened, "heartbeat_age_s", 0.5, 0.05, run.monitor.of_kind("monitor_gap").len());
     let replaced = run.monitor.next("replaced");
