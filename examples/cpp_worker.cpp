@@ -1,44 +1,20 @@
-// A worker in C++11. Two small guards keep the pairs together: a job that leaves its scope by an exception has failed, and
-// a worker that leaves its scope gives its slot back.
+// A worker in C++11, by hangwatch.hpp: a job that leaves its scope by an exception has failed, and a worker that leaves its
+// scope gives its slot back.
 //
 //     cargo build --release -p hangwatch-ffi
 //     export LD_RUN_PATH=$PWD/target/release
 //     g++ -std=c++11 -I ffi/include examples/cpp_worker.cpp -L target/release -lhangwatch -o cpp_worker
 //     hangwatch run -- ./cpp_worker --jobs 3
-#include <hangwatch.h>
+#include <hangwatch.hpp>
 
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
-#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
 
 namespace {
-
-struct Detach {
-    void operator()(hangwatch_worker_t *w) const { hangwatch_detach(w); }
-};
-using Worker = std::unique_ptr<hangwatch_worker_t, Detach>;
-
-class Job {
-public:
-    Job(const Worker &worker, const std::string &id, const std::string &model, std::uint64_t total) : worker_(worker.get())
-    {
-        hangwatch_begin_job(worker_, id.c_str(), model.c_str(), total);
-    }
-    ~Job() { hangwatch_end_job(worker_, outcome_); }
-    Job(const Job &) = delete;
-    Job &operator=(const Job &) = delete;
-
-    void step(std::uint64_t done) { hangwatch_step(worker_, done); }
-    void end(hangwatch_outcome_e outcome) { outcome_ = outcome; }
-
-private:
-    hangwatch_worker_t *worker_;
-    hangwatch_outcome_e outcome_ = HANGWATCH_OUTCOME_FAILED;
-};
 
 struct Options {
     std::uint64_t steps = 50, step_ms = 100, jobs = 1;
@@ -93,16 +69,16 @@ Options parse(int argc, char **argv)
     return o;
 }
 
-void run_job(const Worker &worker, const Options &o, std::uint64_t number)
+void run_job(hangwatch::worker &worker, const Options &o, std::uint64_t number)
 {
-    Job job(worker, "cpp-" + std::to_string(number), o.model, o.steps);
+    hangwatch::job job(worker, "cpp-" + std::to_string(number), o.model, o.steps);
     for (std::uint64_t done = 1; done <= o.steps; done++) {
-        if (hangwatch_should_stop(worker.get()))
-            return job.end(HANGWATCH_OUTCOME_CANCELLED);
+        if (worker.should_stop())
+            return job.end(hangwatch::outcome::cancelled);
         std::this_thread::sleep_for(std::chrono::milliseconds(o.step_ms));
         job.step(done);
     }
-    job.end(HANGWATCH_OUTCOME_OK);
+    job.end();
 }
 
 } // namespace
@@ -110,18 +86,18 @@ void run_job(const Worker &worker, const Options &o, std::uint64_t number)
 int main(int argc, char **argv)
 {
     const Options o = parse(argc, argv);
-    hangwatch_error_t err;
-    const Worker worker(hangwatch_attach(nullptr, nullptr, &err));
+    hangwatch::error why;
+    hangwatch::worker worker = hangwatch::attach(why);
     if (!worker)
-        std::cerr << "cpp_worker: " << err.message << "\n  going on unwatched\n";
-    if (hangwatch_is_attached(worker.get()))
-        std::cout << "cpp_worker: slot " << hangwatch_slot(worker.get()) << std::endl;
+        std::cerr << "cpp_worker: " << why.message() << "\n  going on unwatched\n";
+    if (worker.is_attached())
+        std::cout << "cpp_worker: slot " << worker.slot() << std::endl;
     else
         std::cout << "cpp_worker: detached" << std::endl;
 
-    hangwatch_phase(worker.get(), HANGWATCH_PHASE_IDLE);
-    for (std::uint64_t job = 0; (o.jobs == 0 || job < o.jobs) && !hangwatch_should_stop(worker.get()); job++)
+    worker.phase(hangwatch::phase::idle);
+    for (std::uint64_t job = 0; (o.jobs == 0 || job < o.jobs) && !worker.should_stop(); job++)
         run_job(worker, o, job);
-    hangwatch_phase(worker.get(), HANGWATCH_PHASE_ENDING);
+    worker.phase(hangwatch::phase::ending);
     return 0;
 }

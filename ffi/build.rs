@@ -2,7 +2,7 @@
 
 fn main() {
     // Unversioned: `-L target/release -lhangwatch -Wl,-rpath,…` finds the very file cargo made, with no symlink beside it.
-    // A version in the name comes with packages, which make the symlinks.
+    // The version in the name comes with `ffi/install`, which makes the symlinks.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libhangwatch.so");
     println!("cargo::rerun-if-changed=build.rs");
 }

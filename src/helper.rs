@@ -3,6 +3,10 @@
 //!
 //! Whoever calls waits, for the timeout and a second at most: never on the thread that scans.
 
+mod dialogue;
+
+pub use dialogue::Dialogue;
+
 use crate::clock;
 use crate::os::pidfd::PidFd;
 use crate::os::spawn::{self, Exit};

@@ -2,6 +2,8 @@
 //! public API, its volatile words are set to fixed values by offset, and the rest must be, byte for byte, what
 //! `golden/segment_v1.hex` holds. A change there is a change of the layout: it needs VERSION and a reason.
 
+#[path = "golden/architectures.rs"]
+mod architectures;
 mod common;
 
 use common::words;

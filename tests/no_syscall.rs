@@ -42,12 +42,14 @@ fn compare(what: &str, mut run: impl FnMut(&Scratch, &str, &str) -> Command) {
 
 fn a_step_in_c_makes_no_system_call() {
     let built = Scratch::new();
-    let program = program(&built, "ffi/tests/steps.c", C99, Link::Shared);
-    compare("in C", |scratch, steps, stamps| {
-        let mut c = Command::new(&program);
-        c.args([&segment(scratch, steps, stamps), steps, stamps]);
-        c
-    });
+    for (what, link) in [("in C, linked", Link::Shared), ("in C, from the header alone", Link::Header)] {
+        let program = program(&built, "ffi/tests/steps.c", C99, link);
+        compare(what, |scratch, steps, stamps| {
+            let mut c = Command::new(&program);
+            c.args([&segment(scratch, steps, stamps), steps, stamps]);
+            c
+        });
+    }
 }
 
 fn a_step_in_rust_makes_no_system_call() {

@@ -1,6 +1,6 @@
 //! How many instructions a report takes, against the committed baseline: a gate, since callgrind counts alike on every run.
 //!
-//! `cargo bench -p hangwatch-bench --bench instructions`, with `-- --renew` to write the baseline anew. Needs valgrind and gcc.
+//! `cargo bench -p hangwatch-bench --bench instructions`, with `-- --renew` to write the baseline anew. Needs valgrind, gcc and g++.
 //!
 //! Each row is counted at two sizes, and the difference is told: what starting, attaching and the loop's ends cost is in
 //! both. valgrind hides the vDSO, so a stamp is the C library's way to a system call, of which the kernel's part does not count.
@@ -22,8 +22,8 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
-        [callgrind::COUNT, row, size, segment, loops] => {
-            rows::run(row, size.parse().expect("a number"), Path::new(segment), Path::new(loops));
+        [callgrind::COUNT, row, size, segment, scratch] => {
+            rows::run(row, size.parse().expect("a number"), Path::new(segment), Path::new(scratch));
             ExitCode::SUCCESS
         }
         [] => check(),

@@ -1,6 +1,6 @@
 //! What a report costs, beside what the machine asks for the same stores, clocks and calls, in one run.
 //!
-//! `cargo bench -p hangwatch-bench`, then `cargo run -p hangwatch-bench --bin record -- FOLDER` to keep the run. Needs gcc.
+//! `cargo bench -p hangwatch-bench`, then `cargo run -p hangwatch-bench --bin record -- FOLDER` to keep the run. Needs gcc and g++.
 
 #[path = "report/c.rs"]
 mod c;
@@ -10,7 +10,7 @@ mod floor;
 mod rust;
 
 use criterion::Criterion;
-use hangwatch_bench::c::{Loops, build};
+use hangwatch_bench::c::build;
 use hangwatch_bench::timed;
 use std::path::Path;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn measure(criterion: &mut Criterion, group: &str, name: &str, mut run: impl FnM
 fn main() {
     let scratch = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temp dir");
     let segment = scratch.path().join("segment").display().to_string();
-    let loops = Loops::load(&build(scratch.path(), Path::new(env!("CARGO_TARGET_TMPDIR"))));
+    build(scratch.path(), Path::new(env!("CARGO_TARGET_TMPDIR")));
     // Short, and many: on a shared machine the quiet moments are what tells.
     let mut criterion = Criterion::default()
         .sample_size(60)
@@ -39,6 +39,6 @@ fn main() {
         .configure_from_args();
     floor::measure_all(&mut criterion);
     rust::measure_all(&mut criterion, &segment);
-    c::measure_all(&mut criterion, &segment, &loops);
+    c::measure_all(&mut criterion, &segment, scratch.path());
     criterion.final_summary();
 }

@@ -51,11 +51,15 @@ const fn linked(what: &'static str, of: &'static str, inline: &'static str) -> P
 /// A slot of many against a slot of 10 000: it may grow as reading alone does where the slots outgrow the caches.
 const FLAT: Limit = Limit::TimesAs("scan_floor_line_warm/100000", "scan_floor_line_warm/10000");
 
-const PROMISES: [Promise; 8] = [
+const PROMISES: [Promise; 12] = [
     times("step, unstamped, Rust", "rust_step/unstamped", 1.5, "floor/stores_and_branch"),
     times("step, unstamped, inline C", "c_inline_step/unstamped", 1.5, "floor/stores_and_branch"),
+    times("step, unstamped, inline C++", "cpp_inline_step/unstamped", 1.5, "floor/stores_and_branch"),
+    times("step, unstamped, header-only C", "c_header_only_step/unstamped", 1.5, "floor/stores_and_branch"),
     times("step, stamped, Rust", "rust_step/stamped", 1.2, "floor/stores_and_coarse_clock"),
     times("step, stamped, inline C", "c_inline_step/stamped", 1.2, "floor/stores_and_coarse_clock"),
+    times("step, stamped, inline C++", "cpp_inline_step/stamped", 1.2, "floor/stores_and_coarse_clock"),
+    times("step, stamped, header-only C", "c_header_only_step/stamped", 1.2, "floor/stores_and_coarse_clock"),
     linked("step, unstamped, shared library", "c_linked_step/unstamped", "c_inline_step/unstamped"),
     linked("step, stamped, shared library", "c_linked_step/stamped", "c_inline_step/stamped"),
     promise("a quiet slot of 10 000, scanned and judged", "scan_quiet_warm/10000", Limit::Ns(25.0), "scan_floor_line_warm/10000"),

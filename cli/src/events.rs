@@ -1,23 +1,13 @@
 //! Events as JSON Lines: a file that is appended to, or standard output.
 
-use hangwatch::tell::{Event, SCHEMA_VERSION, Sink};
+use hangwatch::tell::{Event, Sink};
 use hangwatch::{Error, Result};
-use serde::Serialize;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 
-#[derive(Serialize)]
-struct Line<'a> {
-    schema_version: u32,
-    time: String,
-    #[serde(flatten)]
-    event: &'a Event,
-}
-
 /// An event as a JSON object; `None` where it cannot be one.
 pub(crate) fn object(event: &Event) -> Option<Vec<u8>> {
-    let time = humantime::format_rfc3339_millis(event.time).to_string();
-    serde_json::to_vec(&Line { schema_version: SCHEMA_VERSION, time, event }).ok()
+    event.to_json().map(String::into_bytes)
 }
 
 /// Writes an object a line.

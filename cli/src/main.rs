@@ -2,6 +2,7 @@
 
 mod commands;
 mod config;
+mod conformance;
 mod events;
 mod exit;
 mod hooks;
@@ -47,6 +48,7 @@ enum Command {
     Record(commands::record::Args),
     /// Judge traces again, beside the detectors of the field: detection delay, false alarms, what each rule did.
     Replay(commands::replay::Args),
+    Conformance(commands::conformance::Args),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Some(Command::Inject(args)) => commands::inject::run(args),
         Some(Command::Record(args)) => commands::record::run(args),
         Some(Command::Replay(args)) => commands::replay::run(args),
+        Some(Command::Conformance(args)) => commands::conformance::run(args),
         None => commands::status::run(&commands::status::Args::default()),
     });
     match done {

@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Monitor, Scratch, assert_first_poll, c_worker, hangwatch, let_pass, rust_worker, said, status, until};
+use common::{
+    Monitor, Scratch, assert_first_poll, c_worker, go_writer, hangwatch, let_pass, python, rust_worker, said, status, until,
+};
 use hangwatch::layout::word::Tag;
 use hangwatch::segment::Segment;
 use serde_json::Value;
@@ -11,6 +13,8 @@ use std::path::Path;
 /// Two replicas of which the first hangs at 25 %.
 const ONE_OF_TWO_HANGS: &str = "--hang-at 25 --hang-replica 0 --replica {i} --steps 8 --step-ms 50 --jobs 0";
 const FLAGS: &str = "--replicas 2 --inference-step-timeout 2s --poll 100ms --grace 300ms";
+/// Python's argument: its writer.
+const PYTHON_WRITER: &str = "examples/python_writer.py";
 /// One worker that hangs, and is soon called so.
 const HANGS: &str = "--hang-at 25 --steps 4 --step-ms 20";
 const SOON: &str = "--inference-step-timeout 500ms --poll 50ms --grace 300ms";
@@ -82,6 +86,62 @@ fn a_worker_in_c_that_ignores_sigterm_is_killed_after_the_grace_and_replaced() {
 #[test]
 fn a_worker_in_rust_that_hangs_is_flagged_killed_and_replaced_and_the_other_one_is_untouched() {
     replaces_the_hung_one_alone(&words(rust_worker(), ONE_OF_TWO_HANGS, ""), &["SIGTERM"]);
+}
+
+#[test]
+fn a_worker_in_pure_python_that_hangs_is_flagged_killed_and_replaced_and_the_other_one_is_untouched() {
+    replaces_the_hung_one_alone(&words(python(), PYTHON_WRITER, ONE_OF_TWO_HANGS), &["SIGTERM"]);
+}
+
+#[test]
+fn a_worker_in_go_that_hangs_is_flagged_killed_and_replaced_and_the_other_one_is_untouched() {
+    let scratch = Scratch::new();
+    let Some(program) = go_writer(&scratch) else { return };
+    replaces_the_hung_one_alone(&words(&program, ONE_OF_TWO_HANGS, ""), &["SIGTERM"]);
+}
+
+#[test]
+fn a_worker_of_another_language_that_beats_while_it_hangs_is_stalled_and_its_job_is_lost() {
+    let scratch = Scratch::new();
+    let go = go_writer(&scratch);
+    let writers = [(Some(python().to_owned()), PYTHON_WRITER), (go, "")];
+    for (program, script) in writers.iter().filter_map(|(program, script)| Some((program.as_deref()?, script))) {
+        let scratch = Scratch::new();
+        let words = words(program, script, HANGS);
+        let words: Vec<&str> = words.into_iter().chain(["--beat-while-hung"]).collect();
+        let mut run = Monitor::run(&scratch.segment(), &format!("{SOON} --restart never"), &words);
+        assert_eq!(run.end(), Some(1), "a worker ended badly");
+        assert_eq!(run.verdicts(), ["stalled"], "{:#?}", run.events);
+        let lost = run.of_kind("lost_job");
+        assert_eq!((lost.len(), &lost[0]["done"], &lost[0]["total"]), (1, &1.into(), &4.into()), "at 25 %: {lost:#?}");
+    }
+}
+
+/// They go on unwatched, whatever is wrong with the segment, and say so.
+#[test]
+fn a_worker_of_another_language_runs_where_nobody_watches_and_where_attaching_fails() {
+    let scratch = Scratch::new();
+    let segment = scratch.made();
+    let go = go_writer(&scratch);
+    let writers = [(Some(python().to_owned()), PYTHON_WRITER, "no slot is reserved"), (go, "", "")];
+    for (program, script, refused) in writers.iter().filter_map(|(program, script, why)| Some((program.as_deref()?, script, why)))
+    {
+        let run = |path: Option<&Path>| {
+            let words = words(program, script, "--steps 1 --step-ms 0");
+            let mut command = common::command(words[0]);
+            said(command.args(&words[1..]).envs(path.map(|path| ("HANGWATCH_SEGMENT", path))))
+        };
+        let alone = run(None);
+        assert_eq!((alone.code, alone.err.as_str()), (Some(0), ""), "where nobody watches nothing is said of it");
+        assert!(alone.out.ends_with("detached\n"), "{}", alone.out);
+        let absent = run(Some(Path::new("/nonexistent/segment")));
+        assert_eq!(absent.code, Some(0), "a failed attach never stops inference: {}", absent.err);
+        assert!(absent.err.contains("cannot ") && absent.out.ends_with("detached\n"), "{}{}", absent.err, absent.out);
+        let unreserved = run(Some(segment.path()));
+        assert_eq!(unreserved.code, Some(0));
+        assert!(unreserved.err.contains(refused), "{}", unreserved.err);
+        assert_eq!(segment.slots().filter(|(_, slot)| slot.peek_owner().tag() != Tag::Free).count(), 0);
+    }
 }
 
 #[test]

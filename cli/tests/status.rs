@@ -20,11 +20,13 @@ fn keys(object: &Value) -> Vec<&str> {
 /// Sorted, as a parsed object is.
 const TOP: [&str; 4] = ["monitor", "schema_version", "segment", "workers"];
 const MONITOR: [&str; 3] = ["alive", "interval_s", "worst_case_detection_s"];
-const WORKER: [&str; 17] = [
+const WORKER: [&str; 19] = [
+    "device",
     "done",
     "eta_s",
     "heartbeat_age_s",
     "job",
+    "kind",
     "lane",
     "lease_s",
     "model",
@@ -67,7 +69,11 @@ fn keeps_the_contract(status: &Value, held: &[Held; 2], segment: &Path) {
         assert!(rate > 0.0 && rate <= 5.0 / 0.09, "five steps of 20 ms at least: {worker}");
         assert!((eta - 5.0 / rate).abs() <= 0.1 + 0.01 * eta, "what is left of the job at its mean rate: {worker}");
         assert!(worker["heartbeat_age_s"].is_f64() && worker["progress_age_s"].is_f64(), "ages are numbers: {worker}");
-        assert!(worker["lane"].is_null() && worker["lease_s"].is_null(), "what is not there is null: {worker}");
+        assert_eq!(worker["kind"], "worker");
+        assert!(
+            worker["device"].is_null() && worker["lane"].is_null() && worker["lease_s"].is_null(),
+            "what is not there is null: {worker}"
+        );
     }
 }
 

@@ -1,5 +1,5 @@
 /*
- * hangwatch.h: the worker's side of hangwatch, for C99 and C++11. This file is the manual.
+ * hangwatch.h: the worker's side of hangwatch, for C99 to C23 and C++11 to C++20. This file is the manual.
  *
  * A worker says what it is doing; a monitor in another process tells a hung worker from a slow, stopped or idle one, and
  * replaces it. A report is a few stores to shared memory: no system call, no lock, no allocation.
@@ -15,18 +15,33 @@
  *     hangwatch_end_job(w, HANGWATCH_OUTCOME_OK);
  *     hangwatch_detach(w);
  *
- * Link with -lhangwatch (pkg-config: hangwatch). No macro has to be defined and no header included before this one.
+ * Two ways to use it, with the same functions and the same behaviour:
+ *
+ *   Header only. In one file of the program, and in that alone, before the include:
+ *       #define HANGWATCH_IMPLEMENTATION
+ *       #include <hangwatch.h>
+ *   The folder hangwatch/ beside this file comes with it. Nothing is linked, no library is installed, no other macro is
+ *   needed, and what was included before does not matter. Its functions are hidden: a library that is built with them does
+ *   not export them, and a program may load libhangwatch.so besides, through a plugin for one, without mixing the two.
+ *   (Two copies in one process that report into one segment lock the bytes of `<segment>.liveness` each for themselves;
+ *   what is lost by that is a monitor's proof of who a worker is, as hangwatch_attach() has it, nothing else.)
+ *
+ *   Linked. With -lhangwatch (pkg-config: hangwatch), and no macro.
  *
  * What holds for every function below
  *
  *   It never harms its host: it does not block, raise a signal, abort or throw. A report cannot fail; what can fail
- *   (attach, lane, register_phase) says so through a hangwatch_error_t and leaves the program free to go on.
+ *   (attach, lanes, register_phase) says so through a hangwatch_error_t and leaves the program free to go on.
  *
  *   A worker pointer may be NULL, or detached, or inherited through fork(): then the function does nothing and returns 0,
  *   unless it says otherwise. So an instrumented program runs unchanged where nobody watches.
  *
+ *   A child of vfork() shares its parent's memory, and so the worker: it must make no call, and leave by exec or _exit().
+ *
  *   A worker belongs to one thread at a time, the one that works. It may be handed over with the usual synchronisation.
  *   hangwatch_alive() alone may be called beside it. No function is for signal handlers.
+ *
+ *   errno is left as it was.
  *
  *   Strings are UTF-8 and are copied; what is not UTF-8 is replaced character by character, what is too long is cut at a
  *   character's border. A NULL string is an empty one. Neither is an error: they are labels.
@@ -44,6 +59,15 @@
 /* The version of this header; hangwatch_version() is that of the library. */
 #define HANGWATCH_VERSION "0.1.0"
 
+/* What stands before every function. Of your own: whatever the program's functions need, such as a calling convention. */
+#ifndef HANGWATCH_API
+#ifdef HANGWATCH_IMPLEMENTATION
+#define HANGWATCH_API __attribute__((__visibility__("hidden")))
+#else
+#define HANGWATCH_API
+#endif
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -51,8 +75,8 @@ extern "C" {
 /* ---------------------------------------------------------------------------------------------------------- types -- */
 
 /*
- * A worker's hold on a slot. Made by hangwatch_attach() or hangwatch_lane(), ended by hangwatch_detach(); use the pointer
- * only. Its first members are written out further down so that hangwatch_step() can be inlined, not to be used.
+ * A worker's hold on a slot. Made by hangwatch_attach(), hangwatch_lane() or hangwatch_gpu_lane(), ended by
+ * hangwatch_detach(); use the pointer only. Its first members are written out further down so that hangwatch_step() can be inlined, not to be used.
  */
 typedef struct hangwatch_worker hangwatch_worker_t;
 
@@ -98,7 +122,7 @@ enum hangwatch_phase_id {
 };
 
 /* What hangwatch_register_phase() returns where it cannot register: may be entered, and is judged as work. */
-#define HANGWATCH_PHASE_UNKNOWN ((hangwatch_phase_t)65535)
+#define HANGWATCH_PHASE_UNKNOWN UINT32_C(65535)
 
 /* What a phase of your own is to the monitor. */
 typedef enum hangwatch_class {
@@ -118,7 +142,7 @@ typedef enum hangwatch_outcome {
 #define HANGWATCH_TOTAL_NONE UINT64_C(0)      /* reports no progress: judged by its heartbeat alone, unless it does step */
 #define HANGWATCH_TOTAL_UNKNOWN UINT64_MAX    /* reports progress towards a total not known (an LLM's tokens) */
 
-/* hangwatch_job_t.device: the one that was named last, by a job or at attach. */
+/* hangwatch_job_t.device, and that of a GPU lane: the one that was named last, by a job or at attach. */
 #define HANGWATCH_DEVICE_UNCHANGED UINT32_MAX
 
 /*
@@ -157,16 +181,16 @@ typedef struct hangwatch_job {
  * Returns NULL on failure, with *err saying why; the program may go on with the NULL. The calling thread should be the one
  * that will work: the monitor takes notice when it ends.
  */
-hangwatch_worker_t *hangwatch_attach(const char *segment, const char *name, hangwatch_error_t *err);
+HANGWATCH_API hangwatch_worker_t *hangwatch_attach(const char *segment, const char *name, hangwatch_error_t *err);
 
 /* 1 if reports reach a slot; 0 for NULL, a detached worker, and one inherited through fork(). */
-int hangwatch_is_attached(const hangwatch_worker_t *w);
+HANGWATCH_API int hangwatch_is_attached(const hangwatch_worker_t *w);
 
 /* The index of its slot, or -1 where hangwatch_is_attached() is 0. */
-int32_t hangwatch_slot(const hangwatch_worker_t *w);
+HANGWATCH_API int32_t hangwatch_slot(const hangwatch_worker_t *w);
 
 /* The library's version, such as "0.1.0". Never NULL; lives as long as the library. */
-const char *hangwatch_version(void);
+HANGWATCH_API const char *hangwatch_version(void);
 
 /* ---------------------------------------------------------------------------------------------------------- phases -- */
 
@@ -174,10 +198,10 @@ const char *hangwatch_version(void);
  * Enters a phase, in place of all sections that are open. Inside a job the phase's count starts anew, and inference gets its
  * own count back when the job returns to it. A value over 65535 is taken as HANGWATCH_PHASE_UNKNOWN.
  */
-void hangwatch_phase(hangwatch_worker_t *w, hangwatch_phase_t phase);
+HANGWATCH_API void hangwatch_phase(hangwatch_worker_t *w, hangwatch_phase_t phase);
 
 /* Enters a phase that counts `total` units with hangwatch_step(): a load's bytes. */
-void hangwatch_phase_total(hangwatch_worker_t *w, hangwatch_phase_t phase, uint64_t total);
+HANGWATCH_API void hangwatch_phase_total(hangwatch_worker_t *w, hangwatch_phase_t phase, uint64_t total);
 
 /*
  * Enters a section within the phase or section that is open: a load or a compile in the middle of a job, with a budget and a
@@ -191,10 +215,10 @@ void hangwatch_phase_total(hangwatch_worker_t *w, hangwatch_phase_t phase, uint6
  * Eight are open at most, the phase that they are in among them; one more changes nothing, nor does leaving it.
  * hangwatch_phase(), hangwatch_begin_job() and hangwatch_end_job() end all of them.
  */
-void hangwatch_enter(hangwatch_worker_t *w, hangwatch_phase_t phase, uint64_t total);
+HANGWATCH_API void hangwatch_enter(hangwatch_worker_t *w, hangwatch_phase_t phase, uint64_t total);
 
 /* Leaves the section entered last; without one it does nothing. */
-void hangwatch_leave(hangwatch_worker_t *w);
+HANGWATCH_API void hangwatch_leave(hangwatch_worker_t *w);
 
 /*
  * Registers a phase of your own (its name 1 to 48 bytes) with its budget (0: none), or finds it by name, built-in ones
@@ -203,16 +227,17 @@ void hangwatch_leave(hangwatch_worker_t *w);
  * Returns HANGWATCH_PHASE_UNKNOWN on failure, with *err saying why. Where w is NULL or detached a phase that is not built in
  * is HANGWATCH_PHASE_UNKNOWN too, without an error.
  */
-hangwatch_phase_t hangwatch_register_phase(hangwatch_worker_t *w, const char *name, hangwatch_class_e phase_class,
-                                           uint64_t budget_ms, hangwatch_error_t *err);
+HANGWATCH_API hangwatch_phase_t hangwatch_register_phase(hangwatch_worker_t *w, const char *name,
+                                                         hangwatch_class_e phase_class, uint64_t budget_ms,
+                                                         hangwatch_error_t *err);
 
 /* ------------------------------------------------------------------------------------------------------------ jobs -- */
 
 /* Begins a job: enters inference with a count of its own. `total` is as in hangwatch_job_t. */
-void hangwatch_begin_job(hangwatch_worker_t *w, const char *id, const char *model, uint64_t total);
+HANGWATCH_API void hangwatch_begin_job(hangwatch_worker_t *w, const char *id, const char *model, uint64_t total);
 
 /* The same with more said of it. A NULL job, or one without its struct_size, begins a job of which nothing is known. */
-void hangwatch_begin_job_with(hangwatch_worker_t *w, const hangwatch_job_t *job);
+HANGWATCH_API void hangwatch_begin_job_with(hangwatch_worker_t *w, const hangwatch_job_t *job);
 
 /*
  * `done` units of this count are done: steps, tokens, bytes. About a nanosecond, and a read of the coarse clock (5 ns)
@@ -228,26 +253,26 @@ static inline void hangwatch_beat(hangwatch_worker_t *w);
  * Some helper thread lives: shows that the process runs, never that the work advances. Any thread may call it beside the
  * working one; hangwatch_detach() must wait until no such call is running or will come.
  */
-void hangwatch_alive(hangwatch_worker_t *w);
+HANGWATCH_API void hangwatch_alive(hangwatch_worker_t *w);
 
 /* The count starts again within the job, and legitimately: a second pass at a higher resolution. */
-void hangwatch_begin_pass(hangwatch_worker_t *w);
+HANGWATCH_API void hangwatch_begin_pass(hangwatch_worker_t *w);
 
 /*
  * A lease: "I may be silent for `ms` milliseconds from now" (a compile, a graph capture, a checkpoint). It suspends the
  * heartbeat, progress and phase clocks, never a job's deadline. The newest replaces the one before, 0 ends it, and so do a
  * phase change, the end of the job, and progress. The monitor caps it.
  */
-void hangwatch_extend(hangwatch_worker_t *w, uint64_t ms);
+HANGWATCH_API void hangwatch_extend(hangwatch_worker_t *w, uint64_t ms);
 
 /* Free text beside the job, up to 96 bytes, shown with it until the next job begins. */
-void hangwatch_note(hangwatch_worker_t *w, const char *text);
+HANGWATCH_API void hangwatch_note(hangwatch_worker_t *w, const char *text);
 
 /* Ends the job and enters idle. A value that is no outcome counts as HANGWATCH_OUTCOME_FAILED. */
-void hangwatch_end_job(hangwatch_worker_t *w, hangwatch_outcome_e outcome);
+HANGWATCH_API void hangwatch_end_job(hangwatch_worker_t *w, hangwatch_outcome_e outcome);
 
 /* 1 if the monitor asks this worker to stop: finish or abandon the job and end. One load; ask as often as you like. */
-int hangwatch_should_stop(const hangwatch_worker_t *w);
+HANGWATCH_API int hangwatch_should_stop(const hangwatch_worker_t *w);
 
 /* ------------------------------------------------------------------------------------------------- lanes, and the end -- */
 
@@ -257,17 +282,30 @@ int hangwatch_should_stop(const hangwatch_worker_t *w);
  *
  * Returns NULL on failure, with *err saying why; a detached worker, without an error, where w is NULL or detached.
  */
-hangwatch_worker_t *hangwatch_lane(hangwatch_worker_t *w, const char *name, hangwatch_error_t *err);
+HANGWATCH_API hangwatch_worker_t *hangwatch_lane(hangwatch_worker_t *w, const char *name, hangwatch_error_t *err);
+
+/*
+ * A lane that a device writes itself, in a slot that is a page of its own: while a kernel runs, progress and beats are the
+ * device's. hangwatch_step() and hangwatch_beat() do nothing on it; all else the host says between kernels: it begins a job
+ * before the launch and ends it once it has waited for the kernel's end. The lane begins idle. `name` as for a lane; `device`
+ * is the number that people know it by (HANGWATCH_DEVICE_UNCHANGED: w's), which no job changes. The host's own slot goes on beside it, so that a kernel which never returns is found
+ * though its host thread still beats. hangwatch_cuda.cuh is the device's side, for CUDA and HIP.
+ *
+ * Returns as hangwatch_lane() does; fails where the segment's slots are not 4096 bytes apart (HANGWATCH_SLOT_SIZE=4096, or
+ * `hangwatch run --slot-size 4096`, when the segment is made).
+ */
+HANGWATCH_API hangwatch_worker_t *hangwatch_gpu_lane(hangwatch_worker_t *w, const char *name, uint32_t device,
+                                                     hangwatch_error_t *err);
 
 /* Gives the slot back and frees w, in a forked child only the latter. Call it in the child too, or let exec() or exit() do. */
-void hangwatch_detach(hangwatch_worker_t *w);
+HANGWATCH_API void hangwatch_detach(hangwatch_worker_t *w);
 
 /* -------------------------------------------------------------------------------------- for bindings that cannot inline -- */
 
 /* hangwatch_step() and hangwatch_beat() as functions of the library, for callers that have no C compiler (cgo, JNI, ctypes).
  * A call more, otherwise the same. */
-void hangwatch_step_linked(hangwatch_worker_t *w, uint64_t done);
-void hangwatch_beat_linked(hangwatch_worker_t *w);
+HANGWATCH_API void hangwatch_step_linked(hangwatch_worker_t *w, uint64_t done);
+HANGWATCH_API void hangwatch_beat_linked(hangwatch_worker_t *w);
 
 /* ------------------------------------------------------------------------------------------------- what a slot holds -- */
 
@@ -325,7 +363,7 @@ struct hangwatch_time_ {
 /* The part of a worker that the inline functions use. The rest follows it, so a worker is never made, copied or measured
  * in C. */
 struct hangwatch_worker {
-    const uint8_t *canary; /* reads 1 while the worker lives; 0 when detached and in a forked child */
+    const uint8_t *canary; /* reads 1 while the worker lives; 0 when detached, in a forked child, and of a GPU lane */
     hangwatch_slot_t *slot;
     void *segment;
     uint64_t local;     /* the beat word last stored */
@@ -335,12 +373,19 @@ struct hangwatch_worker {
     int (*clock)(int, struct hangwatch_time_ *); /* clock_gettime where reports carry the coarse clock, else NULL */
 };
 
+/* A cast, in C++ not one of the old style. */
+#ifdef __cplusplus
+#define HANGWATCH_AS_(type, value) static_cast<type>(value)
+#else
+#define HANGWATCH_AS_(type, value) ((type)(value))
+#endif
+
 /* CLOCK_MONOTONIC_COARSE in ns. The C library's own function, held in the worker: <time.h> shows it only where a feature
  * macro asks for it, and a function of this library around it would cost a call more. */
 static inline uint64_t hangwatch_now_coarse_(const hangwatch_worker_t *w)
 {
     struct hangwatch_time_ now;
-    return w->clock(6, &now) == 0 ? (uint64_t)now.s * UINT64_C(1000000000) + (uint64_t)now.ns : 0;
+    return w->clock(6, &now) == 0 ? HANGWATCH_AS_(uint64_t, now.s) * UINT64_C(1000000000) + HANGWATCH_AS_(uint64_t, now.ns) : 0;
 }
 
 static inline void hangwatch_publish_beat_(hangwatch_worker_t *w)
@@ -452,6 +497,10 @@ HANGWATCH_ASSERT_(words_are_lock_free, __atomic_always_lock_free(sizeof(hangwatc
 
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef HANGWATCH_IMPLEMENTATION
+#include "hangwatch/implementation.h"
 #endif
 
 #endif /* HANGWATCH_H */

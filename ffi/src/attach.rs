@@ -65,6 +65,23 @@ pub unsafe extern "C" fn hangwatch_lane(w: *mut Handle, name: *const c_char, err
     })
 }
 
+/// `hangwatch_gpu_lane`.
+///
+/// # Safety
+/// As for [`hangwatch_lane`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hangwatch_gpu_lane(w: *mut Handle, name: *const c_char, device: u32, err: *mut CError) -> *mut Handle {
+    guard::or(ptr::null_mut(), || {
+        // SAFETY: the caller's contract.
+        let name = unsafe { text::lossy(name) };
+        // SAFETY: the caller's contract.
+        let worker = unsafe { worker(w) };
+        let make = || worker.map_or_else(|| Ok(Worker::detached()), |w| w.gpu_lane(&name, device));
+        // SAFETY: the caller's contract.
+        unsafe { made("cannot make a GPU lane", make, err) }
+    })
+}
+
 /// `hangwatch_detach`.
 ///
 /// # Safety

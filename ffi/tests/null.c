@@ -49,6 +49,14 @@ static void everything_on(hangwatch_worker_t *w, const char *whom)
     hangwatch_detach(lane);
     lane = hangwatch_lane(w, NULL, NULL);
     hangwatch_detach(lane);
+
+    memset(&err, 0xff, sizeof err);
+    lane = hangwatch_gpu_lane(w, "gpu", 0, &err);
+    CHECK(lane != NULL && hangwatch_is_attached(lane) == 0, "the GPU lane of a worker that reports nowhere is detached");
+    CHECK(err.code == HANGWATCH_OK && err.message[0] == '\0', "an error that is not one is cleared");
+    hangwatch_detach(lane);
+    lane = hangwatch_gpu_lane(w, NULL, UINT32_MAX, NULL);
+    hangwatch_detach(lane);
     hangwatch_detach(w);
 }
 

@@ -9,7 +9,7 @@ use crate::judge::{self, Hints, Judgement, Severity, Spent, Verdict};
 use crate::layout::hot::HotWords;
 use crate::layout::info::Info;
 use crate::layout::monitor::{Seen, VerdictWord};
-use crate::layout::word::Owner;
+use crate::layout::word::{Kind, Owner};
 use crate::learn::{Follower, Suspicion};
 use crate::observe::{Observation, Resume, Tick, Track};
 use crate::policy::{Adaptive, Policy, PolicySet, ns};
@@ -71,7 +71,7 @@ impl State {
     /// The slot has another owner than at the last poll, or none: what was open about the last one ends.
     pub(super) fn leave(self, tick: &Tick, shared: &mut Shared) -> Option<Change> {
         let live = self.live?;
-        shared.frozen.exchange(live.part, Part::default());
+        shared.frozen.exchange(counted(self.owner, live.part), Part::default());
         if let Some(last) = &live.last {
             live.rate.leave(last.observation.index, &mut shared.rates);
         }
@@ -138,7 +138,7 @@ impl State {
         let observation = &judged.observation;
         let running = Running::of(observation, &policy);
         let part = part(observation, &judgement, &running, &policy, live.part);
-        shared.frozen.exchange(live.part, part);
+        shared.frozen.exchange(counted(self.owner, live.part), counted(self.owner, part));
         live.part = part;
         let mut clocks = Clocks::of(observation, &running, &policy);
         live.rate.due().into_iter().for_each(|due| clocks.at(due));
@@ -273,6 +273,11 @@ fn part(o: &Observation, judgement: &Judgement, running: &Running, policy: &Poli
     let hung = judgement.severity == Severity::Acting || running.clocks().any(near);
     let is_frozen = working && (silent || hung);
     Part { working, frozen: is_frozen.then(|| before.frozen.unwrap_or(o.now)) }
+}
+
+/// The part that counts towards a freeze of all: a device's slot is its host's process, which counts already.
+fn counted(owner: Owner, part: Part) -> Part {
+    if owner.kind() == Kind::Gpu { Part::default() } else { part }
 }
 
 /// What runs for a slot at one poll, gone through once.

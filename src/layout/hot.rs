@@ -105,6 +105,23 @@ impl Pen {
         self.next_mark = count.next_mark;
     }
 
+    /// Goes on from what a device wrote into its slot since this pen's last store, so that the beat never goes back and no fall
+    /// is lost. The kernel has ended, and the host has waited for that. Words of another generation, job or pass are nobody's
+    /// to go on from.
+    pub(crate) fn resync(&mut self, slot: &Slot) {
+        // Relaxed: waiting for the kernel's end made its stores visible; they precede whatever this thread does next.
+        let beat = slot.peek_beat();
+        if beat.generation() == self.generation() && beat.0 > self.local {
+            self.local = beat.0;
+        }
+        let (epoch, mine) = (Epoch(slot.epoch.load(Relaxed)), Epoch(self.epoch));
+        if (epoch.job(), epoch.pass()) == (mine.job(), mine.pass()) {
+            self.epoch = epoch.0;
+        }
+        let progress = slot.progress.load(Relaxed);
+        self.last = if progress == NO_PROGRESS { 0 } else { progress };
+    }
+
     /// The count as it stands, to be set aside.
     pub(crate) fn count(&self, slot: &Slot) -> Count {
         // Relaxed: our own words; nobody else writes them.
@@ -262,6 +279,13 @@ impl Slot {
         // Relaxed: counters for statistics.
         self.jobs_ok.store(ok, Relaxed);
         self.jobs_bad.store(u64::from(failed) << 32 | u64::from(cancelled), Relaxed);
+    }
+
+    /// Jobs that ended well, failed, and were cancelled.
+    pub fn peek_jobs(&self) -> (u64, u32, u32) {
+        // Relaxed: counters for statistics.
+        let bad = self.jobs_bad.load(Relaxed);
+        (self.jobs_ok.load(Relaxed), (bad >> 32) as u32, bad as u32)
     }
 
     /// Whether the command word asks `generation` to stop.

@@ -22,6 +22,20 @@
 //! | identity words | the claimer, while CLAIMING | Relaxed |
 //! | `info_seq`, `info` | the owner | `latch` |
 //! | `cmd`, `seen_beat` … `episode` | the monitor | Relaxed |
+//!
+//! In a slot of kind `gpu` the first two rows and the falls in `epoch` have two writers, one after the other, never at once.
+//! The slot is a page of its own (slots 4096 bytes apart), which its process registers with the device's driver.
+//!
+//! | when | writer | words | with |
+//! |---|---|---|---|
+//! | before a kernel is launched | the owner's thread | all of the owner's, as above: `phase`, `epoch`, `total`, job, `beat` last | as above |
+//! | from its first report to its end | one thread of the device | `progress`, falls in `epoch`, then `beat` | Relaxed and Release, at system scope |
+//! | once the host has waited for its end | the owner's thread | as before the launch, going on from the device's `beat` ([`hot::Pen::resync`]) | as above |
+//!
+//! The launch makes the owner's words visible to the kernel, and waiting for its end makes the kernel's visible to the owner:
+//! so it is one writer's sequence to every reader, and no ordering is needed that a step has not. A device only stores: a
+//! read-modify-write over the bus is not atomic with the CPU's. It writes no stamps, for its clock is another: a `gpu` slot
+//! has none, and where no monitor lives its ages are not known. It never says `alive`.
 
 pub(crate) mod claim;
 pub mod header;

@@ -79,6 +79,16 @@ impl Kind {
         }
     }
 
+    /// Its name, everywhere.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Lane => "lane",
+            Self::Gpu => "gpu",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
     const fn bits(self) -> u8 {
         match self {
             Self::Worker => 0,

@@ -2,6 +2,7 @@
 
 use crate::layout::fnv1a64;
 use crate::layout::phase::{Class, Phase, Sign};
+use crate::layout::word::Kind;
 use crate::observe::Observation;
 
 /// Where in a phase a gap lies.
@@ -115,13 +116,14 @@ pub(super) fn bucket(size: u64, batch: u64) -> u8 {
     product.checked_ilog2().unwrap_or(0) as u8
 }
 
-/// The phase's name, as a key holds it.
+/// The phase's name, as a key holds it. A device counts in other units than its host, at another pace: a phase of its own.
 pub(super) fn phase_name(o: &Observation) -> String {
-    match (o.phase.row(), &o.user_phase) {
+    let name = match (o.phase.row(), &o.user_phase) {
         (Some(row), _) => row.name.into(),
         (None, Some(user)) if !user.name.is_empty() => user.name.clone(),
         (None, _) => format!("phase {}", o.phase.id()),
-    }
+    };
+    if o.owner.kind() == Kind::Gpu { format!("{name} on a gpu") } else { name }
 }
 
 /// Whether the worker should advance in it at all.

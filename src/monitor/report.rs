@@ -2,6 +2,7 @@
 
 use crate::engine::{Change, ChangeKind};
 use crate::judge::{Judgement, Verdict};
+use crate::layout::info::NO_DEVICE;
 use crate::layout::phase::Phase;
 use crate::observe::Observation;
 use crate::rate::{Slow, Why};
@@ -45,6 +46,8 @@ pub(super) fn event(kind: EventKind, segment: &str, time: SystemTime, o: &Observ
         slot: Some(o.index),
         generation: Some(o.owner.generation()),
         pid: Some(o.owner.pid()),
+        kind: Some(o.owner.kind().name()),
+        device: info.map(|info| info.device).filter(|device| *device != NO_DEVICE),
         worker: info.and_then(|info| named(&info.name)),
         verdict: Some(verdict),
         phase: Some(phase_name(o)),
@@ -131,6 +134,8 @@ pub(super) fn open_job(kind: EventKind, segment: &str, time: SystemTime, s: &Slo
         slot: Some(s.index),
         generation: Some(s.owner.generation()),
         pid: Some(s.owner.pid()),
+        kind: Some(s.owner.kind().name()),
+        device: info.map(|info| info.device).filter(|device| *device != NO_DEVICE),
         worker: info.and_then(|info| named(&info.name)),
         phase: s.phase().and_then(|phase| phase.row()).map(|row| row.name.into()),
         done: hot.done(),

@@ -2,18 +2,20 @@
 
 use super::keeper::{self, Keeper};
 use super::loss::Follower;
+use super::pulse::Pulse;
 use super::scan::{Poll, Scanner};
 use super::supervise::{Asker, Fleet, FleetEnd, OBSERVES, Running, Setup};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::evidence::Settings;
+use crate::os::canary::Process;
 use crate::os::wake::{Bell, wait_readable};
 use crate::policy::{Policy, PolicySet, ns};
 use crate::segment::Segment;
 use crate::tell::{Event, EventKind, LogSink, Sink, Teller, Told};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -36,7 +38,8 @@ impl std::fmt::Debug for Builder {
     }
 }
 
-/// A running monitor. Dropping it stops its threads, tells what is queued, and leaves no thread and no descriptor behind.
+/// A running monitor. Dropping it stops its threads, tells what is queued, and leaves no thread and no descriptor behind. A
+/// forked child has none of its threads: there it is dead, and dropping it leaves what it held to the child's end or exec.
 #[derive(Debug)]
 pub struct Monitor {
     shared: Arc<Shared>,
@@ -44,6 +47,8 @@ pub struct Monitor {
     scan: Option<JoinHandle<Scanner>>,
     unlinks: bool,
     supervisor: Option<Running>,
+    /// The one that spawned it: in a forked child none of its threads is.
+    process: Process,
     // Last: the other threads' handles on it are gone when it is dropped.
     teller: Teller,
 }
@@ -56,6 +61,8 @@ struct Shared {
     pulse: Pulse,
     /// Policies that are to be put in force at the next poll.
     wanted: Mutex<Option<Result<PolicySet>>>,
+    /// Where it watches: another one once it has gone over.
+    segment: Mutex<Arc<Segment>>,
 }
 
 impl Shared {
@@ -73,36 +80,6 @@ impl Shared {
     }
 }
 
-/// Tells from any thread whether the monitor still sees: for whoever watches the watcher.
-#[derive(Debug, Clone, Default)]
-pub struct Pulse(Arc<Beats>);
-
-#[derive(Debug, Default)]
-struct Beats {
-    good: AtomicU64,
-    seen_by_newcomers: AtomicU64,
-}
-
-impl Pulse {
-    /// Polls that were completed and not blind so far: every slot could be read and judged. Neither a poll after a gap of the
-    /// monitor's own nor one that found the segment lost is counted.
-    pub fn good_scans(&self) -> u64 {
-        self.0.good.load(Relaxed) // Relaxed: a statistic, with which nothing is published
-    }
-
-    /// Of these, the polls of a segment that its name leads to: at the others workers that come would not be seen.
-    pub fn good_scans_of_all(&self) -> u64 {
-        self.0.seen_by_newcomers.load(Relaxed) // Relaxed: as above
-    }
-
-    fn count(&self, poll: &Poll) {
-        if !poll.lost && !poll.tick.gap {
-            self.0.good.fetch_add(1, Relaxed);
-            self.0.seen_by_newcomers.fetch_add(u64::from(poll.is_found), Relaxed);
-        }
-    }
-}
-
 /// Puts other policies in force while the monitor runs.
 #[derive(Debug, Clone)]
 pub struct Reloader(Arc<Shared>);
@@ -112,6 +89,17 @@ impl Reloader {
     /// is told as an event.
     pub fn reload(&self, policies: Result<PolicySet>) {
         self.0.want(policies);
+    }
+}
+
+/// Tells the process in which a monitor runs from its forked children, in which nothing of it does. No system call, no lock.
+#[derive(Debug, Clone, Copy)]
+pub struct Home(Process);
+
+impl Home {
+    /// Whether the caller is in that process.
+    pub fn is_here(self) -> bool {
+        self.0.is_this()
     }
 }
 
@@ -146,6 +134,21 @@ impl Monitor {
         self.supervisor.as_mut().map(Running::wait).unwrap_or_default()
     }
 
+    /// The segment that it watches now; see [`Builder::follow`].
+    pub fn segment(&self) -> Arc<Segment> {
+        Arc::clone(&self.shared.segment.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether its scan goes on: not after the loss of a segment that it does not follow.
+    pub fn is_running(&self) -> bool {
+        self.process.is_this() && self.scan.as_ref().is_some_and(|scan| !scan.is_finished())
+    }
+
+    /// Tells where it runs.
+    pub fn home(&self) -> Home {
+        Home(self.process)
+    }
+
     /// A handle that tells whether it still sees; it holds nothing of the monitor back when that ends.
     pub fn pulse(&self) -> Pulse {
         self.shared.pulse.clone()
@@ -164,6 +167,12 @@ impl Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
+        if !self.process.is_this() {
+            // Its threads are the parent's: a join would wait for ever, and a bell would ring there.
+            std::mem::forget((self.scan.take(), self.supervisor.take()));
+            self.teller.forget();
+            return;
+        }
         // The supervisor first: its workers end, or are left as its own stop says, while they are still watched.
         self.supervisor = None;
         self.shared.stop.store(true, Relaxed);
@@ -276,7 +285,9 @@ impl Builder {
             lost: AtomicBool::new(false),
             pulse: Pulse::default(),
             wanted: Mutex::new(None),
+            segment: Mutex::new(Arc::clone(&self.segment)),
         });
+        let process = Process::this().map_err(failed)?;
         let mut follower = (self.follows && self.setup.fleet.is_none()).then(Follower::default);
         let supervisor = if self.setup.is_wanted() {
             scanner.leave_the_dead();
@@ -301,7 +312,7 @@ impl Builder {
                 scanner
             })
             .map_err(failed)?;
-        Ok(Monitor { shared, scan: Some(scan), unlinks: self.unlinks, supervisor, teller })
+        Ok(Monitor { shared, scan: Some(scan), unlinks: self.unlinks, supervisor, process, teller })
     }
 }
 
@@ -345,13 +356,14 @@ fn scan_until_stopped(
             None => say_what_would_be_done(&poll, told),
         }
         keeper.iter_mut().for_each(|keeper| keeper.keep(scanner.learnt(), poll.tick.now, false));
-        shared.pulse.count(&poll);
+        shared.pulse.count(&poll, interval, now);
         shared.lost.store(poll.lost, Relaxed);
         match follower {
             None if poll.lost => return,
             None => {}
             Some(follower) => {
                 if let Some(found) = follower.step(scanner) {
+                    *shared.segment.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(scanner.segment());
                     asker.iter().for_each(|asker| asker.set_segment(scanner.segment()));
                     told.tell(found);
                 }
@@ -375,26 +387,5 @@ fn reload(wanted: Result<PolicySet>, scanner: &mut Scanner, shared: &Shared, tol
         // The supervisor cannot take it now; it is asked again at the next poll.
         Ok(policies) => shared.want(Ok(policies)),
         Err(e) => told.tell(event(EventKind::ConfigRejected).with_detail(e.to_string().replace('\n', "; "))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::observe::Tick;
-
-    #[test]
-    fn a_scan_after_a_gap_and_one_that_lost_the_segment_are_blind() {
-        let pulse = Pulse::default();
-        let gap = Tick { gap: true, ..Tick::default() };
-        for (poll, good) in [
-            (Poll::default(), 1),
-            (Poll { tick: gap, ..Poll::default() }, 1),
-            (Poll { lost: true, ..Poll::default() }, 1),
-            (Poll::default(), 2),
-        ] {
-            pulse.count(&poll);
-            assert_eq!(pulse.good_scans(), good, "only a scan that saw is counted: {poll:?}");
-        }
     }
 }

@@ -3,19 +3,30 @@
 //! Any close of any descriptor of the inode drops the lock, so the file is opened once a process: the table below knows.
 
 use super::access::Access;
+use super::canary::Process;
 use super::checked;
 use super::file::open_sidecar;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
-static HELD: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+/// Device and inode of a file that is held locked, and the process that locked it.
+type Held = ((u64, u64), Process);
 
-fn held() -> std::sync::MutexGuard<'static, Vec<(u64, u64)>> {
-    HELD.lock().unwrap_or_else(|e| e.into_inner())
+static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
+
+/// The table of this process: a forked child holds none of its parent's locks.
+fn held() -> MutexGuard<'static, Vec<Held>> {
+    let mut held = HELD.lock().unwrap_or_else(|e| e.into_inner());
+    held.retain(|(_, process)| process.is_this());
+    held
+}
+
+fn contains(held: &[Held], m: &Metadata) -> bool {
+    held.iter().any(|(key, _)| *key == (m.dev(), m.ino()))
 }
 
 /// An exclusive lock on a sidecar file, for as long as it lives.
@@ -59,10 +70,11 @@ impl Lock {
         let mut held = held();
         // The table is asked before the file is opened: closing a second descriptor would drop the first one's lock.
         if let Ok(m) = std::fs::symlink_metadata(path)
-            && held.contains(&(m.dev(), m.ino()))
+            && contains(&held, &m)
         {
             return Err(NotLocked::Held(None));
         }
+        let process = Process::this().map_err(NotLocked::Failed)?;
         let file = open_sidecar(path, access).map_err(NotLocked::Failed)?;
         let m = file.metadata().map_err(NotLocked::Failed)?;
         if let Some(forbids) = access.forbids(&m) {
@@ -74,7 +86,7 @@ impl Lock {
         match checked(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &mut lock) }) {
             Ok(_) => {
                 let key = (m.dev(), m.ino());
-                held.push(key);
+                held.push((key, process));
                 Ok(Self { file, key })
             }
             Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Err(NotLocked::Held(holder(&file))),
@@ -86,7 +98,7 @@ impl Lock {
     pub(crate) fn holder(path: &Path) -> Holder {
         let held = held();
         let Ok(m) = std::fs::symlink_metadata(path) else { return Holder::Nobody };
-        if held.contains(&(m.dev(), m.ino())) {
+        if contains(&held, &m) {
             return Holder::Process(std::process::id());
         }
         match super::file::open_existing(path, true).or_else(|_| super::file::open_existing(path, false)) {
@@ -108,7 +120,7 @@ fn holder(file: &File) -> Option<u32> {
 impl Drop for Lock {
     fn drop(&mut self) {
         let mut held = held();
-        held.retain(|key| *key != self.key);
+        held.retain(|(key, _)| *key != self.key);
         let mut lock = whole_file(libc::F_UNLCK);
         // SAFETY: the descriptor is open, `lock` is a valid flock. Closing it would unlock too.
         unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_SETLK, &mut lock) };

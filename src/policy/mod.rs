@@ -1,4 +1,4 @@
-//! What is expected of a worker: budgets, intervals, limits. Plain data, without a parser: text becomes a `Value` elsewhere.
+//! What is expected of a worker: budgets, intervals, limits. Plain data; files and flags are read elsewhere.
 //!
 //! Layers: defaults < profile < file < environment < flags < model < worker. A policy that does not hold together is refused as a whole, and
 //! the one in force stays.
@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `keys` | the table: a key's field, kind, default, bound and sentence stand in its one row |
 //! | `value` | what a key can hold, and how it is written |
+//! | `text` | a text as a key's value |
 //! | `choice` | keys that hold one of a few words |
 //! | `profile` | named sets of values |
 //! | `budget` | how long a phase may last |
@@ -23,6 +24,7 @@ mod keys;
 mod origin;
 mod profile;
 mod set;
+mod text;
 mod value;
 
 pub use check::Problem;
@@ -31,4 +33,5 @@ pub use keys::{Bound, KEYS, Key, Policy, Scope};
 pub use origin::{Layered, Origin, Origins};
 pub use profile::{PROFILES, Profile};
 pub use set::{Entry, Of, PolicySet};
+pub use text::{DURATION_FORMS, parse_duration, quoted};
 pub use value::{Kind, MAX_COUNT, MAX_DURATION, MAX_FACTOR, Value, ns};

@@ -3,6 +3,7 @@
 use crate::layout::fnv1a64_of_bytes;
 use crate::layout::info::Info;
 use crate::layout::phase::Phase;
+use crate::layout::word::Kind;
 use crate::observe::Observation;
 
 /// Passes of a job that are told apart; the later ones are one.
@@ -18,6 +19,8 @@ pub(super) struct Key {
     bucket: u8,
     pass: u8,
     total_known: bool,
+    /// A device counts in other units than its host.
+    is_gpu: bool,
 }
 
 /// A key on one device: a rate of the card beside it is nobody's own history.
@@ -37,6 +40,7 @@ impl OwnKey {
             bucket: bucket(info, o.phase),
             pass: o.pass.min(PASSES) as u8,
             total_known: o.total.is_some(),
+            is_gpu: o.owner.kind() == Kind::Gpu,
         };
         Some(Self { key, device: info.device })
     }

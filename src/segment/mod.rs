@@ -35,6 +35,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+/// Bytes of a slot that a device writes: drivers register whole pages.
+const SLOT_PAGE: u64 = 4096;
+
 /// Bytes of memory that hold a segment for as long as the value lives.
 enum Mapping {
     Mmap(memmap2::MmapRaw),
@@ -158,6 +161,11 @@ impl Segment {
     /// All slots with their indices.
     pub fn slots(&self) -> impl Iterator<Item = (u32, &Slot)> {
         (0..self.len()).filter_map(|i| self.slot(i).map(|slot| (i, slot)))
+    }
+
+    /// Whether each slot is a page of its own, which a device may be let into: 4096 bytes apart, or a multiple.
+    pub(crate) fn has_slot_pages(&self) -> bool {
+        self.fixed.slots_off.is_multiple_of(SLOT_PAGE) && self.fixed.slot_size.is_multiple_of(SLOT_PAGE)
     }
 
     /// Number of slots.

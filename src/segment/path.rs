@@ -45,16 +45,22 @@ pub(crate) fn ensure_directory(dir: &Path, access: &Access) -> Result<()> {
 
 /// The folder and those above it that are absent. One that is there is left as it is.
 fn make(dir: &Path, access: &Access) -> io::Result<()> {
+    match make_one(dir, access) {
+        // Once more and no oftener: what is above may be a link that leads nowhere, which is there and is none.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => match dir.parent() {
+            Some(above) if !above.as_os_str().is_empty() => make(above, access).and_then(|()| make_one(dir, access)),
+            _ => Err(e),
+        },
+        other => other,
+    }
+}
+
+fn make_one(dir: &Path, access: &Access) -> io::Result<()> {
     match fs::DirBuilder::new().mode(access.folder_mode()).create(dir) {
         // The umask has taken a part of the mode of a group's.
         Ok(()) if access.is_group() => fs::set_permissions(dir, fs::Permissions::from_mode(access.folder_mode())),
-        Ok(()) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => match dir.parent() {
-            Some(above) if !above.as_os_str().is_empty() => make(above, access).and_then(|()| make(dir, access)),
-            _ => Err(e),
-        },
-        Err(e) => Err(e),
+        other => other,
     }
 }
 

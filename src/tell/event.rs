@@ -2,53 +2,56 @@
 
 use super::text;
 use crate::judge::Verdict;
+use crate::layout::word::Kind;
 use serde::{Serialize, Serializer};
 use std::time::SystemTime;
 
 /// Version of the JSON contracts; a field is added under the same number, never removed or given another meaning.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What happened. Additive: a reader skips what it does not know.
+/// What happened. Additive: a reader skips what it does not know. C's `hangwatch_event_kind_e` has the same numbers; a number
+/// is never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[repr(u8)]
 pub enum EventKind {
     /// An episode began: a worker is not as it should be.
-    Opened,
+    Opened = 1,
     /// It goes on; told at doubling distances.
-    Reminder,
+    Reminder = 2,
     /// It ended.
-    Closed,
+    Closed = 3,
     /// hangwatch acts on it: a signal, a spawn.
-    Action,
+    Action = 4,
     /// hangwatch would act if its mode let it.
-    WouldAct,
+    WouldAct = 5,
     /// What could be seen of a hung worker was kept, and what it waits for.
-    Evidence,
+    Evidence = 6,
     /// A worker was replaced.
-    Replaced,
+    Replaced = 7,
     /// A job was open in a process that is gone.
-    LostJob,
+    LostJob = 8,
     /// A worker is not restarted any more.
-    GaveUp,
+    GaveUp = 9,
     /// Set aside: a slot whose owner could not be killed, or a model that keeps hanging.
-    Quarantined,
+    Quarantined = 10,
     /// A worker that a former supervisor spawned is this one's now.
-    Adopted,
+    Adopted = 11,
     /// Workers are restarted so often, all together, that it is rather the host than they.
-    Storm,
+    Storm = 12,
     /// All workers are frozen: rather the host than they.
-    AllFrozen,
+    AllFrozen = 13,
     /// The monitor itself was away: this poll judges nobody.
-    MonitorGap,
+    MonitorGap = 14,
     /// The segment is gone or damaged.
-    SegmentLost,
+    SegmentLost = 15,
     /// Its name leads to a segment again, and that one is watched from now on.
-    SegmentFound,
+    SegmentFound = 16,
     /// A new configuration is in force; every age goes on.
-    ConfigReloaded,
+    ConfigReloaded = 17,
     /// A new configuration is bad; the old one stays.
-    ConfigRejected,
+    ConfigRejected = 18,
 }
 
 impl EventKind {
@@ -117,6 +120,10 @@ pub struct Event {
     pub generation: Option<u16>,
     /// The process, in the worker's own pid namespace.
     pub pid: Option<u32>,
+    /// What reports through the slot: `worker`, `lane` or `gpu`.
+    pub kind: Option<&'static str>,
+    /// The device it said it is on.
+    pub device: Option<u64>,
     /// The worker's label; `None` if it has none.
     pub worker: Option<String>,
     /// The verdict.
@@ -163,6 +170,8 @@ impl Event {
             slot: None,
             generation: None,
             pid: None,
+            kind: None,
+            device: None,
             worker: None,
             verdict: None,
             phase: None,
@@ -187,9 +196,12 @@ impl Event {
     }
 
     fn subject(&self) -> String {
+        // A device's slot stands beside its host's, and has another number.
+        let gpu = self.device.filter(|_| self.kind == Some(Kind::Gpu.name())).map(|device| format!("gpu {device}"));
+        let of: Vec<&str> = self.model.as_deref().into_iter().chain(gpu.as_deref()).collect();
         match (self.slot, &self.model) {
-            (Some(slot), Some(model)) => format!("worker {slot} ({model})"),
-            (Some(slot), None) => format!("worker {slot}"),
+            (Some(slot), _) if !of.is_empty() => format!("worker {slot} ({})", of.join(", ")),
+            (Some(slot), _) => format!("worker {slot}"),
             (None, Some(model)) => format!("model {model}"),
             (None, None) => format!("segment '{}'", self.segment),
         }
@@ -280,6 +292,10 @@ mod tests {
             "worker 2 (stable_diffusion_xl) stalled in inference: last heartbeat 2.3s ago, last progress 65.7s ago, \
              at 42% (21/50), job a1b2c3d4-e5f6-7890"
         );
+        let on_gpu = Event { kind: Some("gpu"), device: Some(3), ..event.clone() };
+        assert!(on_gpu.sentence().starts_with("worker 2 (stable_diffusion_xl, gpu 3) stalled in inference: "));
+        let beside_it = Event { kind: Some("worker"), device: Some(3), ..event.clone() };
+        assert_eq!(beside_it.sentence(), event.sentence(), "a host's device is no part of its name");
         let replaced = Event {
             event: EventKind::Replaced,
             model: None,

@@ -4,6 +4,7 @@
 //! never holds up a scan. What does not fit the queue is counted, and the count is told.
 
 mod event;
+mod json;
 mod log;
 mod teller;
 pub mod text;

@@ -80,8 +80,13 @@ impl Teller {
     pub fn told(&self) -> Told {
         match &self.told {
             Some(told) => told.clone(),
-            None => unreachable!("taken by drop only"),
+            None => unreachable!("taken when it is dropped only"),
         }
+    }
+
+    /// In a forked child, which has no such thread: it is neither waited for nor told to end.
+    pub(crate) fn forget(&mut self) {
+        std::mem::forget((self.told.take(), self.thread.take()));
     }
 }
 

@@ -1,11 +1,18 @@
 //! Texts from shared memory and ages, made safe and short for people.
 
-/// Escapes control characters, so that a hostile job name cannot drive a terminal or forge a log line.
+/// Whether a character does something else than to be seen: drives a terminal, ends a line for some who read it, or turns the
+/// direction in which what stands after it is read.
+fn acts(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Escapes what is not only seen, so that a hostile job name cannot drive a terminal, forge a log line or make another one of it.
 pub fn escaped(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
+    if !text.chars().any(acts) {
         return text.to_owned();
     }
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars().flat_map(|c| if acts(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 
 /// `2.3s`, `65.7s`, `12m05s`, `3h04m`.
@@ -45,7 +52,8 @@ mod tests {
     #[test]
     fn a_terminal_escape_in_a_name_is_shown_and_not_sent() {
         assert_eq!(escaped("a\u{1b}[2Jb\n\u{9b}"), "a\\u{1b}[2Jb\\n\\u{9b}");
-        assert_eq!(escaped("größe"), "größe");
+        assert_eq!(escaped("a\u{2028}b\u{202e}c"), "a\\u{2028}b\\u{202e}c", "nor is the order of what follows turned");
+        assert_eq!(escaped("größe 寸法"), "größe 寸法");
     }
 
     #[test]

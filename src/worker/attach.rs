@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::layout::claim::{Freed, Identity};
 use crate::layout::hot::Pen;
 use crate::layout::info::{Info, NO_DEVICE};
+use crate::layout::phase::Phase;
 use crate::layout::word::{Kind, Owner, Tag};
 use crate::os::identity::{self, Myself};
 use crate::os::liveness::Hold;
@@ -123,6 +124,29 @@ pub(super) fn lane(segment: &Arc<Segment>, worker: &Worker, name: &str) -> Resul
     let base = &worker.rest.info;
     let info = Info { name: base.name.clone(), device: base.device, lane: name.into(), ..Info::default() };
     claim(segment, Kind::Lane, None, info, worker.is_stamped())
+}
+
+/// A GPU lane's device: the one that its worker named.
+const OWN_DEVICE: u32 = u32::MAX;
+
+/// A slot beside `worker` that `device` writes while a kernel runs; it begins idle, for a device has nothing to start.
+pub(super) fn gpu_lane(segment: &Arc<Segment>, worker: &Worker, name: &str, device: u32) -> Result<Worker> {
+    if !segment.has_slot_pages() {
+        let what = format!("cannot make a GPU lane in segment '{}'", segment.path().display());
+        let why = format!("its slots are {} bytes apart, expected 4096: a device needs a page", segment.fixed().slot_size);
+        return Err(Error::new(ErrorKind::Usage, what, why)
+            .hint("a segment that exists cannot change: remove it where nobody uses it, and make it anew")
+            .hint(
+                "with --slot-size 4096 for 'hangwatch run' or 'watch', or HANGWATCH_SLOT_SIZE=4096 for whoever attaches first",
+            ));
+    }
+    let base = &worker.rest.info;
+    let device = if device == OWN_DEVICE { base.device } else { device.into() };
+    let info = Info { name: base.name.clone(), device, lane: name.into(), ..Info::default() };
+    // Unstamped: a device has another clock, and a stamp of the host's would say nothing of it.
+    let mut lane = claim(segment, Kind::Gpu, None, info, false)?;
+    lane.phase(Phase::Idle);
+    Ok(lane)
 }
 
 fn parse_slot(text: &str) -> Result<(u32, u16)> {

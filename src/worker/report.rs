@@ -8,7 +8,7 @@ use crate::layout::hot::{Count, Pen};
 use crate::layout::info::{Info, NO_DEVICE};
 use crate::layout::phase::{Class, Phase};
 use crate::layout::user_phase::NAME_MAX;
-use crate::layout::word::{Epoch, Lease, Owner, PhaseWord};
+use crate::layout::word::{Epoch, Kind, Lease, Owner, PhaseWord};
 use crate::os::liveness::Hold;
 use crate::os::time;
 use crate::segment::{Segment, SlotHandle};
@@ -24,10 +24,14 @@ use std::time::Duration;
 #[derive(Debug)]
 #[repr(C)]
 pub struct Worker {
+    /// What `step` and `beat` go through: C's inline functions know it. Mute on a GPU lane, whose progress and beats are the
+    /// device's.
     pub(super) handle: SlotHandle,
     pub(super) pen: Pen,
     /// Present where each report carries a coarse clock. C's inline functions call it; here a direct call is as quick.
     pub(super) clock: Option<time::Clock>,
+    /// What all else goes through.
+    pub(super) host: SlotHandle,
     pub(super) rest: Box<Rest>,
     pub(super) not_sync: PhantomData<Cell<()>>,
 }
@@ -72,7 +76,22 @@ impl Worker {
             jobs_ok: 0,
             shared,
         };
-        Self { handle, pen, clock: stamped.then_some(time::CLOCK), rest: Box::new(rest), not_sync: PhantomData }
+        let host = handle.clone();
+        let handle = if owner.kind() == Kind::Gpu { handle.muted() } else { handle };
+        Self { handle, pen, clock: stamped.then_some(time::CLOCK), host, rest: Box::new(rest), not_sync: PhantomData }
+    }
+
+    /// Whether a report reaches a slot. On a GPU lane it goes on from what the device has reported.
+    fn begin_report(&mut self) -> bool {
+        let Some(slot) = self.host.live() else { return false };
+        if self.is_gpu() {
+            self.pen.resync(slot);
+        }
+        true
+    }
+
+    fn is_gpu(&self) -> bool {
+        self.rest.owner.kind() == Kind::Gpu
     }
 
     /// The stamp, where stamps are on.
@@ -107,12 +126,12 @@ impl Worker {
 
     /// Some helper thread lives. At most a sign that the process runs; use [`Worker::helper`] on that thread.
     pub fn alive(&self) {
-        self.rest.shared.say_alive(&self.handle);
+        self.rest.shared.say_alive(&self.host);
     }
 
     /// A handle for helper threads; it outlives the worker harmlessly.
     pub fn helper(&self) -> Helper {
-        Helper { handle: self.handle.clone(), shared: Arc::clone(&self.rest.shared) }
+        Helper { handle: self.host.clone(), shared: Arc::clone(&self.rest.shared) }
     }
 
     /// Enters a phase, in place of all sections that are open; inside a job its count starts anew, and inference gets its own
@@ -153,7 +172,7 @@ impl Worker {
 
     /// Leaves the section entered last; without one it does nothing.
     pub fn leave(&mut self) {
-        if self.handle.live().is_none() {
+        if !self.begin_report() {
             return;
         }
         if let Some(outer) = self.rest.sections.pop() {
@@ -162,8 +181,11 @@ impl Worker {
     }
 
     /// What the slot shows; `None` where reports reach none.
-    fn shown(&self) -> Option<Outer> {
-        Some(Outer { word: self.rest.phase, count: self.pen.count(self.handle.live()?) })
+    fn shown(&mut self) -> Option<Outer> {
+        if !self.begin_report() {
+            return None;
+        }
+        Some(Outer { word: self.rest.phase, count: self.pen.count(self.host.live()?) })
     }
 
     /// Registers a phase of your own, with its budget (`Duration::ZERO`: none), or finds it by name.
@@ -179,7 +201,7 @@ impl Worker {
         if let Some(known) = Phase::from_name(name) {
             return Ok(known);
         }
-        let (Some(segment), Some(_)) = (self.handle.segment(), self.handle.live()) else { return Ok(Phase::Unknown(u16::MAX)) };
+        let (Some(segment), Some(_)) = (self.host.segment(), self.host.live()) else { return Ok(Phase::Unknown(u16::MAX)) };
         let budget_ns = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
         segment.register_phase(name, class, budget_ns).map(Phase::User).ok_or_else(|| {
             Error::new(ErrorKind::Full, what(), "all 48 user phases of the segment are taken")
@@ -194,9 +216,11 @@ impl Worker {
 
     /// Begins a job of which more is known.
     pub fn begin_job_with(&mut self, job: &Job<'_>) {
-        if self.handle.live().is_none() {
+        if !self.begin_report() {
             return;
         }
+        // A GPU lane is its device's, whatever the job runs on besides.
+        let device = if self.is_gpu() { None } else { job.device };
         let epoch = Epoch(self.pen.epoch).next_job();
         self.rest.job_total = job.total;
         self.rest.sections.clear();
@@ -207,7 +231,7 @@ impl Worker {
         info.deadline_ns = job.deadline.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX).max(1));
         info.batch = job.batch;
         info.size = job.size;
-        info.device = job.device.map_or(info.device, u64::from);
+        info.device = device.map_or(info.device, u64::from);
         info.job_id = job.id.into();
         info.model = job.model.into();
         info.detail.clear();
@@ -218,7 +242,8 @@ impl Worker {
     /// does a lease: a pass is no entry.
     pub fn begin_pass(&mut self) {
         let now = self.now();
-        let Some(slot) = self.handle.live() else { return };
+        self.begin_report();
+        let Some(slot) = self.host.live() else { return };
         let total = self.pen.count(slot).total;
         self.rest.sections.begin_counts_again();
         self.pen.boundary(slot, Epoch(self.pen.epoch).next_pass(), self.rest.phase, Count::fresh(total));
@@ -227,8 +252,9 @@ impl Worker {
 
     /// Ends the job and enters `idle`. Without an open job nothing is counted: an error path may end it a second time.
     pub fn end_job(&mut self, outcome: Outcome) {
+        self.begin_report();
         let rest = &mut self.rest;
-        let Some(slot) = self.handle.live() else { return };
+        let Some(slot) = self.host.live() else { return };
         match outcome {
             _ if !rest.phase.job_open() => {}
             Outcome::Ok => rest.jobs_ok += 1,
@@ -247,7 +273,7 @@ impl Worker {
     /// Everything that starts another count goes through here.
     fn show(&mut self, epoch: Epoch, phase: u16, flags: u16, count: Count, publish_info: bool) {
         let now = self.now();
-        let Some(slot) = self.handle.live() else { return };
+        let Some(slot) = self.host.live() else { return };
         let next = PhaseWord::new(phase, flags, self.rest.phase.entry().wrapping_add(1));
         if self.rest.lease.ms() != 0 {
             self.rest.lease = Lease::new(self.rest.lease.seq().wrapping_add(1), 0);
@@ -265,7 +291,8 @@ impl Worker {
     /// before; `Duration::ZERO` ends it. It suspends the heartbeat, progress and phase clocks, never a job's deadline.
     pub fn extend(&mut self, silence: Duration) {
         let now = self.now();
-        let Some(slot) = self.handle.live() else { return };
+        self.begin_report();
+        let Some(slot) = self.host.live() else { return };
         // Rounded up: a lease must not end before what was asked for.
         let ms = u64::try_from(silence.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
         self.rest.lease = Lease::new(self.rest.lease.seq().wrapping_add(1), ms);
@@ -275,7 +302,7 @@ impl Worker {
 
     /// Free text beside the job (up to 96 bytes): shown in events and `inspect`.
     pub fn note(&mut self, text: &str) {
-        if let Some(slot) = self.handle.live() {
+        if let Some(slot) = self.host.live() {
             self.rest.info.detail = text.into();
             slot.publish_info(&self.rest.info);
         }
@@ -283,13 +310,27 @@ impl Worker {
 
     /// Whether a monitor asks this worker to stop: finish or abandon the job and end. One load.
     pub fn should_stop(&self) -> bool {
-        self.handle.live().is_some_and(|slot| slot.peek_stop(self.pen.generation()))
+        self.host.live().is_some_and(|slot| slot.peek_stop(self.pen.generation()))
     }
 
     /// A further slot for a job in flight beside this one's, so that one wedged job is not masked by healthy ones.
     pub fn lane(&self, name: &str) -> Result<Self> {
-        match (self.handle.segment(), self.handle.live()) {
+        match (self.host.segment(), self.host.live()) {
             (Some(segment), Some(_)) => super::attach::lane(segment, self, name),
+            _ => Ok(Self::detached()),
+        }
+    }
+
+    /// A slot that a device writes itself, on a page of its own: while a kernel runs, its progress and beats are the device's;
+    /// between kernels this handle sets phases, begins and ends jobs. `step` and `beat` on it do nothing. It begins idle.
+    /// Its host's own slot goes on beside it, so a kernel that never returns is found though its host thread still beats.
+    ///
+    /// Begin a job before the kernel is launched, end it once you have waited for its end. `device` is the number that people
+    /// know it by, `u32::MAX` the one that this worker named. Fails where the segment's slots
+    /// are not 4096 bytes apart. The device's side is `hangwatch_cuda.cuh`.
+    pub fn gpu_lane(&self, name: &str, device: u32) -> Result<Self> {
+        match (self.host.segment(), self.host.live()) {
+            (Some(segment), Some(_)) => super::attach::gpu_lane(segment, self, name, device),
             _ => Ok(Self::detached()),
         }
     }
@@ -299,12 +340,12 @@ impl Worker {
 
     /// Whether reports reach a slot: false when detached, and in a forked child.
     pub fn is_attached(&self) -> bool {
-        self.handle.live().is_some()
+        self.host.live().is_some()
     }
 
     /// The slot's index, if attached.
     pub fn slot(&self) -> Option<u32> {
-        self.handle.live().map(|_| self.rest.index)
+        self.host.live().map(|_| self.rest.index)
     }
 
     /// How often the slot was claimed, this time included, modulo 2^16.
@@ -314,7 +355,7 @@ impl Worker {
 
     /// The segment it reports into, if attached.
     pub fn segment(&self) -> Option<&Segment> {
-        self.handle.live().and(self.handle.segment()).map(Arc::as_ref)
+        self.host.live().and(self.host.segment()).map(Arc::as_ref)
     }
 
     /// Whether each report carries a coarse clock.
@@ -333,7 +374,8 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.rest.shared.attached.store(false, Relaxed);
         // In a forked child the handle is not live: the parent's slot stays the parent's.
-        if let Some(slot) = self.handle.live() {
+        self.begin_report();
+        if let Some(slot) = self.host.live() {
             // A monitor looks for change in the line of the beats first: a last one tells it to look at the owner too.
             self.pen.beat(slot, None);
             // Before the slot is free: the next owner is to find its byte free too.

@@ -1,5 +1,7 @@
 //! Reserved slots: what a supervisor sets aside, its child claims through the environment. The child is this test again.
 
+mod gpu;
+
 use super::{Attach, ENV_SEGMENT, ENV_SLOT};
 use crate::layout::word::{Cmd, Command as Asked, Kind, Owner, Tag};
 use crate::segment::{Geometry, Segment};

@@ -1,27 +1,24 @@
-//! What each call does to the slot, seen from another process in Rust.
+//! What C's calls do beside what the conformance suite proves of every writer (cli/tests/conformance.rs): errors, structs of
+//! other versions, and the same words as Rust's for the same calls.
 
-use crate::build::{C99, COMPILERS, CPP17, Link, Scratch, command, program, succeed};
+use crate::build::{C99, COMPILERS, CPP17, LINKS, Link, Scratch, command, compilers, program, succeed};
 use crate::script::Script;
-use hangwatch::layout::phase::Class;
-use hangwatch::layout::slot::{FIELDS, NO_PROGRESS, TOTAL_UNKNOWN};
-use hangwatch::layout::word::{Kind, Tag};
+use hangwatch::layout::slot::FIELDS;
 use hangwatch::segment::{Geometry, Segment};
 use hangwatch::{Attach, Job, Outcome, Phase, Total, Worker};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-const LINKS: [Link; 2] = [Link::Shared, Link::Static];
-
-/// Runs a C test under every compiler and with either library.
+/// Runs a C test in every form; the library's own code is no other under another compiler, the header's is.
 fn under_all(source: &str, with_segment: bool) {
     let scratch = Scratch::new();
-    for compiler in COMPILERS {
-        for link in LINKS {
+    for compiler in compilers() {
+        for link in LINKS.into_iter().filter(|link| *link == Link::Header || COMPILERS.contains(&compiler)) {
             let program = program(&scratch, source, compiler, link);
             let mut run = command(&program);
             if with_segment {
-                run.arg(scratch.path(&format!("{}-{link:?}.segment", compiler.std)));
+                run.arg(program.with_extension("segment"));
             }
             succeed(&mut run);
         }
@@ -39,166 +36,31 @@ fn the_inline_step_and_beat_are_the_librarys_own() {
 }
 
 #[test]
-fn a_forked_child_never_touches_its_parents_slot() {
+fn no_child_made_in_whatever_way_touches_its_parents_slot_and_after_exec_it_is_taken_over() {
     under_all("ffi/tests/fork.c", true);
 }
 
 #[test]
-fn every_call_does_to_the_slot_what_the_header_says() {
+fn a_job_struct_of_another_version_is_read_as_far_as_it_is_known() {
     let scratch = Scratch::new();
-    for (compiler, link) in [(C99, Link::Shared), (CPP17, Link::Static)] {
+    for (compiler, link) in [(C99, Link::Shared), (CPP17, Link::Static), (C99, Link::Header), (CPP17, Link::Header)] {
         let program = program(&scratch, "ffi/tests/script.c", compiler, link);
-        let path = scratch.path(&format!("{}.segment", compiler.std));
-        the_vocabulary(&program, &path);
-    }
-}
-
-fn the_vocabulary(program: &Path, path: &Path) {
-    let named = path.to_str().unwrap();
-    let mut c = Script::start(program, &[("HANGWATCH_SEGMENT", named), ("HANGWATCH_DEVICE", "3")]);
-    assert_eq!(c.call("attach - sd-0"), "slot 0");
-    let segment = Segment::open_read_only(path).unwrap();
-    let slot = segment.slot(0).unwrap();
-    let hot = || slot.read_hot().expect("the slot is live and nobody writes it now");
-    let info = || slot.read_info().expect("nobody writes it now");
-
-    assert_eq!((hot().owner.tag(), hot().owner.kind(), hot().owner.pid()), (Tag::Live, Kind::Worker, c.pid()));
-    assert_eq!((info().name.as_str(), info().device), ("sd-0", 3));
-    assert_eq!((hot().beat.count(), hot().progress), (0, NO_PROGRESS), "attaching is no sign of work");
-    assert_eq!(c.call("is_attached"), "1");
-
-    c.call("phase 5");
-    assert_eq!((hot().phase.id(), hot().phase.entry(), hot().total), (5, 1, 0));
-    assert_eq!(hot().beat.count(), 1, "a phase is a beat");
-    c.call("phase_total 5 1000");
-    assert_eq!((hot().phase.entry(), hot().total, hot().progress), (2, 1000, NO_PROGRESS));
-    c.call("phase 99999999");
-    assert_eq!(hot().phase.id(), u16::MAX, "an id that no phase can have is an unknown phase");
-
-    c.call("begin_job a1b2 sdxl 50");
-    assert_eq!((hot().epoch.job(), hot().phase.id(), hot().phase.job_open()), (1, Phase::Inference.id(), true));
-    assert_eq!((hot().total, hot().progress), (50, NO_PROGRESS));
-    assert_eq!((info().job_id.as_str(), info().model.as_str(), info().job), ("a1b2", "sdxl", 1));
-    assert!(info().job_start_boottime_ns > 0);
-
-    let before = hot();
-    c.call("step 2");
-    assert_eq!((hot().progress, hot().epoch.falls(), hot().beat.count()), (2, 0, before.beat.count() + 1));
-    assert!(hot().stamp_ns > 0 && hot().progress_stamp_ns > 0, "stamps are on by default");
-    c.call("step 1");
-    assert_eq!((hot().progress, hot().epoch.falls()), (1, 1), "progress that falls back is a fall");
-    let before = hot();
-    c.call("beat");
-    assert_eq!((hot().beat.count(), hot().progress), (before.beat.count() + 1, 1), "a beat is no progress");
-    let before = hot();
-    c.call("alive");
-    assert_eq!((hot().alive.count(), hot().beat), (1, before.beat), "a helper's word is its own");
-
-    c.call("begin_pass");
-    assert_eq!((hot().epoch.job(), hot().epoch.pass(), hot().epoch.falls()), (1, 1, 0));
-    assert_eq!((hot().progress, hot().total), (NO_PROGRESS, 50));
-    c.call("extend 1500");
-    assert_eq!((hot().lease.seq(), hot().lease.ms()), (1, 1500));
-    c.call("extend 0");
-    assert_eq!((hot().lease.seq(), hot().lease.ms()), (2, 0));
-    c.call("note Größe");
-    assert_eq!(info().detail, "Größe");
-
-    assert_eq!(c.call("should_stop"), "0");
-    c.call("order_stop another");
-    assert_eq!(c.call("should_stop"), "0", "an order for another generation is nobody's");
-    c.call("order_stop");
-    assert_eq!(c.call("should_stop"), "1");
-
-    c.call("end_job cancelled");
-    assert_eq!((hot().phase.id(), hot().phase.job_open()), (Phase::Idle.id(), false));
-    assert_eq!((word(&segment, "jobs_ok"), word(&segment, "jobs_bad")), (0, 1));
-    assert_eq!(info().job_id, "");
-
-    jobs_in_a_struct(&mut c, &segment);
-    phases_of_its_own(&mut c, &segment);
-    sections(&mut c, &segment);
-
-    assert_eq!(c.call("lane l1"), "slot 1");
-    c.call("lane_step 7");
-    let lane = segment.slot(1).unwrap();
-    assert_eq!(lane.read_hot().map(|hot| (hot.owner.kind(), hot.progress)), Ok((Kind::Lane, 7)));
-    let of_lane = lane.read_info().unwrap();
-    assert_eq!((of_lane.name.as_str(), of_lane.lane.as_str(), of_lane.device), ("sd-0", "l1", 7));
-    c.call("detach_lane");
-    assert_eq!(lane.peek_owner().tag(), Tag::Free);
-    c.call("detach");
-    assert_eq!(slot.peek_owner().tag(), Tag::Free, "detaching gives the slot back");
-}
-
-fn word(segment: &Segment, name: &str) -> u64 {
-    let index = FIELDS.iter().position(|(field, _)| *field == name).unwrap();
-    segment.slot(0).unwrap().raw_words()[index]
-}
-
-fn sections(c: &mut Script, segment: &Segment) {
-    let hot = || segment.slot(0).unwrap().read_hot().expect("nobody writes it now");
-    c.call("begin_job nested sdxl 50");
-    c.call("step 21");
-    let inference = hot();
-    c.call("enter 5 100");
-    assert_eq!((hot().phase.id(), hot().phase.depth(), hot().phase.job_open()), (5, 1, true));
-    assert_eq!((hot().progress, hot().total), (NO_PROGRESS, 100), "a section counts for itself");
-    assert_ne!(hot().phase.section(), inference.phase.section());
-    c.call("step 99");
-    c.call("leave");
-    assert!(hot().phase.is_same_section(inference.phase), "a return is told from another entry");
-    assert_eq!(hot().phase.entry(), inference.phase.entry() + 2, "and is a change all the same");
-    assert_eq!((hot().progress, hot().total, hot().epoch.falls()), (21, 50, 0), "the count of before");
-    let before = hot();
-    c.call("leave");
-    assert_eq!(hot(), before, "nothing is left to leave");
-    (0..9).for_each(|_| drop(c.call("enter 6 0")));
-    assert_eq!((hot().phase.id(), hot().phase.depth(), hot().phase.entry()), (6, 7, before.phase.entry() + 7));
-    (0..9).for_each(|_| drop(c.call("leave")));
-    assert!(hot().phase.is_same_section(inference.phase), "those that did not fit are left before those that did");
-}
-
-fn jobs_in_a_struct(c: &mut Script, segment: &Segment) {
-    let slot = segment.slot(0).unwrap();
-    c.call("begin_job_with id model 18446744073709551615 4 1024 2500 7");
-    let info = slot.read_info().unwrap();
-    assert_eq!((info.job_id.as_str(), info.model.as_str()), ("id", "model"));
-    assert_eq!((info.batch, info.size, info.deadline_ns, info.device), (4, 1024, 2_500_000_000, 7));
-    assert_eq!(slot.read_hot().unwrap().total, TOTAL_UNKNOWN);
-    c.call("end_job ok");
-    assert_eq!(word(segment, "jobs_ok"), 1);
-
-    c.call("begin_job_with id model 1 0 0 0 -");
-    let info = slot.read_info().unwrap();
-    assert_eq!((info.deadline_ns, info.device), (0, 7), "a job that names no device leaves the one before");
-    c.call("end_job failed");
-    assert_eq!(word(segment, "jobs_bad"), 1 << 32 | 1);
-
-    for (call, id) in [("begin_job_with_null", ""), ("begin_job_with_sizeless", ""), ("begin_job_with_larger later", "later")] {
-        let job = slot.read_hot().unwrap().epoch.job();
-        c.call(call);
+        let path = scratch.path(&format!("{}-{link:?}.segment", compiler.std));
+        let mut c = Script::start(&program, &[("HANGWATCH_SEGMENT", path.to_str().unwrap())]);
+        assert_eq!(c.call("attach - sd-0"), "slot 0");
+        let segment = Segment::open_read_only(&path).unwrap();
+        let slot = segment.slot(0).unwrap();
+        for (call, id) in [("begin_job_with_null", ""), ("begin_job_with_sizeless", ""), ("begin_job_with_larger later", "later")]
+        {
+            let job = slot.read_hot().unwrap().epoch.job();
+            c.call(call);
+            let info = slot.read_info().unwrap();
+            assert_eq!((info.job, info.job_id.as_str(), info.batch), (job + 1, id, 0), "{call}");
+        }
+        assert_eq!(c.call("begin_job - - 0"), "ok");
         let info = slot.read_info().unwrap();
-        assert_eq!((info.job, info.job_id.as_str(), info.batch), (job + 1, id, 0), "{call}");
+        assert_eq!((info.job_id.as_str(), info.model.as_str()), ("", ""), "NULL is an empty string");
     }
-    c.call("begin_job - - 0");
-    assert_eq!(slot.read_info().map(|info| (info.job_id, info.model)), Some((String::new(), String::new())), "NULL is empty");
-}
-
-fn phases_of_its_own(c: &mut Script, segment: &Segment) {
-    assert_eq!(c.call("register_phase tiling idle 90000"), "phase 256");
-    let phase = segment.user_phase(0).unwrap();
-    assert_eq!((phase.name.as_str(), phase.class, phase.budget_ns), ("tiling", Class::Idle, 90_000_000_000));
-    assert_eq!(c.call("register_phase tiling work 1"), "phase 256", "the first who registers a name sets it");
-    assert_eq!(c.call("register_phase safety work 1"), "phase 9", "a built-in phase is found by its name");
-    c.call("phase 256");
-    assert_eq!(segment.slot(0).unwrap().read_hot().unwrap().phase.id(), 256);
-    for i in 1..48 {
-        assert_eq!(c.call(&format!("register_phase p{i} exit 0")), format!("phase {}", 256 + i));
-    }
-    let full = c.call("register_phase p48 work 0");
-    let expected = "error 5 cannot register phase 'p48': all 48 user phases of the segment are taken\t";
-    assert!(full.starts_with(expected), "a full table is an error, not a crash: {full}");
 }
 
 /// The same worker in C and in Rust, without stamps, which are the clock's.
@@ -258,8 +120,17 @@ impl Twins {
 
 #[test]
 fn c_and_rust_write_the_same_words_for_the_same_calls() {
+    the_same_words(Link::Shared);
+}
+
+#[test]
+fn the_header_alone_and_rust_write_the_same_words_for_the_same_calls() {
+    the_same_words(Link::Header);
+}
+
+fn the_same_words(link: Link) {
     let scratch = Scratch::new();
-    let program = program(&scratch, "ffi/tests/script.c", C99, Link::Shared);
+    let program = program(&scratch, "ffi/tests/script.c", C99, link);
     let (in_c, in_rust) = (scratch.path("c.segment"), scratch.path("rust.segment"));
     let mut c = Script::start(&program, &[]);
     assert_eq!(c.call(&format!("attach {} twin", in_c.display())), "slot 0");
@@ -298,8 +169,14 @@ fn c_and_rust_write_the_same_words_for_the_same_calls() {
 #[test]
 fn what_went_wrong_is_said_in_c_as_in_rust() {
     let scratch = Scratch::new();
-    let program = program(&scratch, "ffi/tests/script.c", C99, Link::Shared);
-    let mut c = Script::start(&program, &[]);
+    for link in [Link::Shared, Link::Header] {
+        let program = program(&scratch, "ffi/tests/script.c", C99, link);
+        what_went_wrong(Script::start(&program, &[]));
+    }
+}
+
+fn what_went_wrong(mut c: Script) {
+    let scratch = Scratch::new();
     let short = scratch.write("short", "x");
     std::fs::set_permissions(&short, std::fs::Permissions::from_mode(0o600)).unwrap();
     let garbage = scratch.write("garbage", &"x".repeat(1 << 17));
@@ -331,10 +208,12 @@ fn full_segment(path: &Path) -> Worker {
 #[test]
 fn a_message_too_long_is_cut_at_a_characters_border() {
     let scratch = Scratch::new();
-    let program = program(&scratch, "ffi/tests/script.c", C99, Link::Shared);
-    let mut c = Script::start(&program, &[]);
     let mut lengths = Vec::new();
-    for prefix in ["/nonexistent/", "/nonexistent/x"] {
+    for (link, prefix) in
+        [Link::Shared, Link::Header].into_iter().flat_map(|link| [(link, "/nonexistent/"), (link, "/nonexistent/x")])
+    {
+        let program = program(&scratch, "ffi/tests/script.c", C99, link);
+        let mut c = Script::start(&program, &[]);
         let bad = format!("{prefix}{}", "ü/".repeat(400));
         let whole = Attach::new().segment(&bad).attach().unwrap_err();
         let said = c.call(&format!("attach {bad} x"));
@@ -357,10 +236,12 @@ fn a_segment_that_is_not_utf8_is_an_error_and_a_label_that_is_not_is_a_label() {
          printf(\"%d %d %s\\n\", w == NULL, (int)err.code, err.message);\n\
          w = hangwatch_attach(argc > 1 ? argv[1] : NULL, \"x\\xff\", &err);\nhangwatch_note(w, \"y\\xff\");\nreturn w == NULL; }\n",
     );
-    let program = program(&scratch, source.to_str().unwrap(), C99, Link::Shared);
-    let path = scratch.path("segment");
-    let said = succeed(command(program).arg(&path));
-    assert_eq!(said, "1 1 cannot attach to segment '/tmp/\u{fffd}': it is not UTF-8\n");
-    let info = Segment::open_read_only(&path).unwrap().slot(0).unwrap().read_info().unwrap();
-    assert_eq!((info.name.as_str(), info.detail.as_str()), ("x\u{fffd}", "y\u{fffd}"));
+    for link in LINKS {
+        let program = program(&scratch, source.to_str().unwrap(), C99, link);
+        let path = scratch.path(&format!("{link:?}.segment"));
+        let said = succeed(command(program).arg(&path));
+        assert_eq!(said, "1 1 cannot attach to segment '/tmp/\u{fffd}': it is not UTF-8\n");
+        let info = Segment::open_read_only(&path).unwrap().slot(0).unwrap().read_info().unwrap();
+        assert_eq!((info.name.as_str(), info.detail.as_str()), ("x\u{fffd}", "y\u{fffd}"));
+    }
 }

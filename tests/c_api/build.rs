@@ -1,7 +1,11 @@
-//! Builds the library as its users do, alone, and programs in C and C++ against it.
+//! Builds the library as its users do, alone, and programs in C and C++ against it or against the header alone.
 
+#[path = "../common/skipped.rs"]
+pub(crate) mod skipped;
+
+use skipped::skip;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -11,7 +15,7 @@ pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 pub(crate) const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"];
 
 /// A compiler and a standard.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Compiler {
     pub(crate) program: &'static str,
     pub(crate) std: &'static str,
@@ -26,12 +30,50 @@ pub(crate) const CPP17: Compiler = Compiler { program: "g++", std: "c++17", lang
 /// The standards that the header promises, oldest and current.
 pub(crate) const COMPILERS: [Compiler; 4] = [C99, C11, CPP11, CPP17];
 
-/// Which library a program is linked with.
+/// All that this machine can compile for: every standard that the header promises, with gcc and, where it is there, with clang.
+pub(crate) fn every_compiler() -> Vec<Compiler> {
+    let c = ["c99", "c11", "c17", "c2x"].map(|std| Compiler { program: "gcc", std, language: "c" });
+    let cpp = ["c++11", "c++14", "c++17", "c++20"].map(|std| Compiler { program: "g++", std, language: "c++" });
+    let gcc = [c, cpp].concat();
+    if !has_clang() {
+        return gcc;
+    }
+    let clang =
+        gcc.iter().map(|compiler| Compiler { program: if compiler.language == "c" { "clang" } else { "clang++" }, ..*compiler });
+    gcc.iter().copied().chain(clang).collect()
+}
+
+/// Those that programs are run of: the oldest and the current standard of each language, and clang's where it is there.
+pub(crate) fn compilers() -> Vec<Compiler> {
+    let clang = [Compiler { program: "clang", ..C99 }, Compiler { program: "clang++", ..CPP17 }];
+    COMPILERS.into_iter().chain(clang.into_iter().filter(|_| has_clang())).collect()
+}
+
+/// Whether there is a clang for C and C++; said aloud where there is none.
+pub(crate) fn has_clang() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let found = ["clang", "clang++"].iter().all(|program| {
+            Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+        });
+        if !found {
+            skip("the C API under clang: there is no clang here");
+        }
+        found
+    })
+}
+
+/// Where a program has the functions of the header from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
     Shared,
     Static,
+    /// From the header itself: nothing is linked.
+    Header,
 }
+
+/// Every form.
+pub(crate) const LINKS: [Link; 3] = [Link::Shared, Link::Static, Link::Header];
 
 /// A folder of this test's own, removed with it.
 #[derive(Debug)]
@@ -66,7 +108,7 @@ impl Drop for Scratch {
 /// `target/debug/libhangwatch.so` before the one that was linked.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
-    for name in ["SEGMENT", "SLOT", "DEVICE", "NAME", "DIR"] {
+    for name in ["SEGMENT", "SLOT", "DEVICE", "NAME", "DIR", "SLOTS", "SLOT_SIZE", "ALLOWED_UIDS"] {
         command.env_remove(format!("HANGWATCH_{name}"));
     }
     command.env_remove("LD_LIBRARY_PATH").current_dir(ROOT);
@@ -94,7 +136,7 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
     cargo
 }
 
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("ffi")
 }
 
@@ -107,6 +149,15 @@ pub(crate) fn library() -> &'static Path {
     })
 }
 
+/// The folder of `libhangwatch_monitor.so` and `.a`, built once; the same folder.
+pub(crate) fn monitor_library() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        succeed(cargo("build").args(["-p", "hangwatch-monitor-ffi", "--target-dir"]).arg(target()));
+        target().join("debug")
+    })
+}
+
 /// A compiler's command with everything but the sources.
 pub(crate) fn compile(compiler: Compiler) -> Command {
     let mut command = command(compiler.program);
@@ -114,18 +165,40 @@ pub(crate) fn compile(compiler: Compiler) -> Command {
     command
 }
 
-/// Compiles and links `source`; the program.
+/// Compiles and links `source` with libhangwatch; the program.
 pub(crate) fn program(scratch: &Scratch, source: &str, compiler: Compiler, link: Link) -> PathBuf {
+    linked(scratch, source, compiler, link, library(), "hangwatch", &[])
+}
+
+/// The same with libhangwatch_monitor, and with these flags besides.
+pub(crate) fn monitor_program(scratch: &Scratch, source: &str, compiler: Compiler, link: Link, flags: &[&str]) -> PathBuf {
+    let flags = [&["-pthread"], flags].concat();
+    linked(scratch, source, compiler, link, monitor_library(), "hangwatch_monitor", &flags)
+}
+
+fn linked(
+    scratch: &Scratch,
+    source: &str,
+    compiler: Compiler,
+    link: Link,
+    folder: &Path,
+    library: &str,
+    flags: &[&str],
+) -> PathBuf {
     let stem = Path::new(source).file_stem().unwrap().to_string_lossy().into_owned();
-    let out = scratch.path(&format!("{stem}-{}-{link:?}", compiler.std));
+    let out = scratch.path(&format!("{stem}-{}-{}-{link:?}", compiler.program, compiler.std));
     let mut command = compile(compiler);
-    command.arg(source).args(["-x", "none", "-o"]).arg(&out);
+    if link == Link::Header {
+        command.arg("-DHANGWATCH_IMPLEMENTATION");
+    }
+    command.args(flags).arg(source).args(["-x", "none", "-o"]).arg(&out);
     match link {
+        Link::Header => {}
         Link::Shared => {
-            command.arg("-L").arg(library()).arg("-lhangwatch").arg(format!("-Wl,-rpath,{}", library().display()));
+            command.arg("-L").arg(folder).arg(format!("-l{library}")).arg(format!("-Wl,-rpath,{}", folder.display()));
         }
         Link::Static => {
-            command.arg(library().join("libhangwatch.a")).args(private_libraries());
+            command.arg(folder.join(format!("lib{library}.a"))).args(private_libraries());
         }
     }
     succeed(&mut command);
@@ -133,7 +206,7 @@ pub(crate) fn program(scratch: &Scratch, source: &str, compiler: Compiler, link:
 }
 
 /// What a program that links the archive needs, as the pkg-config file says it.
-fn private_libraries() -> Vec<String> {
+pub(crate) fn private_libraries() -> Vec<String> {
     let pc = std::fs::read_to_string(Path::new(ROOT).join("ffi/hangwatch.pc.in")).unwrap();
     let line = pc.lines().find_map(|line| line.strip_prefix("Libs.private:")).expect("the pkg-config file names them");
     line.split_whitespace().map(str::to_string).collect()

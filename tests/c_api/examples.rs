@@ -47,7 +47,7 @@ fn word(segment: &Segment, slot: u32, name: &str) -> u64 {
 fn a_worker_in_c_and_one_in_rust_report_into_one_segment() {
     let scratch = Scratch::new();
     let path = scratch.path("segment");
-    let mut in_c = command(program(&scratch, C, C99, Link::Shared));
+    let mut in_c = command(program(&scratch, C, C99, Link::Header));
     let mut in_rust = command(rust_worker());
     // They stand still at one half, so that what they said last can be read.
     let flags = ["--steps", "10", "--step-ms", "1", "--hang-at", "50"];
@@ -73,7 +73,13 @@ fn a_worker_in_c_and_one_in_rust_report_into_one_segment() {
 fn the_examples_run_their_jobs_and_give_their_slots_back() {
     let scratch = Scratch::new();
     let path = scratch.path("segment");
-    let programs = [program(&scratch, C, C99, Link::Static), program(&scratch, CPP, CPP11, Link::Shared), rust_worker()];
+    let programs = [
+        program(&scratch, C, C99, Link::Static),
+        program(&scratch, CPP, CPP11, Link::Shared),
+        program(&scratch, C, C99, Link::Header),
+        program(&scratch, CPP, CPP11, Link::Header),
+        rust_worker(),
+    ];
     for (slot, program) in (0..).zip(programs) {
         let mut run = command(&program);
         let said = succeed(run.args(["--steps", "3", "--step-ms", "0", "--jobs", "2"]).env("HANGWATCH_SEGMENT", &path));
@@ -87,7 +93,9 @@ fn the_examples_run_their_jobs_and_give_their_slots_back() {
 #[test]
 fn the_examples_run_where_nobody_watches_and_where_attaching_fails() {
     let scratch = Scratch::new();
-    for program in [program(&scratch, C, C99, Link::Shared), program(&scratch, CPP, CPP11, Link::Shared), rust_worker()] {
+    let in_c = [Link::Shared, Link::Header].map(|link| program(&scratch, C, C99, link));
+    let in_cpp = [Link::Shared, Link::Header].map(|link| program(&scratch, CPP, CPP11, link));
+    for program in in_c.into_iter().chain(in_cpp).chain([rust_worker()]) {
         let args = ["--steps", "1", "--step-ms", "0"];
         assert!(succeed(command(&program).args(args)).ends_with("detached\n"));
         let out = output(command(&program).args(args).env("HANGWATCH_SEGMENT", "/nonexistent/folder/segment"));

@@ -1,17 +1,20 @@
 //! What the header says against what the library and the Rust side say, in both directions.
 
-use crate::build::{C11, C99, COMPILERS, CPP11, CPP17, ROOT, Scratch, cargo, command, compile, library, succeed};
+use crate::build::{
+    C11, C99, CPP11, CPP17, Compiler, ROOT, Scratch, cargo, command, compile, compilers, every_compiler, library, succeed,
+};
 use hangwatch::layout::phase::{Class, TABLE};
 use hangwatch::layout::slot::FIELDS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|e| panic!("cannot read {path}: {e}"))
 }
 
 /// Functions that the header declares and does not define: the compiler's own list.
-fn declared() -> BTreeSet<String> {
+pub(crate) fn declared() -> BTreeSet<String> {
     let scratch = Scratch::new();
     let source = scratch.write("alone.c", "#include <hangwatch.h>\n");
     let list = scratch.path("prototypes");
@@ -40,9 +43,99 @@ fn with_prefix(prefix: &str) -> BTreeMap<String, i64> {
 fn the_header_compiles_alone_in_c_and_cpp_and_twice_in_one_unit() {
     let scratch = Scratch::new();
     let source = scratch.write("alone.c", "#include <hangwatch.h>\n#include <hangwatch.h>\n");
-    for compiler in COMPILERS {
+    for compiler in every_compiler() {
         succeed(compile(compiler).args(["-c", "-o", "/dev/null"]).arg(&source));
     }
+}
+
+/// More than the header promises; a host that asks for them is not bothered either.
+const STRICTER: [&str; 5] = ["-Wshadow", "-Wcast-qual", "-Wcast-align", "-Wundef", "-Wwrite-strings"];
+
+fn stricter(compiler: Compiler) -> Command {
+    let mut command = compile(compiler);
+    command.args(STRICTER);
+    match compiler.language {
+        "c" => command.args(["-Wstrict-prototypes", "-Wmissing-prototypes"]),
+        _ => command.args(["-Wold-style-cast"]),
+    };
+    command
+}
+
+#[test]
+fn the_implementation_compiles_without_a_warning_under_every_compiler_and_standard() {
+    let scratch = Scratch::new();
+    let source = scratch.write("whole.c", "#define HANGWATCH_IMPLEMENTATION\n#include <hangwatch.h>\n");
+    for compiler in every_compiler() {
+        succeed(stricter(compiler).arg("-fsyntax-only").arg(&source));
+    }
+    // Optimised, it finds more to warn of.
+    for compiler in compilers() {
+        succeed(stricter(compiler).args(["-O2", "-c", "-o", "/dev/null"]).arg(&source));
+    }
+}
+
+#[test]
+fn the_implementation_takes_any_header_and_any_feature_macro_before_it() {
+    let scratch = Scratch::new();
+    let headers = ["stdio.h", "fcntl.h", "unistd.h", "sys/stat.h", "sys/mman.h", "time.h", "poll.h", "signal.h", "pthread.h"];
+    let of_kernel = ["linux/fcntl.h", "linux/stat.h", "linux/poll.h", "linux/futex.h", "asm/unistd.h"];
+    let macros = [
+        "",
+        "#define _GNU_SOURCE 1\n",
+        "#define _POSIX_C_SOURCE 1\n",
+        "#define _FILE_OFFSET_BITS 64\n",
+        "#define _ANSI_SOURCE\n",
+    ];
+    let body = "#define HANGWATCH_IMPLEMENTATION\n#include <hangwatch.h>\n";
+    for (i, before) in macros.into_iter().enumerate() {
+        for (j, names) in [&headers[..], &of_kernel[..]].into_iter().enumerate() {
+            let includes: String = names.iter().map(|name| format!("#include <{name}>\n")).collect();
+            let source = scratch.write(&format!("{i}-{j}.c"), &format!("{before}{includes}{body}"));
+            succeed(compile(C99).args(["-c", "-o", "/dev/null"]).arg(&source));
+        }
+    }
+}
+
+/// What a program that is made of `main.c` and `part.c` defines of ours, as its linker sees it: type and name.
+#[test]
+fn one_file_has_the_implementation_for_a_whole_program_and_exports_none_of_it() {
+    let scratch = Scratch::new();
+    let one = scratch.write("one.c", "#define HANGWATCH_IMPLEMENTATION\n#include <hangwatch.h>\n");
+    let other = scratch.write(
+        "other.c",
+        "#include <hangwatch.h>\nvoid *host(void);\nvoid *host(void) { return hangwatch_attach(NULL, NULL, NULL); }\n",
+    );
+    for compiler in compilers() {
+        let out = scratch.path(&format!("lib-{}-{}.so", compiler.program, compiler.std));
+        succeed(compile(compiler).args(["-shared", "-fPIC"]).args([&one, &other]).arg("-Wl,--no-undefined").arg("-o").arg(&out));
+        let symbols = succeed(command("nm").args(["-D", "--defined-only"]).arg(&out));
+        assert!(!symbols.contains("hangwatch_"), "a library that is built with it exports none of it: {symbols}");
+        assert!(symbols.contains("host"), "the list was read: {symbols}");
+        let inside = succeed(command("nm").args(["--defined-only"]).arg(&out));
+        for name in declared() {
+            assert!(inside.lines().any(|line| line.ends_with(&format!(" {name}"))), "{name} is declared and not implemented");
+        }
+        let needed = succeed(command("readelf").arg("-d").arg(&out));
+        let linked: Vec<&str> = needed.lines().filter(|line| line.contains("(NEEDED)")).collect();
+        assert!(
+            linked.iter().all(|line| line.contains("[libc.so") || compiler.language == "c++"),
+            "nothing is linked: {linked:?}"
+        );
+    }
+}
+
+#[test]
+fn the_files_of_the_implementation_are_small_and_all_of_them_are_included() {
+    let whole = read("ffi/include/hangwatch/implementation.h");
+    let mut count = 0;
+    for entry in std::fs::read_dir(Path::new(ROOT).join("ffi/include/hangwatch")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let lines = read(&format!("ffi/include/hangwatch/{name}")).lines().count();
+        assert!(lines < 400, "{name} has {lines} lines");
+        assert!(name == "implementation.h" || whole.contains(&format!("#include \"{name}\"")), "{name} is not included");
+        count += 1;
+    }
+    assert!(count > 10, "the folder was read");
 }
 
 #[test]
@@ -122,7 +215,7 @@ fn the_header_asserts_its_drawing_in_every_language() {
     let moved = read("ffi/include/hangwatch.h").replace("hangwatch_word_t lease; ", "hangwatch_word_t lease[2]; ");
     scratch.write("hangwatch.h", &moved);
     let source = scratch.write("alone.c", "#include \"hangwatch.h\"\n");
-    for compiler in COMPILERS {
+    for compiler in every_compiler() {
         let out = crate::build::output(compile(compiler).arg("-fsyntax-only").arg(&source));
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(!out.status.success() && said.contains("slot_epoch"), "{compiler:?} must refuse a slot that moved:\n{said}");

@@ -2,11 +2,23 @@
 
 mod behaviour;
 mod build;
+mod cpp;
+mod cuda;
 mod examples;
+mod forms;
+mod groups;
 #[path = "../../ffi/src/guard.rs"]
 mod guard;
 mod header;
+mod monitor;
+mod package;
+mod refusals;
+mod sanitizers;
 mod script;
+#[path = "../common/words.rs"]
+mod words;
+
+use build::skipped;
 
 #[test]
 fn a_panic_becomes_a_value_and_never_unwinds_into_the_host() {

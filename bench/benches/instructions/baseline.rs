@@ -65,7 +65,7 @@ impl Baseline {
         for &(name, count) in counts {
             let Some([expected, tolerance, elsewhere]) = self.row(name) else {
                 holds = false;
-                let _ = writeln!(text, "{name:<26} {count:>9.2}  MISSING in the baseline");
+                let _ = writeln!(text, "{name:<28} {count:>9.2}  MISSING in the baseline");
                 continue;
             };
             let allowed = if same { tolerance } else { elsewhere };
@@ -77,13 +77,13 @@ impl Baseline {
             };
             holds &= more <= allowed;
             fewer |= said == "fewer";
-            let line = format!("{name:<26} {count:>9.2}  baseline {expected:>9.2} + {allowed:<6} {more:>+8.2}  {said}");
+            let line = format!("{name:<28} {count:>9.2}  baseline {expected:>9.2} + {allowed:<6} {more:>+8.2}  {said}");
             let _ = writeln!(text, "{}", line.trim_end());
         }
         let rows = self.0.get("rows").and_then(Value::as_object);
         for name in rows.into_iter().flat_map(Map::keys).filter(|name| counts.iter().all(|(counted, _)| counted != name)) {
             holds = false;
-            let _ = writeln!(text, "{name:<26} is in the baseline and COUNTED no more");
+            let _ = writeln!(text, "{name:<28} is in the baseline and COUNTED no more");
         }
         if !holds || fewer {
             let _ = writeln!(text, "if that is meant: cargo bench -p hangwatch-bench --bench instructions -- --renew");

@@ -11,16 +11,16 @@ pub(crate) const COUNT: &str = "count";
 /// Instructions a unit, by row.
 pub(crate) fn count_all() -> Vec<(&'static str, f64)> {
     let scratch = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temp dir");
-    let loops = build(scratch.path(), Path::new(env!("CARGO_TARGET_TMPDIR")));
+    build(scratch.path(), Path::new(env!("CARGO_TARGET_TMPDIR")));
     let each = |row: &Row| {
-        let [few, many] = [row.few, row.many].map(|size| count(row, size, scratch.path(), &loops));
+        let [few, many] = [row.few, row.many].map(|size| count(row, size, scratch.path()));
         (many as f64 - few as f64) / ((row.many - row.few) * row.times()) as f64
     };
     ROWS.iter().map(|row| (row.name, each(row))).collect()
 }
 
 /// Instructions of one row at one size.
-fn count(row: &Row, size: u64, scratch: &Path, loops: &Path) -> u64 {
+fn count(row: &Row, size: u64, scratch: &Path) -> u64 {
     let [report, log, segment] = ["callgrind", "log", "segment"].map(|name| scratch.join(name));
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--quiet", "--collect-atstart=no"]).arg(format!("--toggle-collect={COUNTED}"));
@@ -28,7 +28,7 @@ fn count(row: &Row, size: u64, scratch: &Path, loops: &Path) -> u64 {
     // It complains of system calls that it does not know, which then fail as on an older kernel.
     valgrind.arg(format!("--log-file={}", log.display()));
     valgrind.arg(std::env::current_exe().expect("this program has a path")).args([COUNT, row.name, &size.to_string()]);
-    valgrind.arg(&segment).arg(loops).stdin(Stdio::null());
+    valgrind.arg(&segment).arg(scratch).stdin(Stdio::null());
     let status = valgrind.status().unwrap_or_else(|e| panic!("cannot run valgrind, which this gate needs: {e}"));
     assert!(status.success(), "{valgrind:?} ended with {status}; it says:\n{}", last_lines(&log));
     let text = std::fs::read_to_string(report).expect("callgrind's report");

@@ -1,7 +1,7 @@
 //! What is counted. A row runs alone, in a process of its own under callgrind.
 #![allow(unsafe_code)]
 
-use hangwatch_bench::c::Loops;
+use hangwatch_bench::c::{Form, Loops};
 use hangwatch_bench::crowd::Crowd;
 use hangwatch_bench::{Kind, rust, stamps};
 use std::ffi::CStr;
@@ -20,7 +20,7 @@ pub(crate) struct Row {
 #[derive(Debug, Clone, Copy)]
 enum How {
     Rust(Kind),
-    C(&'static CStr, Kind),
+    C(Form, &'static CStr, Kind),
     /// The monitor polls this often, each time after all slots reported or none; the size is that of the segment.
     Polls {
         polls: u64,
@@ -45,13 +45,17 @@ impl Row {
 }
 
 /// All of them.
-pub(crate) const ROWS: [Row; 8] = [
+pub(crate) const ROWS: [Row; 12] = [
     steps("rust_step/unstamped", How::Rust(Kind::Unstamped)),
     steps("rust_step/stamped", How::Rust(Kind::Stamped)),
-    steps("c_inline_step/unstamped", How::C(c"bench_step", Kind::Unstamped)),
-    steps("c_inline_step/stamped", How::C(c"bench_step", Kind::Stamped)),
-    steps("c_linked_step/unstamped", How::C(c"bench_step_linked", Kind::Unstamped)),
-    steps("c_linked_step/stamped", How::C(c"bench_step_linked", Kind::Stamped)),
+    steps("c_inline_step/unstamped", How::C(Form::Linked, c"bench_step", Kind::Unstamped)),
+    steps("c_inline_step/stamped", How::C(Form::Linked, c"bench_step", Kind::Stamped)),
+    steps("cpp_inline_step/unstamped", How::C(Form::Linked, c"bench_step_cpp", Kind::Unstamped)),
+    steps("cpp_inline_step/stamped", How::C(Form::Linked, c"bench_step_cpp", Kind::Stamped)),
+    steps("c_header_only_step/unstamped", How::C(Form::HeaderOnly, c"bench_step", Kind::Unstamped)),
+    steps("c_header_only_step/stamped", How::C(Form::HeaderOnly, c"bench_step", Kind::Stamped)),
+    steps("c_linked_step/unstamped", How::C(Form::Linked, c"bench_step_linked", Kind::Unstamped)),
+    steps("c_linked_step/stamped", How::C(Form::Linked, c"bench_step_linked", Kind::Stamped)),
     polls("poll/quiet_slot", false),
     polls("poll/active_slot", true),
 ];
@@ -68,7 +72,7 @@ fn hangwatch_bench_counted(run: &mut dyn FnMut()) {
 }
 
 /// Runs the row of this name at one size.
-pub(crate) fn run(row: &str, size: u64, segment: &Path, loops: &Path) {
+pub(crate) fn run(row: &str, size: u64, segment: &Path, scratch: &Path) {
     let row = ROWS.iter().find(|known| known.name == row).expect("one of the rows");
     match row.how {
         How::Rust(kind) => {
@@ -76,8 +80,8 @@ pub(crate) fn run(row: &str, size: u64, segment: &Path, loops: &Path) {
             stamps::force(&mut worker, kind);
             hangwatch_bench_counted(&mut || rust::steps(&mut worker, 1, size));
         }
-        How::C(function, kind) => {
-            let loops = Loops::load(loops);
+        How::C(form, function, kind) => {
+            let loops = Loops::load(scratch, form);
             let (mut worker, run) = (loops.attach(&segment.display().to_string(), kind), loops.find(function));
             stamps::force(&mut worker, kind);
             hangwatch_bench_counted(&mut || run.run(&mut worker, 1, size));

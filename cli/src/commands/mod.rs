@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+pub(crate) mod conformance;
 mod control;
 pub(crate) mod demo;
 mod ending;

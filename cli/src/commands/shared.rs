@@ -27,6 +27,10 @@ pub(crate) struct MonitorArgs {
     /// Slots of the segment, if this command makes it; else HANGWATCH_SLOTS, else 64.
     #[arg(long, value_name = "N")]
     pub(crate) slots: Option<u32>,
+    /// Bytes from slot to slot, if this command makes the segment: 4096 for workers with GPU lanes; else HANGWATCH_SLOT_SIZE,
+    /// else 1024.
+    #[arg(long, value_name = "BYTES", value_parser = slot_size)]
+    pub(crate) slot_size: Option<u32>,
     #[command(flatten)]
     pub(crate) timing: TimingArgs,
     /// Keep what is learnt in this file, over a restart; '<segment>.learnt' where none is named.
@@ -102,8 +106,16 @@ impl MonitorArgs {
     pub(crate) fn open(&self) -> Result<Arc<Segment>> {
         let path = path::resolve(&self.segment)?;
         let geometry = Geometry::from_env()?;
-        let geometry = Geometry { slots: self.slots.unwrap_or(geometry.slots), ..geometry };
+        let geometry =
+            Geometry { slots: self.slots.unwrap_or(geometry.slots), slot_size: self.slot_size.unwrap_or(geometry.slot_size) };
         Segment::open_or_create(&path, geometry).map(Arc::new)
+    }
+}
+
+fn slot_size(text: &str) -> std::result::Result<u32, String> {
+    match text.parse() {
+        Ok(size @ (1024 | 4096)) => Ok(size),
+        _ => Err("expected 1024, or 4096 for GPU lanes".into()),
     }
 }
 

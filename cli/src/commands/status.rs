@@ -71,7 +71,7 @@ fn table(status: &Status) -> String {
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header("SLOT NAME PID VERDICT PHASE HEARTBEAT PROGRESS DONE RATE ETA JOB MODEL RESTARTS".split(' '));
+    table.set_header("SLOT NAME KIND PID VERDICT PHASE HEARTBEAT PROGRESS DONE RATE ETA JOB MODEL RESTARTS".split(' '));
     for w in &status.workers {
         let name = match (&w.name, &w.lane) {
             (Some(name), Some(lane)) => Some(format!("{name}/{lane}")),
@@ -84,6 +84,7 @@ fn table(status: &Status) -> String {
         table.add_row([
             w.slot.to_string(),
             or_dash(name),
+            or_dash(w.kind.map(|kind| w.device.map_or_else(|| kind.to_owned(), |device| format!("{kind} {device}")))),
             or_dash(w.pid.map(|pid| pid.to_string())),
             w.verdict.to_owned(),
             or_dash(phase),

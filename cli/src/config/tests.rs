@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod anything;
 mod bridge_data;
 mod hooks;
 mod sections;

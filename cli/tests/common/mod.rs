@@ -104,7 +104,8 @@ pub(crate) fn until(mut is: impl FnMut() -> bool) {
     }
 }
 
-fn built(arguments: &[&str]) -> PathBuf {
+/// What cargo builds from the workspace with these arguments: its folder.
+pub(crate) fn built(arguments: &[&str]) -> PathBuf {
     // The C API's tests build the same into the same place.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ffi");
     let mut cargo = command(env!("CARGO"));
@@ -114,11 +115,16 @@ fn built(arguments: &[&str]) -> PathBuf {
     target.join("debug")
 }
 
+/// The folder of the C library, built as its users build it.
+pub(crate) fn library() -> PathBuf {
+    built(&["-p", "hangwatch-ffi"])
+}
+
 /// `examples/c_worker.c`, built as its users build it.
 pub(crate) fn c_worker() -> &'static Path {
     static BUILT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, program) = BUILT.get_or_init(|| {
-        let library = built(&["-p", "hangwatch-ffi"]);
+        let library = library();
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let program = folder.path().join("c_worker");
         let mut gcc = command("gcc");
@@ -130,12 +136,41 @@ pub(crate) fn c_worker() -> &'static Path {
     program
 }
 
-/// `examples/rust_worker.rs`, with the features of the C library, so that the two share what is built.
+/// `examples/rust_worker.rs`.
 pub(crate) fn rust_worker() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        built(&["-p", "hangwatch", "--no-default-features", "--example", "rust_worker"]).join("examples/rust_worker")
+    BUILT.get_or_init(|| rust_example("rust_worker"))
+}
+
+/// An example in Rust, with the features of the C library, so that the two share what is built.
+pub(crate) fn rust_example(name: &str) -> PathBuf {
+    built(&["-p", "hangwatch", "--no-default-features", "--example", name]).join("examples").join(name)
+}
+
+/// Python itself, and not a script that looks for it at every start.
+pub(crate) fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let said = said(command("python3").args(["-c", "import sys; print(sys.executable)"]));
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        said.out.trim_end().into()
     })
+}
+
+/// `examples/go_writer`; `None`, and said aloud, where there is no Go.
+pub(crate) fn go_writer(scratch: &Scratch) -> Option<PathBuf> {
+    let program = scratch.path().join("go_writer");
+    let mut go = command("go");
+    // Its cache is no part of this machine's user: a build without one takes a second.
+    go.env("GOCACHE", scratch.path().join("go-cache")).env("GOFLAGS", "-mod=mod").env("GOTOOLCHAIN", "local");
+    go.args(["build", "-o"]).arg(&program).arg(".").current_dir(format!("{ROOT}/examples/go_writer"));
+    if let Err(e) = Command::new("go").arg("version").stdout(Stdio::null()).status() {
+        skip(&format!("the Go writer: cannot run 'go': {e}"));
+        return None;
+    }
+    let said = said(&mut go);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    Some(program)
 }
 
 /// A child process, ended and reaped with the test.

@@ -3,6 +3,7 @@
 use super::stage::*;
 use crate::judge::{Severity, Verdict};
 use crate::layout::phase::Phase;
+use crate::layout::word::Kind;
 
 fn workers(n: usize) -> Stage {
     let hands = (0..n).map(|_| {
@@ -67,4 +68,35 @@ fn a_slot_that_is_given_back_is_no_frozen_worker() {
     stage.hands[1].leave();
     let found = stage.live(2, |_, _| {});
     assert!(!found.last().is_some_and(|f| f.is_frozen), "one worker is not all workers");
+}
+
+/// Each beside its GPU lane, in the slots that follow.
+fn workers_with_gpus(n: usize) -> Stage {
+    let hands = (0..2 * n).map(|index| {
+        let kind = if index < n { Kind::Worker } else { Kind::Gpu };
+        let mut hand = Hand::of(kind, "sdxl", "w");
+        hand.begin_job(50);
+        hand
+    });
+    Stage::new(hands.collect(), policy())
+}
+
+#[test]
+fn a_worker_and_its_own_gpu_are_not_all_workers() {
+    let mut stage = workers_with_gpus(1);
+    let found = stage.live(60, |_, _| {});
+    assert!(found.iter().all(|f| f.all_frozen.is_none() && !f.is_frozen), "one process that hangs in a kernel is one process");
+    assert_eq!((stage.verdict(0), stage.verdict(1)), (Some(Verdict::Silent), Some(Verdict::Stalled)));
+}
+
+#[test]
+fn gpus_that_stall_with_all_their_hosts_are_ended_no_faster_than_those() {
+    let mut stage = workers_with_gpus(3);
+    let found = stage.live(60, |_, _| {});
+    assert_eq!(found.iter().filter_map(|f| f.all_frozen).collect::<Vec<_>>(), [3], "three processes");
+    assert!((3..6).all(|gpu| stage.judged[gpu].as_ref().is_some_and(|judged| judged.frozen_with_all)));
+    let mut stage = workers_with_gpus(3);
+    stage.live(60, |hands, second| hands[..3].iter_mut().for_each(|host| host.step(second)));
+    assert!((3..6).all(|gpu| stage.verdict(gpu) == Some(Verdict::Stalled)));
+    assert!((3..6).all(|gpu| stage.judged[gpu].as_ref().is_some_and(|judged| !judged.frozen_with_all)), "their hosts are well");
 }

@@ -1,6 +1,7 @@
 //! The engine over a world of slots.
 
 mod frozen;
+mod gpu;
 mod lanes;
 mod lazy;
 mod policies;

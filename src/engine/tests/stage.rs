@@ -28,8 +28,12 @@ pub(super) struct Hand {
 
 impl Hand {
     pub(super) fn new(model: &str, name: &str) -> Self {
+        Self::of(Kind::Worker, model, name)
+    }
+
+    pub(super) fn of(kind: Kind, model: &str, name: &str) -> Self {
         let slot = Box::new(Slot::zeroed());
-        let owner = slot.claim(slot.peek_owner(), Kind::Worker, 4821, &Identity::default(), |_, _| {}).expect("a free slot");
+        let owner = slot.claim(slot.peek_owner(), kind, 4821, &Identity::default(), |_, _| {}).expect("a free slot");
         let info = Arc::new(Info { model: model.into(), name: name.into(), ..Info::default() });
         let probe = Probe { process: Process::Running, ..Probe::default() };
         let pen = Pen::new(owner.generation());

@@ -2,6 +2,7 @@
 
 mod anything;
 mod budgets;
+mod gpu;
 mod history;
 mod inference;
 mod leases;

@@ -26,6 +26,7 @@ pub(super) const fn s(seconds: u64) -> Duration {
 /// The worker writes through the layout's own pen; what stands beside it follows the worker side's rules.
 pub(super) struct World {
     pub(super) slot: Box<Slot>,
+    pub(super) kind: Kind,
     pub(super) pen: Pen,
     pub(super) policy: Policy,
     pub(super) process: Process,
@@ -57,6 +58,7 @@ impl World {
         let mut world = Self {
             pen: Pen::new(0),
             slot,
+            kind: Kind::Worker,
             policy: Policy {
                 poll_interval: POLL,
                 heartbeat_timeout: HEARTBEAT,
@@ -111,7 +113,7 @@ impl World {
         let owner = self.slot.peek_owner();
         self.slot.release(owner);
         let freed = self.slot.peek_owner();
-        let owner = self.slot.claim(freed, Kind::Worker, 4821, &Identity::default(), |_, _| {}).expect("a free slot");
+        let owner = self.slot.claim(freed, self.kind, 4821, &Identity::default(), |_, _| {}).expect("a free slot");
         self.pen = Pen::new(owner.generation());
         (self.phase, self.lease, self.alive) = (PhaseWord::default(), Lease::default(), 0);
         (self.aside, self.section) = (None, 0);

@@ -9,6 +9,7 @@
 //! says whose it is: whoever may write to a folder that a group shares could give one segment's file another one's name.
 
 use crate::os::{file, identity};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -137,13 +138,9 @@ fn parse(text: &str, head: &str) -> Vec<Record> {
     if lines.next() != Some(head) {
         return Vec::new();
     }
-    let mut records: Vec<Record> = Vec::new();
-    for record in lines.filter_map(Record::parse) {
-        records.retain(|earlier| earlier.replica != record.replica);
-        records.push(record);
-    }
-    records.sort_by_key(|record| record.replica);
-    records
+    // By replica, the last one: work that grows with the file, whatever is in it.
+    let records: BTreeMap<u32, Record> = lines.filter_map(Record::parse).map(|record| (record.replica, record)).collect();
+    records.into_values().collect()
 }
 
 /// Under another name first, so that whoever comes next finds the old file or the new one. Nothing is synced: after a crash of
@@ -161,6 +158,7 @@ fn write(path: &Path, head: &str, records: &[Record]) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const HEAD: &str = "hangwatch-children 1 00000000000000000000000000000007";
 
@@ -236,5 +234,36 @@ mod tests {
         let path = dir.path().join("segment.children");
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("the test's own");
         assert!(Children::open(&segment).is_err_and(|e| e.to_string().contains("mode 666")), "it decides whom we may end");
+    }
+
+    /// Each line was compared with all before it: a file as long as may be kept a supervisor at its start for an hour.
+    #[test]
+    fn a_file_of_very_many_replicas_is_read_in_one_go() {
+        let text: String = (0..100_000).map(|replica| record(replica, 10).line()).collect();
+        let records = parse(&format!("{HEAD}\n{text}{}", record(7, 11).line()), HEAD);
+        assert_eq!((records.len(), records[7]), (100_000, record(7, 11)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_text_is_records_that_are_written_as_they_are_read(
+            lines in prop::collection::vec("([0-9]{1,21} ?|[ -~]| |-){0,12}", 0..20),
+            whole in prop::collection::vec(any::<[u32; 4]>(), 0..8),
+            any in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let whole = whole.into_iter().map(|[replica, slot, pid, inode]| {
+                Record { slot, inode: inode.into(), ..record(replica % 4, pid) }.line()
+            });
+            let text: String = std::iter::once(HEAD.into()).chain(lines).flat_map(|line| [line, "\n".into()]).chain(whole).collect();
+            let bytes: Vec<u8> = text.into_bytes().into_iter().chain(any).collect();
+            let text = String::from_utf8_lossy(&bytes);
+            let records = parse(&text, HEAD);
+            prop_assert!(records.windows(2).all(|pair| pair[0].replica < pair[1].replica), "one a replica, in order");
+            let again: String = std::iter::once(format!("{HEAD}\n")).chain(records.iter().map(Record::line)).collect();
+            prop_assert!(again.len() <= text.len() + 1, "what is kept is no longer than what was read");
+            prop_assert_eq!(parse(&again, HEAD), records);
+        }
     }
 }

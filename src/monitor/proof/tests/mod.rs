@@ -1,5 +1,7 @@
 //! On real processes. A worker of another process is this test program again, running the same test in a role.
 
+mod anything;
+
 use super::{Proven, Prover, Unproven};
 use crate::layout::Slot;
 use crate::layout::claim::Identity;

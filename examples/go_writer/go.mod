@@ -1,0 +1,3 @@
+module hangwatch/go_writer
+
+go 1.19
