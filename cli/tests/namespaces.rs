@@ -4,9 +4,10 @@
 mod common;
 
 use common::places::{
-    ALL, PID, PID_AND_PROC, Place, TIME, USER, behind, forbidden, hangwatch_in, monitor_in, stop, watch_in, worker_in,
+    ALL, PID, PID_AND_PROC, Place, TIME, USER, behind, forbidden, hangwatch_in, linux, monitor_in, placed, stop, watch_in,
+    worker_in,
 };
-use common::{Held, Monitor, Scratch, assert_first_poll, c_worker, let_pass, said, signal, skip, status, until};
+use common::{Held, Monitor, Scratch, assert_first_poll, c_worker, let_pass, process, said, signal, skip, status, until};
 use hangwatch::layout::word::Tag;
 use hangwatch::segment::Segment;
 use serde_json::Value;
@@ -144,7 +145,7 @@ fn together(place: Place, test: &str, first: &str) -> Option<(Scratch, Monitor)>
     }
     let scratch = Scratch::new();
     let script = format!("{first} \"$1\" $2 & exec \"$0\" watch --events - --segment \"$HANGWATCH_SEGMENT\" $3");
-    let mut command = common::places::placed(place, "sh");
+    let mut command = placed(place, "sh");
     command.arg("-c").arg(script).arg(common::hangwatch().get_program()).arg(c_worker()).args([HANGS, ACT]);
     command.env("HANGWATCH_SEGMENT", scratch.segment()).env("HANGWATCH_EVIDENCE", "none");
     let monitor = monitor_in(place, &mut command);
@@ -214,6 +215,52 @@ fn a_worker_that_is_killed_in_a_namespace_below_is_dead_at_once_and_its_slot_is_
 }
 
 #[test]
+fn a_worker_that_is_killed_two_namespaces_below_is_dead_for_the_monitor_in_between() {
+    const TEST: &str = "a_worker_that_is_killed_two_namespaces_below_is_dead_for_the_monitor_in_between";
+    if let Some(why) = forbidden(PID_AND_PROC).or_else(no_handles_by_inode) {
+        return skip(&format!("{TEST}: {why}"));
+    }
+    let scratch = Scratch::new();
+    let segment = scratch.made();
+    let script = "unshare --pid --fork --kill-child --mount-proc \"$1\" --steps 1000000 --step-ms 20 &
+        exec \"$0\" watch --events - --segment \"$HANGWATCH_SEGMENT\" --mode act --poll 50ms --inference-step-timeout 1h";
+    let mut command = placed(PID_AND_PROC, "sh");
+    command.args(["-c", script]).arg(common::hangwatch().get_program()).arg(c_worker());
+    command.env("HANGWATCH_SEGMENT", segment.path()).env("HANGWATCH_EVIDENCE", "none");
+    let mut watch = monitor_in(PID_AND_PROC, &mut command);
+    until(|| is_in_a_job(&segment, 0) && segment.header().peek_monitor().beat.count() > 0);
+    let polled = segment.header().peek_monitor().beat;
+    until(|| segment.header().peek_monitor().beat.0 > polled.0 + 2);
+    let own_unshare = process::children(behind(watch.held.pid()))[0];
+    signal(behind(own_unshare).into(), libc::SIGKILL);
+    watch.next("lost_job");
+    until(|| tag(&segment, 0) == Tag::Free);
+    assert_eq!(stop(&mut watch), Some(0));
+    assert_eq!(watch.verdicts(), ["dead"], "{:#?}", watch.events);
+}
+
+#[test]
+fn a_worker_that_is_stopped_in_a_namespace_below_is_stopped_and_no_hang() {
+    const TEST: &str = "a_worker_that_is_stopped_in_a_namespace_below_is_stopped_and_no_hang";
+    if let Some(why) = forbidden(PID_AND_PROC).or_else(no_handles_by_inode) {
+        return skip(&format!("{TEST}: {why}"));
+    }
+    let scratch = Scratch::new();
+    let segment = scratch.made();
+    let mut held = worker_in(PID_AND_PROC, c_worker(), segment.path(), "--steps 1000000 --step-ms 20");
+    let mut watch = watch_in(HERE, &segment, ACT);
+    until(|| is_in_a_job(&segment, 0));
+    signal(behind(held.pid()).into(), libc::SIGSTOP);
+    let opened = watch.next("opened");
+    assert_eq!((&opened["verdict"], &opened["pid"]), (&"stopped".into(), &1.into()), "by the number that it has here: {opened}");
+    let_pass(&segment, 1.0);
+    signal(behind(held.pid()).into(), libc::SIGCONT);
+    watch.next("closed");
+    assert_eq!(watch.stop(), Some(0));
+    assert!(held.is_alive() && watch.acts().is_empty(), "{:#?}", watch.events);
+}
+
+#[test]
 fn a_worker_that_is_killed_beyond_sight_is_silent_and_never_dead() {
     const TEST: &str = "a_worker_that_is_killed_beyond_sight_is_silent_and_never_dead";
     if let Some(why) = forbidden(PID_AND_PROC) {
@@ -238,10 +285,8 @@ fn a_worker_that_is_killed_beyond_sight_is_silent_and_never_dead() {
 
 /// Why no process can be opened by its inode here, if that is so.
 fn no_handles_by_inode() -> Option<String> {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split(['.', '-']).map_while(|number| number.trim().parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    (version < (6, 14)).then(|| format!("Linux {} opens no process by its inode (6.14 does)", release.trim()))
+    let (major, minor) = linux();
+    ((major, minor) < (6, 14)).then(|| format!("Linux {major}.{minor} opens no process by its inode (6.14 does)"))
 }
 
 #[test]

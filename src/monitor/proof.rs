@@ -48,6 +48,8 @@ pub(in crate::monitor) enum Unproven {
     NoHandle,
     /// /proc shows another pid namespace than this one's, or nothing.
     ForeignProc,
+    /// /proc does not show the process to this user.
+    Hidden,
     /// The holder has another number than the owner word.
     OtherPid,
     /// The holder is another process than the one that claimed the slot.
@@ -76,6 +78,7 @@ impl fmt::Display for Unproven {
             Self::Exited => "it has exited",
             Self::NoHandle => "no pidfd could be had for it",
             Self::ForeignProc => "/proc is not mounted for this pid namespace, so its user cannot be asked for",
+            Self::Hidden => "/proc hides its process from this user (hidepid), so its user cannot be asked for",
             Self::OtherPid => "the pid in its slot is not the one that holds the slot's lock: the slot's words were forged",
             Self::OtherProcess => "the process that holds the slot's lock is not the one that claimed the slot",
             Self::Incomparable => {
@@ -170,12 +173,15 @@ impl Here {
             // A start time is of the reader's time namespace.
             _ if claimed.time_namespace != self.time_namespace => return Err(Unproven::Incomparable),
             _ => {
-                if proc::stat(pid).map_err(|_| Unproven::Exited)?.starttime != claimed.starttime {
+                let hidden = |_| if fd.has_exited() { Unproven::Exited } else { Unproven::Hidden };
+                if proc::stat(pid).map_err(hidden)?.starttime != claimed.starttime {
                     return Err(Unproven::OtherProcess);
                 }
             }
         }
-        let users = proc::user_ids(pid).map_err(|_| Unproven::Exited)?;
+        // A /proc that hides others' processes hides who runs them; the handle tells (Linux 6.13).
+        let users = proc::user_ids(pid).ok().or_else(|| fd.user_ids());
+        let users = users.ok_or(if fd.has_exited() { Unproven::Exited } else { Unproven::Hidden })?;
         if users.iter().any(|user| *user != file::euid()) {
             return Err(Unproven::OtherUser);
         }

@@ -30,8 +30,12 @@ struct Info {
     ppid: u32,
     ruid: u32,
     rgid: u32,
-    /// Effective, saved and file system ids, which nobody here asks for.
-    others: [u32; 6],
+    euid: u32,
+    egid: u32,
+    suid: u32,
+    sgid: u32,
+    fsuid: u32,
+    fsgid: u32,
     exit_code: i32,
 }
 
@@ -205,6 +209,12 @@ impl PidFd {
         self.info(INFO_CREDENTIALS).map(|info| (info.ruid, info.rgid))
     }
 
+    /// Real, effective, saved and file system user id; `None` as above.
+    #[cfg(feature = "monitor")]
+    pub(crate) fn user_ids(&self) -> Option<[u32; 4]> {
+        self.info(INFO_CREDENTIALS).map(|info| [info.ruid, info.euid, info.suid, info.fsuid])
+    }
+
     /// The status that its parent was told when it reaped it, whoever that was; `None`: not reaped yet, or the kernel does not
     /// say.
     #[cfg(feature = "monitor")]
@@ -231,6 +241,16 @@ mod tests {
         assert_eq!(fd.names(), Some(Names { here: child.pid(), innermost: child.pid() }));
         child.end();
         assert_eq!(fd.names(), None, "it was reaped, and its number is anybody's");
+    }
+
+    #[test]
+    fn the_handle_says_of_the_users_what_proc_says() {
+        let child = Subject::sleeping();
+        let fd = PidFd::open(child.pid()).expect("there");
+        match fd.user_ids() {
+            Some(ids) => assert_eq!(ids, crate::os::proc::user_ids(child.pid()).expect("there")),
+            None => crate::os::tests::skip("the_handle_says_of_the_users_what_proc_says: the kernel does not tell (before 6.13)"),
+        }
     }
 
     #[test]

@@ -91,3 +91,10 @@ pub(crate) fn stop(monitor: &mut Monitor) -> Option<i32> {
     signal(behind(monitor.held.pid()).into(), libc::SIGTERM);
     monitor.end()
 }
+
+/// The kernel's version.
+pub(crate) fn linux() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map_while(|number| number.trim().parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}

@@ -316,7 +316,7 @@ impl Case {
         for slot in self.slots {
             match self.of {
                 // Its handle was proven to be the owner's, and has exited, whatever namespace the owner's number is of.
-                Of::Other(index, owner) if slot == (index, owner) => world.slots.free(index, owner),
+                Of::Other(index, owner) if slot == (index, owner) => drop(world.slots.free(index, owner)),
                 _ => drop(world.slots.free_if_dead(slot.0, slot.1)),
             }
         }

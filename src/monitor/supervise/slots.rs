@@ -163,11 +163,9 @@ impl Slots {
         }
     }
 
-    /// Frees the slot of an owner whose exit was seen.
-    pub(super) fn free(&self, index: u32, owner: Owner) {
-        if let Some(slot) = self.slot(index) {
-            slot.reclaim(owner, Freed::Free);
-        }
+    /// Frees the slot of an owner whose exit was seen; `false` if it is not its own any more.
+    pub(super) fn free(&self, index: u32, owner: Owner) -> bool {
+        self.slot(index).is_some_and(|slot| slot.reclaim(owner, Freed::Free))
     }
 
     /// Frees the slot of this very owner, quarantined meanwhile or not, if it is proven dead. A later owner is not meant, dead

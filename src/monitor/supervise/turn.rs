@@ -81,7 +81,10 @@ impl Parts<'_> {
             return;
         }
         if verdict.is_death() {
-            if world.slots.free_if_dead(o.index, o.owner) && o.job.is_some() {
+            // The scan has seen it exit through a handle. Where the process is of a namespace below and was reaped, nothing shows
+            // it now but in the first namespace.
+            let freed = world.slots.free_if_dead(o.index, o.owner) || world.slots.free(o.index, o.owner);
+            if freed && o.job.is_some() {
                 tell(EventKind::LostJob, judged, world, "its process ended with the job open");
             }
             return;
