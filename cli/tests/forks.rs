@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Held, Monitor, Scratch, built, command, python, said};
+use common::{Held, Monitor, Scratch, built, command, programs, python, said};
 use hangwatch::layout::header::HEADER_LEN;
 use hangwatch::layout::slot::SLOT_LEN;
 use hangwatch::layout::word::{Kind, Owner, Tag};
@@ -86,19 +86,27 @@ fn no_child_of_a_python_worker_through_the_library_changes_its_parents_slot() {
 
 #[test]
 fn each_thread_has_a_slot_and_a_verdict_of_its_own_and_one_that_has_gone_is_told_of() {
-    let scratch = Scratch::new();
     let library = built(&["-p", "hangwatch-ffi"]);
-    let program = scratch.path().join("threads");
-    let mut gcc = command("gcc");
-    gcc.args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread", "-I", "ffi/include", "ffi/tests/threads.c"]);
-    gcc.arg("-L").arg(&library).arg("-lhangwatch").arg(format!("-Wl,-rpath,{}", library.display()));
-    let compiled = said(gcc.arg("-o").arg(&program));
-    assert_eq!(compiled.code, Some(0), "{}", compiled.err);
+    let (folder, path) = (library.display().to_string(), format!("-Wl,-rpath,{}", library.display()));
+    let linked = ["gcc", "-std=c99", "-x", "c", "ffi/tests/threads.c", "-x", "none", "-L", &folder, "-lhangwatch", &path];
+    let alone = ["g++", "-std=c++17", "-x", "c++", "-DHANGWATCH_IMPLEMENTATION", "ffi/tests/threads.c"];
+    for form in [&linked[..], &alone] {
+        let scratch = Scratch::new();
+        let folder = programs();
+        let program = folder.path().join("threads");
+        let mut compile = command(form[0]);
+        compile.args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread", "-I", "ffi/include"]).args(&form[1..]);
+        let compiled = said(compile.arg("-o").arg(&program));
+        assert_eq!(compiled.code, Some(0), "{}", compiled.err);
+        threads_are_judged(&scratch, &program);
+    }
+}
 
+fn threads_are_judged(scratch: &Scratch, program: &Path) {
     let segment = scratch.made_with(4);
     let config = scratch.file("policy.yaml", "hangwatch: 1\npoll_interval: 50ms\ninference_step_timeout: 1s\n");
     let mut watch = Monitor::watch(&segment, &format!("--config {}", config.display()));
-    let mut worker = Held::start(command(&program).env("HANGWATCH_SEGMENT", segment.path()));
+    let mut worker = Held::start(command(program).env("HANGWATCH_SEGMENT", segment.path()));
     worker.line_with("threads: pid ");
     // Both of them are told of as what acts, once their budgets are spent.
     let mut acting = vec![watch.next("would_act"), watch.next("would_act")];

@@ -95,17 +95,14 @@ fn a_worker_in_pure_python_that_hangs_is_flagged_killed_and_replaced_and_the_oth
 
 #[test]
 fn a_worker_in_go_that_hangs_is_flagged_killed_and_replaced_and_the_other_one_is_untouched() {
-    let scratch = Scratch::new();
-    let Some(program) = go_writer(&scratch) else { return };
-    replaces_the_hung_one_alone(&words(&program, ONE_OF_TWO_HANGS, ""), &["SIGTERM"]);
+    let Some(program) = go_writer() else { return };
+    replaces_the_hung_one_alone(&words(program, ONE_OF_TWO_HANGS, ""), &["SIGTERM"]);
 }
 
 #[test]
 fn a_worker_of_another_language_that_beats_while_it_hangs_is_stalled_and_its_job_is_lost() {
-    let scratch = Scratch::new();
-    let go = go_writer(&scratch);
-    let writers = [(Some(python().to_owned()), PYTHON_WRITER), (go, "")];
-    for (program, script) in writers.iter().filter_map(|(program, script)| Some((program.as_deref()?, script))) {
+    for (program, script) in [(Some(python()), PYTHON_WRITER), (go_writer(), "")] {
+        let Some(program) = program else { continue };
         let scratch = Scratch::new();
         let words = words(program, script, HANGS);
         let words: Vec<&str> = words.into_iter().chain(["--beat-while-hung"]).collect();
@@ -122,10 +119,9 @@ fn a_worker_of_another_language_that_beats_while_it_hangs_is_stalled_and_its_job
 fn a_worker_of_another_language_runs_where_nobody_watches_and_where_attaching_fails() {
     let scratch = Scratch::new();
     let segment = scratch.made();
-    let go = go_writer(&scratch);
-    let writers = [(Some(python().to_owned()), PYTHON_WRITER, "no slot is reserved"), (go, "", "")];
-    for (program, script, refused) in writers.iter().filter_map(|(program, script, why)| Some((program.as_deref()?, script, why)))
-    {
+    let writers = [(Some(python()), PYTHON_WRITER, "no slot is reserved"), (go_writer(), "", "")];
+    for (program, script, refused) in writers {
+        let Some(program) = program else { continue };
         let run = |path: Option<&Path>| {
             let words = words(program, script, "--steps 1 --step-ms 0");
             let mut command = common::command(words[0]);

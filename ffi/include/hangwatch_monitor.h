@@ -21,12 +21,14 @@
  *     ...
  *     hangwatch_monitor_stop(m, NULL);
  *
- * Link with -lhangwatch_monitor. That library holds all of libhangwatch too: link one of the two, never both.
+ * Link with -lhangwatch_monitor (pkg-config: hangwatch_monitor). That library holds all of libhangwatch too: link one of the two,
+ * never both. A program whose workers are header-only may link it as well.
  *
  * What holds for every function below
  *
  *   It never harms its host: it raises no signal, does not abort, throw or print, and handles no signal unless it is asked to
- *   (hangwatch_survive_truncation()). What fails says so through a hangwatch_error_t, which may be NULL, and changes nothing.
+ *   (hangwatch_survive_truncation()). What fails says so through a hangwatch_error_t, which may be NULL, and changes nothing. A
+ *   defect of the library's own is a HANGWATCH_ERROR_SYSTEM that calls itself one, and alone may leave a line on stderr.
  *
  *   A function that returns int returns 1 where it did what it says and 0 where it did not. A NULL pointer to a reader, a
  *   monitor, a policy or a struct is an error of code HANGWATCH_ERROR_USAGE and never a crash; those that free take NULL and do
@@ -351,9 +353,9 @@ int hangwatch_reader_next(hangwatch_reader_t *r, uint32_t from, hangwatch_snapsh
 void hangwatch_reader_close(hangwatch_reader_t *r);
 
 /*
- * From now on a segment of this process, whoever opened it, whose file is cut short while it is being read reads as zeroes, and is
- * told as truncated at the next call. Without it such a cut, which nobody makes by mistake (the next call after it is an error
- * anyway), is a SIGBUS.
+ * From now on a segment of this library's in this process, a worker's, a reader's or a monitor's, whose file is cut short in the
+ * middle of a call reads as zeroes, and that call or the next says so. Without it such a cut is a SIGBUS; one between two calls is
+ * an error either way. Nothing of hangwatch cuts a segment short.
  *
  * It installs a handler of SIGBUS, which belongs to the program: this library never calls it by itself. Every SIGBUS that is not
  * of a segment goes where it went before. The library must stay loaded from then on. A second call changes nothing.
@@ -417,7 +419,7 @@ int hangwatch_monitor_next(hangwatch_monitor_t *m, uint32_t from, hangwatch_snap
 /*
  * Stops it: ends its scan, tells the events that are queued, joins its threads, closes what it opened and frees it. It waits for
  * the callback that runs, so hold nothing that the callback waits for. The workers go on, and the segment stays for them and for
- * the next monitor, unless unlink_at_end was set.
+ * the next monitor, unless unlink_at_end was set. Stop every monitor before the library is unloaded.
  *
  * Called from its own callback it is an error, HANGWATCH_ERROR_USAGE, and the monitor goes on: let the callback tell another thread.
  */

@@ -18,6 +18,7 @@ table! { attach:
     Core the_name_and_the_device_are_published;
     Core attaching_touches_nothing_else_of_the_segment;
     Core with_nothing_set_the_writer_is_detached_and_every_call_is_well;
+    Core a_reservation_past_the_end_is_refused_or_goes_elsewhere;
     Full a_variable_that_makes_no_sense_is_an_error;
     Full a_device_may_be_written_as_frameworks_do;
     Full a_free_slot_is_claimed_where_none_is_reserved;
@@ -121,6 +122,23 @@ fn with_nothing_set_the_writer_is_detached_and_every_call_is_well(world: &World)
     }
     let (_, left) = stage.end()?;
     if left.len() == 1 { Ok(()) } else { fail(format!("a detached writer made files: {left:?}")) }
+}
+
+fn a_reservation_past_the_end_is_refused_or_goes_elsewhere(world: &World) -> Proof {
+    for variables in [&[("HANGWATCH_SLOT", "4:6")], &[("HANGWATCH_SLOT", "4294967295:6")]] {
+        let mut stage = world.stage(Setup { variables, ..Setup::default() })?;
+        let before = stage.seen()?;
+        let answer = stage.call("attach - -")?;
+        let slot = answer.strip_prefix("slot ").and_then(|slot| slot.parse::<u32>().ok());
+        if !answer.starts_with("error ") && slot.is_none_or(|slot| slot >= SLOTS) {
+            return fail(format!(
+                "'attach - -' was answered '{answer}' ({variables:?}), expected an error or a slot below {SLOTS}"
+            ));
+        }
+        stage.tell("step 1")?;
+        stage.seen()?.only(&[], &before)?;
+    }
+    Ok(())
 }
 
 fn a_variable_that_makes_no_sense_is_an_error(world: &World) -> Proof {

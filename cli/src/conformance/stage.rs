@@ -10,7 +10,7 @@ use hangwatch::layout::info::Info;
 use hangwatch::layout::slot::FIELDS;
 use hangwatch::layout::word::{Beat, Cmd, Command as Asked, Epoch, Kind, Lease, Owner, PhaseWord, Tag};
 use hangwatch::segment::{Geometry, Segment};
-use hangwatch::{Error, clock};
+use hangwatch::{Error, ErrorKind, clock};
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
@@ -204,7 +204,8 @@ impl<'a> Stage<'a> {
         }
         let writer = Dialogue::start(command(world, &setup, &path)).map_err(|e| {
             let program = world.writer.first().map_or_else(String::new, |program| program.display().to_string());
-            let e = Error::io(format!("cannot start the writer '{program}'"), &e);
+            let why = Error::io("", &e).why().to_owned();
+            let e = Error::new(ErrorKind::Usage, format!("cannot start the writer '{program}'"), why);
             Halt::Broken(e.hint("it is the command after '--', and reads calls from its standard input"))
         })?;
         let index = RESERVED.0;

@@ -4,6 +4,7 @@
 
 #[path = "../../../tests/common/diary.rs"]
 pub(crate) mod diary;
+pub(crate) mod languages;
 pub(crate) mod logged;
 pub(crate) mod part;
 pub(crate) mod places;
@@ -15,6 +16,7 @@ pub(crate) mod tail;
 #[path = "../../../tests/common/trial.rs"]
 pub(crate) mod trial;
 
+pub(crate) use languages::{go_writer, programs, python};
 pub(crate) use skipped::skip;
 
 use hangwatch::segment::{Geometry, Segment};
@@ -145,32 +147,6 @@ pub(crate) fn rust_worker() -> &'static Path {
 /// An example in Rust, with the features of the C library, so that the two share what is built.
 pub(crate) fn rust_example(name: &str) -> PathBuf {
     built(&["-p", "hangwatch", "--no-default-features", "--example", name]).join("examples").join(name)
-}
-
-/// Python itself, and not a script that looks for it at every start.
-pub(crate) fn python() -> &'static Path {
-    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let said = said(command("python3").args(["-c", "import sys; print(sys.executable)"]));
-        assert_eq!(said.code, Some(0), "{}", said.err);
-        said.out.trim_end().into()
-    })
-}
-
-/// `examples/go_writer`; `None`, and said aloud, where there is no Go.
-pub(crate) fn go_writer(scratch: &Scratch) -> Option<PathBuf> {
-    let program = scratch.path().join("go_writer");
-    let mut go = command("go");
-    // Its cache is no part of this machine's user: a build without one takes a second.
-    go.env("GOCACHE", scratch.path().join("go-cache")).env("GOFLAGS", "-mod=mod").env("GOTOOLCHAIN", "local");
-    go.args(["build", "-o"]).arg(&program).arg(".").current_dir(format!("{ROOT}/examples/go_writer"));
-    if let Err(e) = Command::new("go").arg("version").stdout(Stdio::null()).status() {
-        skip(&format!("the Go writer: cannot run 'go': {e}"));
-        return None;
-    }
-    let said = said(&mut go);
-    assert_eq!(said.code, Some(0), "{}", said.err);
-    Some(program)
 }
 
 /// A child process, ended and reaped with the test.

@@ -15,9 +15,11 @@ fn worker(scratch: &Scratch) -> PathBuf {
 fn a_program_that_runs_the_monitor_is_told_of_its_own_hang_and_of_another_process_and_is_left_as_it_was() {
     let scratch = Scratch::new();
     let worker = worker(&scratch);
-    for (compiler, link) in [(C99, Link::Shared), (C11, Link::Static)] {
-        let program = monitor_program(&scratch, "ffi/monitor/tests/embedded.c", compiler, link, &[]);
-        succeed(command(program).arg(scratch.path(&format!("{link:?}.segment"))).arg(&worker));
+    // Its own worker by the same library, or all in the header beside it.
+    let header_only = &["-DHANGWATCH_IMPLEMENTATION"][..];
+    for (compiler, link, flags) in [(C99, Link::Shared, &[][..]), (C11, Link::Static, &[]), (C99, Link::Shared, header_only)] {
+        let program = monitor_program(&scratch, "ffi/monitor/tests/embedded.c", compiler, link, flags);
+        succeed(command(program).arg(scratch.path(&format!("{link:?}-{}.segment", flags.len()))).arg(&worker));
     }
 }
 
