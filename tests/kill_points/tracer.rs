@@ -53,6 +53,7 @@ impl Traced {
         let child = trace_me(command).spawn().expect("it starts");
         let mut traced = Self { pid: child.id() as libc::pid_t, ended: false, child: Some(child) };
         assert_eq!(traced.wait(), Stop::Stepped, "a traced program stops at its exec");
+        traced.die_with_the_tracer();
         traced
     }
 
@@ -81,6 +82,14 @@ impl Traced {
             self.go_on(libc::PTRACE_CONT);
         }
         assert_eq!(self.wait(), Stop::Asked, "it runs until it asks for a stop");
+        self.die_with_the_tracer();
+    }
+
+    /// A test that is killed leaves no child that stands still for ever.
+    fn die_with_the_tracer(&self) {
+        // SAFETY: the child is ours and stands still; the option is a number.
+        let done = unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, self.pid, 0, libc::PTRACE_O_EXITKILL) };
+        assert_eq!(done, 0, "it is ours: {}", std::io::Error::last_os_error());
     }
 
     /// One instruction, a system call among them as a whole.
