@@ -2,9 +2,10 @@
 //! hangwatch itself is gone. It is sent only after a scan that saw since the last one; a monitor that lives and is blind is
 //! silent.
 
-use crate::hooks::{Client, Failure, Leaving, Runner, TIMEOUT, Target, ns};
+use crate::hooks::{Client, Failure, Leaving, Runner, TIMEOUT, Target};
 use hangwatch::clock::monotonic_ns;
 use hangwatch::policy::Origin;
+use hangwatch::policy::ns;
 use hangwatch::{Error, Result};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

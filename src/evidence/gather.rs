@@ -11,6 +11,7 @@ use crate::clock;
 use crate::os::pidfd::PidFd;
 use crate::os::proc::text::Text;
 use crate::os::proc::{cgroup, machine};
+use crate::policy::ns;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub(super) fn gather(
 ) -> io::Result<PathBuf> {
     let mut found = Findings::default();
     let left = left_until(deadline_ns).unwrap_or_default();
-    let for_writing = u64::try_from(FOR_WRITING.min(left / 4).as_nanos()).unwrap_or(u64::MAX);
+    let for_writing = ns(FOR_WRITING.min(left / 4));
     match proven(&subject) {
         Ok(fd) => {
             of_process(&mut found, &subject, fd, BETWEEN.min(left / 4));

@@ -6,6 +6,7 @@ use super::settings::Settings;
 use crate::clock;
 use crate::judge::Verdict;
 use crate::os::pidfd::PidFd;
+use crate::policy::ns;
 use crate::tell::Event;
 use serde::Serialize;
 use std::io;
@@ -136,7 +137,7 @@ impl Gatherer {
     /// Returns at once. `done` is called once, at the deadline at the latest, on a thread of its own, or on this one if none
     /// can be started. A gathering that the kernel holds up beyond that is left to itself and keeps its turn.
     pub(crate) fn gather(&self, subject: Subject, deadline: Duration, done: impl FnOnce(Outcome) + Send + 'static) {
-        let deadline_ns = clock::monotonic_ns().saturating_add(u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX));
+        let deadline_ns = clock::monotonic_ns().saturating_add(ns(deadline));
         let (settings, turns) = (Arc::clone(&self.settings), Arc::clone(&self.turns));
         // The closure goes with a thread that cannot be started, so that it is held here too until it is called.
         let done = Arc::new(Mutex::new(Some(done)));

@@ -1,42 +1,15 @@
 //! Names of bundles: `20261124T022228.123Z-train-slot3-episode17`. Their order is the order of time.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// Of the segment's name in a bundle's: what it may be called, and a path may have any.
 const MAX_SEGMENT: usize = 64;
 /// `20261124T022228.123Z`.
 const STAMP: &str = "00000000T000000.000Z";
 
-/// A day of the Gregorian calendar, `days` after the first of 1970.
-fn date(days: u64) -> (u64, u64, u64) {
-    // Counted from 1 March of the year 0, so that a leap day is the last of its year; 400 years have 146 097 days.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day_of_month = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year + u64::from(month <= 2), month, day_of_month)
-}
-
-struct Parts {
-    date: (u64, u64, u64),
-    time: (u64, u64, u64),
-    milli: u32,
-}
-
-fn parts(time: SystemTime) -> Parts {
-    let since: Duration = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = since.as_secs();
-    let of_day = seconds % 86_400;
-    Parts { date: date(seconds / 86_400), time: (of_day / 3600, of_day / 60 % 60, of_day % 60), milli: since.subsec_millis() }
-}
-
 /// `2026-11-24T02:22:28.123Z`.
 pub(super) fn rfc3339(time: SystemTime) -> String {
-    let Parts { date: (y, m, d), time: (hour, minute, second), milli } = parts(time);
-    format!("{y:04}-{m:02}-{d:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+    humantime::format_rfc3339_millis(time).to_string()
 }
 
 fn stamp(time: SystemTime) -> String {
@@ -68,6 +41,7 @@ pub(super) fn is_bundle(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
     fn a_time_is_written_in_utc_by_the_gregorian_calendar() {

@@ -6,6 +6,7 @@ use crate::os::proc::detail::{self, Detail};
 use crate::os::proc::task::Task;
 use crate::os::proc::text::Text;
 use crate::os::wake::wait_readable;
+use crate::policy::ns;
 use serde::Serialize;
 use std::io;
 use std::os::fd::AsFd;
@@ -109,7 +110,7 @@ pub(super) fn sample(pid: u32, own_tid: u32, fd: &PidFd, between: Duration) -> i
     tids.truncate(MAX_THREADS);
     let began = clock::monotonic_ns();
     let first: Vec<Detail> = tids.iter().filter_map(|&tid| Task { pid, tid }.detail(&mut text).ok()).collect();
-    let end = began.saturating_add(u64::try_from(between.as_nanos()).unwrap_or(u64::MAX));
+    let end = began.saturating_add(ns(between));
     // A signal ends a wait early, the process's end ends all of them.
     while let Some(left) = super::gatherer::left_until(end) {
         if wait_readable(&[fd.as_fd()], Some(left))[0] {

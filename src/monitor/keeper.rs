@@ -7,7 +7,7 @@ use crate::learn::Learnt;
 use crate::os::file;
 use crate::segment::Segment;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -60,24 +60,14 @@ pub(super) fn load(path: &Path) -> (Learnt, bool) {
     (learnt, true)
 }
 
-/// Under another name first, so that a crash leaves the old file or the new one.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = file::sidecar(path, "new");
-    let _ = fs::remove_file(&unfinished);
-    let mut file = file::new_named(&unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_data()?;
-    fs::rename(&unfinished, path)
-}
-
 impl Keeper {
     pub(super) fn spawn(path: PathBuf) -> io::Result<Self> {
         let (sender, receiver) = sync_channel::<Vec<u8>>(1);
         let thread = std::thread::Builder::new().name("hangwatch-keep".into()).spawn(move || {
             let mut told = false;
             for bytes in receiver {
-                match write(&path, &bytes) {
-                    Ok(()) => told = false,
+                match file::replace(&path, &bytes, true) {
+                    Ok(_) => told = false,
                     Err(e) if !told => {
                         told = true;
                         tracing::warn!("cannot keep what was learnt in '{}': {e}; a restart would forget it", path.display());
@@ -124,9 +114,9 @@ mod tests {
         let path = dir.path().join("segment.learnt");
         assert_eq!(load(&path), (Learnt::new(), true), "no file is no news");
         let bytes = Learnt::new().to_bytes();
-        write(&path, &bytes).unwrap();
+        file::replace(&path, &bytes, true).unwrap();
         assert_eq!(file::read_own(&path, Learnt::MAX_BYTES).unwrap().as_deref(), Some(&bytes[..]));
-        write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        file::replace(&path, &bytes[..bytes.len() - 1], true).unwrap();
         assert_eq!(load(&path), (Learnt::new(), true));
         assert!(!path.exists() && dir.path().join("segment.learnt.bad").exists(), "what cannot be read is not lost");
         assert!(!dir.path().join("segment.learnt.new").exists());
@@ -136,7 +126,7 @@ mod tests {
     fn a_file_that_others_may_write_teaches_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("segment.learnt");
-        write(&path, &Learnt::new().to_bytes()).unwrap();
+        file::replace(&path, &Learnt::new().to_bytes(), true).unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o620)).unwrap();
         let why = file::read_own(&path, Learnt::MAX_BYTES).unwrap_err().to_string();
         assert!(why.contains("mode 620"), "{why}");

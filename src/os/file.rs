@@ -6,7 +6,7 @@ use std::ffi::{CString, OsStr};
 use std::fs::{File, OpenOptions};
 use std::io;
 #[cfg(feature = "monitor")]
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 #[cfg(feature = "monitor")]
@@ -73,10 +73,22 @@ pub(crate) fn new_named(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// The same, whose writes all go to its end.
+/// Puts a file of these bytes in the place of the one that is there, if one is, mode 0600: under another name first, so that
+/// a crash leaves the old one or the new one. `is_synced`: that holds for a crash of the machine too. More that is written to
+/// the file goes to its end.
 #[cfg(feature = "monitor")]
-pub(crate) fn new_appended(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create_new(true).mode(0o600).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW).open(path)
+pub(crate) fn replace(path: &Path, bytes: &[u8], is_synced: bool) -> io::Result<File> {
+    let unfinished = sidecar(path, "new");
+    let _ = std::fs::remove_file(&unfinished);
+    let mut options = OpenOptions::new();
+    options.append(true).create_new(true).mode(0o600).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW);
+    let mut file = options.open(&unfinished)?;
+    file.write_all(bytes)?;
+    if is_synced {
+        file.sync_data()?;
+    }
+    std::fs::rename(&unfinished, path)?;
+    Ok(file)
 }
 
 /// Opens or makes a small lock file beside a segment.

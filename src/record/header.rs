@@ -13,7 +13,7 @@ pub const VERSION: u16 = 1;
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 32;
 /// More slots than any segment has: a header that says more is garbage.
-pub const MAX_SLOTS: u32 = 1 << 24;
+pub const MAX_SLOTS: u32 = 1 << 20;
 
 /// What holds for a whole trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The end of the process, as those see it that wait for somebody else: how long there still is.
 
 use hangwatch::clock::monotonic_ns;
+use hangwatch::policy::ns;
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -62,8 +63,4 @@ impl AsFd for Leaving {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.over.as_fd()
     }
-}
-
-pub(crate) fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

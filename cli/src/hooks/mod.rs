@@ -22,7 +22,7 @@ mod webhook;
 
 pub(crate) use args::HookArgs;
 pub(crate) use command::Runner;
-pub(crate) use leaving::{Leaving, ns};
+pub(crate) use leaving::Leaving;
 pub(crate) use queue::Failure;
 #[cfg(test)]
 pub(crate) use spec::DEFAULT_EVENTS;

@@ -1,10 +1,11 @@
 //! The thread of one hook, and its bounded queue.
 
-use super::leaving::{Leaving, ns};
+use super::leaving::Leaving;
 use super::message::Message;
 use super::spec::Spec;
 use super::tally::{BETWEEN_LINES, Tally};
 use hangwatch::clock::monotonic_ns;
+use hangwatch::policy::ns;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::sync::Arc;

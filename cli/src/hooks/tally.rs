@@ -1,6 +1,7 @@
 //! What did not arrive, counted and said at most once a minute: a receiver that is gone for a day is a line a minute, not one an
 //! event.
 
+use hangwatch::policy::ns;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ impl Tally {
     }
 
     fn due(&self, counts: &mut Counts, now: u64) -> Option<String> {
-        let between = u64::try_from(BETWEEN_LINES.as_nanos()).unwrap_or(u64::MAX);
+        let between = ns(BETWEEN_LINES);
         if counts.said_at.is_some_and(|said| now.saturating_sub(said) < between) {
             return None;
         }

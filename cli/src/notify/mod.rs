@@ -9,6 +9,7 @@ mod status;
 use hangwatch::Result;
 use hangwatch::clock::monotonic_ns;
 use hangwatch::monitor::Pulse;
+use hangwatch::policy::ns;
 use hangwatch::segment::Segment;
 use hangwatch::tell::{Event, EventKind, Sink};
 use sd_notify::NotifyState;
@@ -213,7 +214,7 @@ impl Manager {
             && self.socket.send(&[NotifyState::Watchdog])
         {
             self.fed = signs;
-            self.feed_at = now.saturating_add(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX));
+            self.feed_at = now.saturating_add(ns(period));
         }
     }
 }

@@ -12,16 +12,16 @@ use crate::layout::word::Owner;
 use crate::monitor::report;
 use crate::monitor::scan::Judged;
 use crate::policy::{Policy, ns};
-use crate::reader::Reader;
 use crate::recover::{Act, Exit, Ladder, Patience, Tree};
 use crate::tell::text::age;
 use crate::tell::{Event, EventKind};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What is left of a tree is looked at again this soon.
 const RETRY: Duration = Duration::from_millis(50);
+/// The same of what SIGKILL does not end: that may last for days, and each look is one at every process there is.
+const RETRY_UNKILLABLE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Case {
@@ -99,7 +99,11 @@ impl Case {
 
     /// When there is something to do though nothing happened: nothing tells that what is left of a tree has gone.
     pub(super) fn deadline(&self, now: u64) -> Option<u64> {
-        if self.ladder.is_sweeping() { Some(now.saturating_add(ns(RETRY))) } else { self.ladder.deadline() }
+        match (self.ladder.is_sweeping(), self.ladder.is_unkillable()) {
+            (true, true) => Some(now.saturating_add(ns(RETRY_UNKILLABLE))),
+            (true, false) => Some(now.saturating_add(ns(RETRY))),
+            (false, _) => self.ladder.deadline(),
+        }
     }
 
     /// A thread's answer, if it is about this one.
@@ -129,12 +133,10 @@ impl Case {
         true
     }
 
-    /// It is to go for another reason. Returns whether that begins now.
-    pub(super) fn end(&mut self, world: &World<'_>) -> bool {
+    /// It is to go for another reason.
+    pub(super) fn end(&mut self, world: &World<'_>) {
         let act = self.ladder.begin(world.now, false);
-        let begins = act.is_some();
         self.climb(act, world);
-        begins
     }
 
     /// It is to go, without what is left of the grace.
@@ -268,12 +270,10 @@ impl Case {
         if self.slots.is_empty() {
             self.slots = world.slots.of(self.of, self.pid());
         }
-        let mut reader = Reader::new(Arc::clone(&world.slots.segment));
-        let segment = world.slots.segment.path().display().to_string();
+        let mut reader = world.slots.reader();
         let mut lost = Vec::new();
         for &(index, owner) in &self.slots {
-            let Some(snapshot) = reader.read(index).filter(|s| s.owner == owner) else { continue };
-            let Some(mut event) = report::open_job(EventKind::LostJob, &segment, clock::wall(), &snapshot) else { continue };
+            let Some(mut event) = world.lost_job(&mut reader, index, owner) else { continue };
             let hung = self.hung.as_deref();
             let of_hung = hung.filter(|judged| judged.observation.index == index);
             event.episode = of_hung.and_then(|judged| judged.episode);
@@ -282,7 +282,6 @@ impl Case {
             // The hung one first: it is the one that a replacement names.
             let at = if of_hung.is_some() { 0 } else { lost.len() };
             event.job.clone().into_iter().for_each(|job| lost.insert(at, job));
-            world.ledger.borrow_mut().lost(event.model.as_deref());
             world.told.tell(event);
         }
         self.lost = Some(lost);
@@ -335,7 +334,6 @@ pub(super) struct Buried {
 
 /// An event about a worker that was judged.
 pub(super) fn about(judged: &Judged, kind: EventKind, world: &World<'_>) -> Event {
-    let segment = world.slots.segment.path().display().to_string();
-    let event = report::event(kind, &segment, clock::wall(), &judged.observation, judged.judgement.verdict);
+    let event = report::event(kind, &world.slots.name(), clock::wall(), &judged.observation, judged.judgement.verdict);
     Event { episode: judged.episode, detail: None, ..event }
 }

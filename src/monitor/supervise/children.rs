@@ -11,7 +11,7 @@
 use crate::os::{file, identity};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -143,22 +143,17 @@ fn parse(text: &str, head: &str) -> Vec<Record> {
     records.into_values().collect()
 }
 
-/// Under another name first, so that whoever comes next finds the old file or the new one. Nothing is synced: after a crash of
-/// the machine nobody runs.
+/// Nothing is synced: after a crash of the machine nobody runs.
 fn write(path: &Path, head: &str, records: &[Record]) -> io::Result<File> {
-    let unfinished = file::sidecar(path, "new");
-    let _ = fs::remove_file(&unfinished);
-    let mut new = file::new_appended(&unfinished)?;
     let text: String = std::iter::once(format!("{head}\n")).chain(records.iter().map(Record::line)).collect();
-    new.write_all(text.as_bytes())?;
-    fs::rename(&unfinished, path)?;
-    Ok(new)
+    file::replace(path, text.as_bytes(), false)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::io::Write;
 
     const HEAD: &str = "hangwatch-children 1 00000000000000000000000000000007";
 

@@ -4,6 +4,7 @@ use super::mail::{Ask, Mail};
 use crate::clock;
 use crate::helper;
 use crate::os::wake::wait_readable;
+use crate::policy::ns;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::process::Command;
@@ -25,7 +26,7 @@ pub(super) struct Probe {
 /// to end; then tells by mail.
 pub(super) fn ask(case: u64, probe: Probe, mail: Mail) -> Option<JoinHandle<()>> {
     let until_free = move || {
-        let deadline = clock::monotonic_ns().saturating_add(u64::try_from(probe.wait.as_nanos()).unwrap_or(u64::MAX));
+        let deadline = clock::monotonic_ns().saturating_add(ns(probe.wait));
         loop {
             let left = Duration::from_nanos(deadline.saturating_sub(clock::monotonic_ns()));
             if left.is_zero() {

@@ -2,7 +2,7 @@
 
 mod start;
 
-use super::case::{Buried, Case, Course, about};
+use super::case::{Buried, Case, Course};
 use super::children::{Children, Record};
 use super::fleet::{Fleet, ReplicaEnd, ReplicaReport, Restart};
 use super::reclaim::{self, Probe};
@@ -223,7 +223,7 @@ impl Replica {
                 self.state = State::Ended(ReplicaEnd::Stopped);
             }
             State::Up(case) if at_once => case.hurry(world),
-            State::Up(case) => drop(case.end(world)),
+            State::Up(case) => case.end(world),
             State::Ended(_) => {}
         }
     }
@@ -298,9 +298,7 @@ impl Replica {
         let Some(pause) = self.budget.restart(policy, jitter()) else {
             let detail = format!("{} restarts without sustained progress, the last time {how_it_ended}", self.budget.used());
             let hung = self.before.take().and_then(|before| before.hung);
-            let event =
-                hung.as_deref().map_or_else(|| self.event(EventKind::GaveUp, world), |h| about(h, EventKind::GaveUp, world));
-            world.told.tell(event.with_detail(detail));
+            world.told.tell(self.event_about(hung.as_deref(), EventKind::GaveUp, world).with_detail(detail));
             world.slots.unreserve(self.reserved);
             self.state = State::Ended(ReplicaEnd::GaveUp);
             return;

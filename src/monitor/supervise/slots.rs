@@ -4,6 +4,7 @@ use crate::layout::Slot;
 use crate::layout::claim::{Freed, Identity};
 use crate::layout::word::{Cmd, Command, Owner, Tag};
 use crate::os::{identity, proc};
+use crate::reader::Reader;
 use crate::segment::{Presence, Segment, death};
 use std::sync::Arc;
 
@@ -49,6 +50,16 @@ impl Slots {
     /// Whether the slots may be touched: in a file that was cut short that would be a SIGBUS. Asked before each use below.
     pub(super) fn readable(&self) -> bool {
         !matches!(self.segment.presence(), Presence::Truncated | Presence::Erased)
+    }
+
+    /// The segment, as events name it.
+    pub(super) fn name(&self) -> String {
+        self.segment.path().display().to_string()
+    }
+
+    /// A reader of all slots.
+    pub(super) fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.segment))
     }
 
     /// Slot `index`, if it may be touched.

@@ -108,9 +108,9 @@ impl Supervisor {
         if !self.spawns && self.stopped == 0 {
             return None;
         }
-        let ends: Option<Vec<ReplicaEnd>> = self.replicas.iter().map(|replica| replica.end().cloned()).collect();
+        let replicas: Vec<ReplicaEnd> = self.replicas.iter().map(|replica| replica.end().cloned()).collect::<Option<_>>()?;
         let reports = self.replicas.iter().map(Replica::report).collect();
-        ends.map(|replicas| FleetEnd { replicas, reports, models: self.ledger.borrow().reports() })
+        Some(FleetEnd { replicas, reports, models: self.ledger.borrow().reports() })
     }
 
     fn wait(&self) {

@@ -1,15 +1,14 @@
 //! One turn's questions, and what is done about each.
 
+use super::case::about;
 use super::children::Children;
 use super::evidence;
 use super::mail::Ask;
 use super::replica::Replica;
 use super::wards::Wards;
 use super::world::World;
-use crate::clock;
 use crate::evidence::Moment;
 use crate::monitor::proof::Unproven;
-use crate::monitor::report;
 use crate::monitor::scan::Judged;
 use crate::recover::Cap;
 use crate::tell::EventKind;
@@ -85,7 +84,7 @@ impl Parts<'_> {
             // it now but in the first namespace.
             let freed = world.slots.free_if_dead(o.index, o.owner) || world.slots.free(o.index, o.owner);
             if freed && o.job.is_some() {
-                tell(EventKind::LostJob, judged, world, "its process ended with the job open");
+                world.told.tell(about(judged, EventKind::LostJob, world).with_detail("its process ended with the job open"));
             }
             return;
         }
@@ -111,19 +110,17 @@ impl Parts<'_> {
 
     /// Says once an episode what would be done, and why it is not; and keeps what can be seen.
     fn would_act(&mut self, judged: &Judged, history: Vec<Moment>, world: &World<'_>, why: &str) {
-        let Some(told) = self.told_would.get_mut(judged.observation.index as usize) else { return };
+        let (index, owner) = (judged.observation.index, judged.observation.owner);
+        // Since it was judged it has left its slot, by its own end or by ours: nobody is there to be acted on.
+        if world.slots.slot(index).is_some_and(|slot| slot.peek_owner() != owner) {
+            return;
+        }
+        let Some(told) = self.told_would.get_mut(index as usize) else { return };
         let episode = judged.episode.unwrap_or(0);
         if *told != episode {
             *told = episode;
-            tell(EventKind::WouldAct, judged, world, why);
+            world.told.tell(about(judged, EventKind::WouldAct, world).with_detail(why));
             evidence::gather_observed(judged, history, world);
         }
     }
-}
-
-fn tell(kind: EventKind, judged: &Judged, world: &World<'_>, detail: &str) {
-    let segment = world.slots.segment.path().display().to_string();
-    let mut event = report::event(kind, &segment, clock::wall(), &judged.observation, judged.judgement.verdict);
-    (event.episode, event.detail) = (judged.episode, Some(detail.into()));
-    world.told.tell(event);
 }

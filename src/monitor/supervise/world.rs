@@ -7,7 +7,7 @@ use super::slots::{Reserved, Slots};
 use crate::clock;
 use crate::evidence::Gatherer;
 use crate::layout::fnv1a64_of_bytes;
-use crate::layout::word::Tag;
+use crate::layout::word::{Owner, Tag};
 use crate::monitor::report;
 use crate::monitor::scan::Judged;
 use crate::policy::Policy;
@@ -16,7 +16,6 @@ use crate::tell::text::{age, escaped};
 use crate::tell::{Event, EventKind, Told};
 use std::cell::RefCell;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
 
 pub(super) struct World<'a> {
     /// Monotonic, of this turn.
@@ -35,7 +34,7 @@ pub(super) struct World<'a> {
 
 impl World<'_> {
     pub(super) fn event(&self, kind: EventKind) -> Event {
-        Event::new(kind, self.slots.segment.path().display().to_string(), clock::wall())
+        Event::new(kind, self.slots.name(), clock::wall())
     }
 
     pub(super) fn next_case(&self) -> u64 {
@@ -59,13 +58,17 @@ impl World<'_> {
     pub(super) fn bury_owner(&self, index: u32) {
         let Some(slot) = self.slots.slot(index).filter(|slot| slot.peek_owner().tag() == Tag::Live) else { return };
         let Some(dead) = self.slots.proven_dead(slot) else { return };
-        let snapshot = Reader::new(Arc::clone(&self.slots.segment)).read(index).filter(|snapshot| snapshot.owner == dead);
-        let segment = self.slots.segment.path().display().to_string();
-        let event = snapshot.and_then(|s| report::open_job(EventKind::LostJob, &segment, clock::wall(), &s));
-        if let Some(event) = event {
-            self.ledger.borrow_mut().lost(event.model.as_deref());
+        if let Some(event) = self.lost_job(&mut self.slots.reader(), index, dead) {
             self.told.tell(event.with_detail("its worker ended while no supervisor was there"));
         }
+    }
+
+    /// The open job of this owner of a slot, as one that is lost: it is counted, and still to be told. `None` where none is open.
+    pub(super) fn lost_job(&self, reader: &mut Reader, index: u32, owner: Owner) -> Option<Event> {
+        let snapshot = reader.read(index).filter(|snapshot| snapshot.owner == owner)?;
+        let event = report::open_job(EventKind::LostJob, &self.slots.name(), clock::wall(), &snapshot)?;
+        self.ledger.borrow_mut().lost(event.model.as_deref());
+        Some(event)
     }
 
     /// The name of a cgroup that no other start has.

@@ -2,6 +2,7 @@
 
 use super::{RETRY, Replica, State};
 use crate::error::Error;
+use crate::monitor::scan::Judged;
 use crate::monitor::supervise::case::{Buried, Case, about};
 use crate::monitor::supervise::children::Children;
 use crate::monitor::supervise::fleet::ReplicaEnd;
@@ -118,6 +119,11 @@ impl Replica {
         Event { slot: Some(self.reserved.index), ..world.event(kind) }
     }
 
+    /// An event about what was judged, if that is the reason; else about its slot.
+    pub(super) fn event_about(&self, hung: Option<&Judged>, kind: EventKind, world: &World<'_>) -> Event {
+        hung.map_or_else(|| self.event(kind, world), |judged| about(judged, kind, world))
+    }
+
     fn tell_replaced(&mut self, before: Buried, pid: u32, world: &World<'_>) {
         self.restarts += 1;
         if let Some(slot) = world.slots.slot(self.reserved.index) {
@@ -130,16 +136,12 @@ impl Replica {
             [one] => detail += &format!(", job {one} lost"),
             many => detail += &format!(", jobs {} lost", many.join(", ")),
         }
-        let event = match before.hung.as_deref() {
-            Some(judged) => about(judged, EventKind::Replaced, world),
-            None => self.event(EventKind::Replaced, world),
-        };
         let event = Event {
             slot: Some(self.reserved.index),
             generation: Some(generation),
             pid: Some(pid),
             job: before.jobs.first().cloned(),
-            ..event
+            ..self.event_about(before.hung.as_deref(), EventKind::Replaced, world)
         };
         world.told.tell(event.with_detail(detail));
     }
@@ -147,7 +149,7 @@ impl Replica {
 
 /// What tells a worker where it belongs, and whose tree an orphan is of.
 pub(super) fn marks(reserved: Reserved, world: &World<'_>) -> Vec<(String, String)> {
-    let segment = (worker::ENV_SEGMENT, world.slots.segment.path().display().to_string());
+    let segment = (worker::ENV_SEGMENT, world.slots.name());
     let slot = (worker::ENV_SLOT, format!("{}:{}", reserved.index, reserved.generation));
     [segment, slot].map(|(name, value)| (name.to_owned(), value)).into()
 }
