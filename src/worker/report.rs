@@ -2,7 +2,7 @@
 
 use super::helper::{Helper, Shared};
 use super::job::{Job, Outcome, Total};
-use super::sections::{Outer, Sections};
+use super::sections::{Outer, Replaced, Sections};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::hot::{Count, Pen};
 use crate::layout::info::{Info, NO_DEVICE};
@@ -45,6 +45,8 @@ pub(super) struct Rest {
     pub(super) hold: Option<Hold>,
     pub(super) phase: PhaseWord,
     pub(super) sections: Sections,
+    /// What the phase that was entered last took the place of, until anything else begins or ends.
+    pub(super) replaced: Option<Replaced>,
     pub(super) job_total: Total,
     pub(super) lease: Lease,
     pub(super) info: Info,
@@ -68,6 +70,7 @@ impl Worker {
             hold: None,
             phase: PhaseWord::default(),
             sections: Sections::new(),
+            replaced: None,
             job_total: Total::None,
             lease: Lease::default(),
             info,
@@ -145,6 +148,7 @@ impl Worker {
         let Some(shown) = self.shown() else { return };
         let job_open = shown.word.job_open();
         let sections = &mut self.rest.sections;
+        let replaced = Replaced { sections: sections.clone(), shown };
         sections.replace(shown);
         let back = if job_open && phase == Phase::Inference { sections.take_inference() } else { None };
         let (flags, count) = match back {
@@ -155,6 +159,7 @@ impl Worker {
             None => (sections.next_flags(job_open), Count::fresh(total.word())),
         };
         self.show(Epoch(self.pen.epoch), phase.id(), flags, count, false);
+        self.rest.replaced = Some(replaced);
     }
 
     /// Enters a section within the phase or section that is open: a load or a compile in the middle of a job, with a count
@@ -181,7 +186,7 @@ impl Worker {
     }
 
     /// What the slot shows; `None` where reports reach none.
-    fn shown(&mut self) -> Option<Outer> {
+    pub(super) fn shown(&mut self) -> Option<Outer> {
         if !self.begin_report() {
             return None;
         }
@@ -246,6 +251,7 @@ impl Worker {
         let Some(slot) = self.host.live() else { return };
         let total = self.pen.count(slot).total;
         self.rest.sections.begin_counts_again();
+        self.rest.replaced = None;
         self.pen.boundary(slot, Epoch(self.pen.epoch).next_pass(), self.rest.phase, Count::fresh(total));
         self.pen.beat(slot, now);
     }
@@ -271,10 +277,11 @@ impl Worker {
     }
 
     /// Everything that starts another count goes through here.
-    fn show(&mut self, epoch: Epoch, phase: u16, flags: u16, count: Count, publish_info: bool) {
+    pub(super) fn show(&mut self, epoch: Epoch, phase: u16, flags: u16, count: Count, publish_info: bool) {
         let now = self.now();
         let Some(slot) = self.host.live() else { return };
         let next = PhaseWord::new(phase, flags, self.rest.phase.entry().wrapping_add(1));
+        self.rest.replaced = None;
         if self.rest.lease.ms() != 0 {
             self.rest.lease = Lease::new(self.rest.lease.seq().wrapping_add(1), 0);
             slot.publish_lease(self.rest.lease);

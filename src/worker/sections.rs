@@ -13,7 +13,7 @@ use super::job::Total;
 use super::report::Worker;
 use crate::layout::hot::Count;
 use crate::layout::phase::Phase;
-use crate::layout::word::PhaseWord;
+use crate::layout::word::{Epoch, PhaseWord};
 use std::ops::{Deref, DerefMut};
 
 /// How many sections may be open around the one that is shown: the word has three bits for it.
@@ -26,7 +26,7 @@ pub(super) struct Outer {
     pub(super) count: Count,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sections {
     around: [Outer; AROUND],
     depth: usize,
@@ -85,6 +85,11 @@ impl Sections {
         self.inference.take()
     }
 
+    /// These again, as they were before a phase took their place; numbers go on.
+    fn restore(&mut self, before: Self) {
+        *self = Self { last_number: self.last_number, ..before };
+    }
+
     /// A job begins or ends: nothing of before is open.
     pub(super) fn clear(&mut self) {
         (self.depth, self.beyond, self.inference) = (0, 0, None);
@@ -104,7 +109,30 @@ pub struct Section<'a> {
     worker: &'a mut Worker,
 }
 
+/// What a phase took the place of.
+#[derive(Debug)]
+pub(super) struct Replaced {
+    pub(super) sections: Sections,
+    pub(super) shown: Outer,
+}
+
 impl Worker {
+    /// Makes a section of the phase that was entered last: what it took the place of is around it again, as if it had been
+    /// [`enter`](Self::enter)ed, and [`leave`](Self::leave) goes back to that. False, and nothing is done, where anything else
+    /// was begun or ended since. For languages in which a call enters a phase and a block made of that call is a section.
+    pub fn nest(&mut self) -> bool {
+        let Some(Replaced { sections, shown: around }) = self.rest.replaced.take() else { return false };
+        let Some(shown) = self.shown() else { return false };
+        self.rest.sections.restore(sections);
+        if self.rest.sections.push(around) {
+            let flags = self.rest.sections.next_flags(shown.word.job_open());
+            self.show(Epoch(self.pen.epoch), shown.word.id(), flags, shown.count, false);
+        } else {
+            self.show(Epoch(self.pen.epoch), around.word.id(), around.word.flags(), around.count, false);
+        }
+        true
+    }
+
     /// Enters a section and leaves it at the end of the scope, by `?` and by a panic too.
     ///
     /// ```

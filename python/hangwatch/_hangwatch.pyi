@@ -1,0 +1,149 @@
+"""The extension. Every report is harmless: on a detached worker, in a forked child and after `detach` it does nothing."""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Final, Literal, Optional, Union, final
+
+_Phase = Union[str, int]
+_Outcome = Literal["ok", "failed", "cancelled"]
+_Seconds = Union[float, timedelta]
+
+__version__: Final[str]
+PHASES: Final[Mapping[str, int]]
+"""The phases that every segment has, and their numbers."""
+UNKNOWN: Final[int]
+"""A total that is not known: an LLM's tokens."""
+
+@final
+class Worker:
+    """A hold on a slot. It belongs to one thread at a time; `alive` is anybody's."""
+
+    @property
+    def attached(self) -> bool:
+        """Whether reports reach a slot."""
+    @property
+    def slot(self) -> Optional[int]:
+        """Its slot's number."""
+    @property
+    def generation(self) -> int:
+        """How often the slot was claimed, modulo 2**16."""
+    @property
+    def device(self) -> Optional[int]:
+        """The device that was named at attach or by the job."""
+    @property
+    def segment(self) -> Optional[str]:
+        """The path of its segment."""
+    @property
+    def in_job(self) -> bool:
+        """Whether a job that was begun here is open, on a detached worker too."""
+    def step(self, done: int, /) -> None:
+        """This many units of the count are done."""
+    def beat(self) -> None:
+        """The working thread lives, without progress."""
+    def alive(self) -> None:
+        """Some helper thread lives: at most a sign that the process runs."""
+    def extend(self, seconds: _Seconds) -> None:
+        """Says that it may be silent this long from now. The newest replaces the one before; 0 ends it."""
+    def note(self, text: str) -> None:
+        """Free text beside the job, up to 96 bytes."""
+    def begin_pass(self) -> None:
+        """The count legitimately starts again within the job."""
+    def should_stop(self) -> bool:
+        """Whether a monitor asks this worker to stop: finish or abandon the job, and end."""
+    def phase(self, phase: _Phase, total: Optional[int] = None) -> Section:
+        """Enters a phase now, with a count of its own. Used by `with`, it is a section, as by `section`."""
+    def section(self, phase: _Phase, total: Optional[int] = None) -> Section:
+        """A block in which the worker is at this phase; after it the one around goes on with its count and what its budget had left."""
+    def enter(self, phase: _Phase, total: Optional[int] = None) -> None:
+        """Enters a section without a block: `leave` ends it."""
+    def leave(self) -> None:
+        """Leaves the section that was entered last."""
+    def register_phase(
+        self, name: str, cls: Literal["work", "idle", "exit"] = "work", budget: Optional[_Seconds] = None
+    ) -> int:
+        """Registers a phase of your own, or finds it by its name: its number. The name does as well from then on."""
+    def begin_job(
+        self,
+        id: str = "",
+        model: str = "",
+        total: Optional[int] = None,
+        *,
+        batch: int = 0,
+        size: int = 0,
+        deadline: Optional[_Seconds] = None,
+        device: Optional[int] = None,
+    ) -> None:
+        """Begins a job: enters `inference`. A `total` of `None`: it reports no progress; `UNKNOWN`: towards an end that is not known."""
+    def end_job(self, outcome: _Outcome = "ok") -> None:
+        """Ends the job and enters `idle`. Without one nothing is counted."""
+    def job(
+        self,
+        id: str = "",
+        model: str = "",
+        total: Optional[int] = None,
+        *,
+        batch: int = 0,
+        size: int = 0,
+        deadline: Optional[_Seconds] = None,
+        device: Optional[int] = None,
+    ) -> Job:
+        """A block that is a job."""
+    def lane(self, name: str) -> Worker:
+        """A slot of its own for a job beside this worker's."""
+    def gpu_lane(self, name: str, device: Optional[int] = None) -> Worker:
+        """A slot that a device writes while a kernel runs, by default this worker's device."""
+    def detach(self) -> None:
+        """Gives the slot back."""
+    def __enter__(self) -> Worker: ...
+    def __exit__(
+        self, exc_type: Optional[type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None: ...
+
+@final
+class Job:
+    """A job as a block: `with` begins it, its end ends it. Once another began, it says nothing any more."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def total(self) -> Optional[int]: ...
+    @property
+    def done(self) -> int:
+        """How many units it has said are done, in this pass."""
+    @property
+    def open(self) -> bool: ...
+    @property
+    def worker(self) -> Worker: ...
+    def step(self, done: Optional[int] = None, /) -> None:
+        """This many units are done; without a number, one more."""
+    def begin_pass(self) -> None:
+        """The count legitimately starts again."""
+    def end(self, outcome: _Outcome = "ok") -> None:
+        """Ends it before its block does."""
+    def __enter__(self) -> Job: ...
+    def __exit__(
+        self, exc_type: Optional[type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None: ...
+
+@final
+class Section:
+    """A phase that is entered and left again. `with` gives the worker."""
+
+    def __enter__(self) -> Worker: ...
+    def __exit__(
+        self, exc_type: Optional[type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None: ...
+
+def attach(
+    name: Optional[str] = None,
+    *,
+    segment: Union[str, os.PathLike[str], None] = None,
+    device: Optional[int] = None,
+    stamps: bool = True,
+) -> Worker: ...
+def detached() -> Worker:
+    """A worker on which everything does nothing."""
