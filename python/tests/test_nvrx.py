@@ -1,0 +1,251 @@
+"""`hangwatch.compat.nvrx`: the calls of the rank monitor client, and the phases that they show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, List, cast
+
+import hangwatch
+import pytest
+from hangwatch.compat.nvrx import HeartbeatTimeouts, RankMonitorClient, RankMonitorClientError, SectionTimeouts
+
+
+class Calls:
+    """A worker that notes what is called; `stack` is what its slot would show, outermost first."""
+
+    def __init__(self, room: int = 48) -> None:
+        self.stack: List[str] = ["starting"]
+        self.budgets: dict[str, Any] = {}
+        self.room = room
+        self.beats = 0
+        self.is_detached = False
+
+    def register_phase(self, name: str, cls: str = "work", budget: Any = None) -> int:
+        assert name not in self.budgets, "a phase is registered once by a client"
+        if len(self.budgets) >= self.room:
+            raise hangwatch.FullError("cannot register phase", "all are taken")
+        assert len(name.encode()) <= 48
+        self.budgets[name] = budget
+        return 256 + len(self.budgets)
+
+    def phase(self, name: str) -> None:
+        self.stack = [name]
+
+    def enter(self, name: str) -> None:
+        self.stack.append(name)
+
+    def leave(self) -> None:
+        assert len(self.stack) > 1, "what is left was entered"
+        self.stack.pop()
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    def detach(self) -> None:
+        self.is_detached = True
+
+
+class Rank:
+    """A client on a fake clock."""
+
+    def __init__(self, room: int = 48, **kwargs: Any) -> None:
+        self.now = 0.0
+        self.worker = Calls(room)
+        worker = cast("hangwatch.Worker", self.worker)
+        self.client = RankMonitorClient(worker=worker, clock=lambda: self.now, **kwargs)
+
+    def beat_at(self, *instants: float) -> None:
+        for self.now in instants:
+            self.client.send_heartbeat()
+
+
+def test_a_rank_shows_the_timeout_that_stands_before_and_after_its_first_heartbeat() -> None:
+    rank = Rank()
+    rank.client.init_workload_monitoring()
+    assert rank.worker.stack == ["workload/3600s"]
+    rank.beat_at(5.0)
+    assert rank.worker.stack == ["workload/2700s"] and rank.worker.beats == 1
+    assert rank.worker.budgets == {"workload/3600s": 3600.0, "workload/2700s": 2700.0}
+
+
+def test_a_timeout_that_is_not_used_is_no_budget_and_the_shorter_of_two_stands() -> None:
+    rank = Rank(initial_rank_heartbeat_timeout=None, rank_heartbeat_timeout=90.0, rank_out_of_section_timeout=30.0)
+    rank.client.init_workload_monitoring()
+    assert rank.worker.stack == ["workload/30s"]
+    rank = Rank(initial_rank_heartbeat_timeout=None)
+    rank.client.init_workload_monitoring()
+    assert rank.worker.budgets == {"workload": None}
+
+
+def test_a_section_is_a_phase_with_its_timeout_for_a_budget() -> None:
+    rank = Rank(rank_section_timeouts={"setup": 600.0, "step": 12.5})
+    rank.client.init_workload_monitoring()
+    rank.client.start_section("setup")
+    rank.client.start_section("step")
+    assert rank.worker.stack == ["workload/3600s", "setup/600s", "step/12.5s"]
+    rank.client.end_section("step")
+    rank.client.start_section("not configured")
+    assert rank.worker.stack == ["workload/3600s", "setup/600s", "not configured"]
+    assert rank.worker.budgets["not configured"] is None
+    rank.client.end_all_sections()
+    rank.client.end_all_sections()
+    assert rank.worker.stack == ["workload/3600s"]
+
+
+def test_sections_that_overlap_show_the_innermost_that_is_open() -> None:
+    rank = Rank()
+    rank.client.init_workload_monitoring()
+    for section in ("a", "b"):
+        rank.client.start_section(section)
+    rank.client.end_section("a")
+    assert rank.worker.stack[-1] == "b"
+    rank.client.start_section("a")
+    rank.client.end_section("b")
+    assert rank.worker.stack[-1] == "a"
+    rank.client.end_section("a")
+    assert rank.worker.stack == ["workload/3600s"], "nothing is open, nothing is left behind"
+
+
+def test_a_heartbeat_in_a_section_leaves_the_section_shown() -> None:
+    rank = Rank()
+    rank.client.init_workload_monitoring()
+    rank.client.start_section("step")
+    rank.beat_at(1.0)
+    assert rank.worker.stack == ["workload/3600s", "step"]
+    rank.client.end_section("step")
+    assert rank.worker.stack == ["workload/2700s"]
+
+
+def test_heartbeat_timeouts_are_the_safety_factor_times_the_longest_and_move_by_halves() -> None:
+    rank = Rank()
+    rank.client.init_workload_monitoring()
+    rank.beat_at(10.0)
+    assert rank.client.calculate_and_set_hb_timeouts(skip_if_not_ready=True) is False
+    with pytest.raises(RankMonitorClientError, match="Not enough data"):
+        rank.client.calculate_and_set_hb_timeouts()
+    rank.beat_at(11.0, 14.0, 15.0)
+    assert rank.client.calculate_and_set_hb_timeouts() is True
+    assert rank.client.hb_timeouts == HeartbeatTimeouts(50.0, 15.0, True)
+    assert rank.worker.stack == ["workload/16s"], "up to a power of two, so that a segment has room"
+    rank.beat_at(22.0)
+    rank.client.calculate_and_set_hb_timeouts()
+    assert rank.client.hb_timeouts == HeartbeatTimeouts(50.0, 25.0, True)
+
+
+def test_section_timeouts_are_calculated_for_all_or_for_those_selected() -> None:
+    rank = Rank(rank_section_timeouts={"setup": 600.0, "step": None})
+    rank.client.init_workload_monitoring()
+    rank.now = 2.0
+    rank.client.start_section("step")
+    rank.now = 5.0
+    rank.client.end_section("step")
+    assert rank.client.calculate_and_set_section_timeouts(skip_if_not_ready=True) is False, "setup was never seen"
+    assert rank.client.calculate_and_set_section_timeouts(["step"])
+    timeouts = rank.client.section_timeouts
+    assert timeouts == SectionTimeouts({"setup": 600.0, "step": 15.0}, 10.0, {"step"}, True)
+    assert not timeouts.were_calculated and timeouts.are_valid
+    rank.client.start_section("step")
+    assert rank.worker.stack == ["workload/16s", "step/16s"]
+
+
+def test_ranks_agree_where_they_are_given_a_way_to() -> None:
+    rank = Rank(reduce=lambda mine: [max(value, 100.0) for value in mine])
+    rank.client.init_workload_monitoring()
+    rank.beat_at(1.0, 2.0)
+    rank.client.calculate_and_set_hb_timeouts()
+    assert rank.client.hb_timeouts == HeartbeatTimeouts(500.0, 500.0, True)
+
+
+def test_calculated_timeouts_go_through_a_state_and_json_before_and_after_init() -> None:
+    rank = Rank()
+    rank.client.init_workload_monitoring()
+    assert rank.client.state_dict() == {"current_timeouts": {}}, "nothing was calculated"
+    rank.beat_at(10.0, 13.0)
+    rank.client.start_section("step")
+    rank.now = 15.0
+    rank.client.end_section("step")
+    rank.client.calculate_and_set_hb_timeouts()
+    rank.client.calculate_and_set_section_timeouts()
+    state = json.loads(json.dumps(rank.client.state_dict()))
+    early, late = Rank(), Rank()
+    early.client.load_state_dict(state)
+    early.client.init_workload_monitoring()
+    late.client.init_workload_monitoring()
+    late.client.load_state_dict(state)
+    for other in (early, late):
+        assert other.client.hb_timeouts == rank.client.hb_timeouts == HeartbeatTimeouts(50.0, 15.0, True)
+        assert other.client.section_timeouts == rank.client.section_timeouts
+        assert other.worker.stack == ["workload/64s"]
+
+
+def test_calls_that_make_no_sense_say_so() -> None:
+    rank = Rank()
+    for call in (rank.client.send_heartbeat, rank.client.end_all_sections, lambda: rank.client.start_section("a")):
+        with pytest.raises(RankMonitorClientError, match="not initialized"):
+            call()
+    rank.client.init_workload_monitoring()
+    with pytest.raises(RankMonitorClientError, match="already initialized"):
+        rank.client.init_workload_monitoring()
+    rank.client.start_section("a")
+    with pytest.raises(RankMonitorClientError, match="'a': it is open already"):
+        rank.client.start_section("a")
+    with pytest.raises(RankMonitorClientError, match="'b': it is not open"):
+        rank.client.end_section("b")
+
+
+def test_shutdown_ends_all_and_leaves_a_worker_that_was_given_attached() -> None:
+    rank = Rank()
+    rank.client.shutdown_workload_monitoring()
+    rank.client.init_workload_monitoring()
+    rank.client.start_section("a")
+    rank.client.shutdown_workload_monitoring()
+    rank.client.shutdown_workload_monitoring()
+    assert rank.worker.stack == ["idle"] and not rank.worker.is_detached
+    rank.client.init_workload_monitoring()
+    assert rank.worker.stack == ["workload/3600s"], "and it may begin again"
+
+
+def test_where_no_phase_has_room_work_goes_on() -> None:
+    rank = Rank(room=1)
+    rank.client.init_workload_monitoring()
+    rank.client.start_section("a")
+    rank.client.start_section("b" * 100)
+    rank.beat_at(1.0)
+    rank.client.end_all_sections()
+    assert rank.worker.stack == ["workload/3600s"]
+
+
+def test_it_attaches_by_itself_and_gives_the_slot_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANGWATCH_SEGMENT", str(tmp_path / "segment"))
+    monkeypatch.setenv("RANK", "3")
+    hangwatch.set_current(None)
+    client = RankMonitorClient(rank_section_timeouts={"step": 5.0})
+    client.init_workload_monitoring()
+    client.send_heartbeat()
+    client.start_section("step")
+    beside = hangwatch.attach()
+    assert beside.slot == 1, "the rank holds the first slot"
+    content = (tmp_path / "segment").read_bytes()
+    rank = hangwatch.current()
+    assert rank is not None and rank.slot == 0
+    assert b"rank3\0" in content and b"step/5s\0" in content and b"workload/2700s\0" in content
+    client.shutdown_workload_monitoring()
+    assert not rank.attached
+    beside.detach()
+
+
+def test_where_nothing_watches_every_call_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HANGWATCH_SEGMENT", raising=False)
+    client = RankMonitorClient()
+    client.init_workload_monitoring()
+    client.start_section("step")
+    client.send_heartbeat()
+    client.end_section("step")
+    client.shutdown_workload_monitoring()
+
+
+def test_an_attach_that_fails_is_the_clients_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANGWATCH_SEGMENT", "/nowhere/at/all")
+    with pytest.raises(RankMonitorClientError, match="could not attach"):
+        RankMonitorClient().init_workload_monitoring()
