@@ -1,0 +1,245 @@
+"""`hangwatch.integrations.tqdm`, with the real tqdm."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from pathlib import Path
+from typing import Any, Callable, Iterator, List, cast
+
+import hangwatch
+import pytest
+from hangwatch.integrations import tqdm as bars
+
+tqdm = pytest.importorskip("tqdm").tqdm
+tqdm_auto = pytest.importorskip("tqdm.auto").tqdm
+tqdm_async = pytest.importorskip("tqdm.asyncio").tqdm
+
+
+class Calls:
+    """A worker that notes what is called."""
+
+    def __init__(self) -> None:
+        self.calls: List[Any] = []
+        self.depth = 0
+        self.stop = False
+
+    def enter(self, phase: str, total: int) -> None:
+        self.depth += 1
+        self.calls.append((phase, "?" if total == hangwatch.UNKNOWN else total))
+
+    def leave(self) -> None:
+        self.depth -= 1
+        assert self.depth >= 0, "what is left was entered"
+        self.calls.append("leave")
+
+    def step(self, done: int) -> None:
+        self.calls.append(done)
+
+    def beat(self) -> None:
+        self.calls.append("beat")
+
+    def should_stop(self) -> bool:
+        return self.stop
+
+
+@pytest.fixture
+def worker() -> Iterator[Calls]:
+    calls = Calls()
+    with bars.install(cast("hangwatch.Worker", calls)):
+        yield calls
+    assert calls.depth == 0, "every bar was left"
+
+
+def quiet(*args: Any, **kwargs: Any) -> Any:
+    return tqdm(*args, file=io.StringIO(), **kwargs)
+
+
+def test_a_loop_is_a_section_with_a_step_an_item(worker: Calls) -> None:
+    assert list(quiet(range(3))) == [0, 1, 2]
+    assert worker.calls == [("inference", 3), 1, 2, 3, "leave"]
+
+
+def test_a_disabled_bar_counts_as_well_by_its_loop_and_by_hand(worker: Calls) -> None:
+    assert list(quiet(range(2), disable=True)) == [0, 1]
+    with quiet(total=4, disable=True) as bar:
+        bar.update()
+        bar.update(2)
+        bar.update()
+    assert worker.calls == [("inference", 2), 1, 2, "leave", ("inference", 4), 1, 3, 4, "leave"]
+
+
+def test_a_bar_without_a_length_has_a_total_that_is_not_known(worker: Calls) -> None:
+    assert list(quiet(iter("ab"))) == ["a", "b"]
+    assert worker.calls == [("inference", "?"), 1, 2, "leave"]
+
+
+def test_a_bar_by_hand_begins_with_its_first_update_and_ends_when_it_is_full(worker: Calls) -> None:
+    bar = quiet(total=2)
+    assert worker.calls == [], "a bar that waits is not hung"
+    bar.update()
+    bar.update()
+    assert worker.calls == [("inference", 2), 1, 2, "leave"]
+    bar.update()
+    bar.close()
+    assert worker.calls[4:] == [], "past its end it says nothing"
+
+
+def test_a_bar_by_hand_that_is_closed_or_dropped_before_its_end_is_left(worker: Calls) -> None:
+    bar = quiet(total=9)
+    bar.update(4)
+    bar.close()
+    other = quiet(total=9)
+    other.update(5)
+    del other
+    assert worker.calls == [("inference", 9), 4, "leave", ("inference", 9), 5, "leave"]
+
+
+def test_a_bar_that_is_reset_counts_anew(worker: Calls) -> None:
+    with quiet(total=3) as bar:
+        bar.update(2)
+        bar.reset(total=5)
+        bar.update(1)
+    assert worker.calls == [("inference", 3), 2, "leave", ("inference", 5), 1, "leave"]
+
+
+def test_a_bar_of_fractions_counts_in_parts(worker: Calls) -> None:
+    with quiet(total=1.0) as bar:
+        bar.update(0.25)
+        bar.update(0.5)
+    assert worker.calls == [("inference", 1000), 250, 750, "leave"]
+
+
+def test_nested_bars_are_nested_sections(worker: Calls) -> None:
+    for _ in quiet(range(2)):
+        for _ in quiet(range(1)):
+            pass
+    inner = [("inference", 1), 1, "leave"]
+    assert worker.calls == [("inference", 2), *inner, 1, *inner, 2, "leave"]
+
+
+def test_of_bars_that_are_open_at_once_the_newest_counts_and_any_may_be_closed_first(worker: Calls) -> None:
+    outer, inner = quiet(total=9), quiet(total=5)
+    outer.update()
+    inner.update()
+    outer.update()
+    outer.close()
+    inner.update()
+    inner.close()
+    assert worker.calls == [("inference", 9), 1, ("inference", 5), 1, "beat", 2, "leave", "leave"]
+
+
+def test_a_loop_that_is_left_or_fails_leaves_its_section(worker: Calls) -> None:
+    for item in quiet(range(9)):
+        if item == 1:
+            break
+    with pytest.raises(ZeroDivisionError):
+        for item in quiet(range(9)):
+            item / 0
+    assert worker.calls == [("inference", 9), 1, "leave", ("inference", 9), "leave"]
+
+
+def test_a_subclass_and_an_asynchronous_loop_are_bars_too(worker: Calls) -> None:
+    async def loop() -> List[int]:
+        return [item async for item in tqdm_async(range(2), file=io.StringIO())]
+
+    assert asyncio.run(loop()) == [0, 1]
+    assert list(tqdm_auto(range(1), file=io.StringIO())) == [0]
+    assert worker.calls == [("inference", 2), 1, 2, "leave", ("inference", 1), 1, "leave"]
+
+
+def test_bars_of_another_thread_are_not_reported(worker: Calls) -> None:
+    thread = threading.Thread(target=lambda: list(quiet(range(3))))
+    thread.start()
+    thread.join()
+    assert worker.calls == []
+
+
+def shown(loop: Callable[[Any], object]) -> str:
+    """What a loop's bars draw, at each update and without times."""
+    out = io.StringIO()
+    loop(lambda *a, **k: tqdm(*a, file=out, mininterval=0, bar_format="{desc}{bar:10}{n_fmt}/{total_fmt}", **k))
+    return out.getvalue()
+
+
+def drawn(bar: Any) -> List[object]:
+    made: List[object] = []
+    for item in bar(range(3), desc="outer"):
+        with bar(total=2, desc="inner", leave=False) as inner:
+            made += [item, inner.update(), inner.update(1), inner.n]
+            inner.reset()
+    for item in bar(range(5)):
+        if item == 2:
+            break
+    made += [list(bar(iter("ab"))), list(bar("ab", disable=True)), bar(total=3, disable=True).update()]
+    return made
+
+
+def test_what_is_drawn_and_returned_is_what_it_is_without() -> None:
+    def both() -> Any:
+        made: List[object] = []
+        return shown(lambda bar: made.extend(drawn(bar))), made
+
+    without = both()
+    with bars.install(cast("hangwatch.Worker", Calls())):
+        hooked = both()
+    assert hooked == without and "outer" in without[0]
+    assert both() == without, "and taken out again"
+
+
+def test_nothing_that_fails_inside_reaches_the_loop() -> None:
+    class Broken:
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError(name)
+
+    with bars.install(cast("hangwatch.Worker", Broken())):
+        assert list(quiet(range(3))) == [0, 1, 2]
+        with quiet(total=2) as bar:
+            bar.update()
+            bar.reset()
+
+
+def test_hooks_are_taken_out_and_a_second_install_replaces_the_first() -> None:
+    before = {name: vars(tqdm)[name] for name in ("__iter__", "update", "reset", "close")}
+    first, second = Calls(), Calls()
+    bars.install(cast("hangwatch.Worker", first))
+    with bars.install(cast("hangwatch.Worker", second)):
+        assert list(quiet(range(1))) == [0]
+    assert (first.calls, second.calls) == ([], [("inference", 1), 1, "leave"])
+    assert {name: vars(tqdm)[name] for name in before} == before
+
+
+def test_a_loop_that_outlives_its_hooks_goes_on_unreported() -> None:
+    worker = Calls()
+    installed = bars.install(cast("hangwatch.Worker", worker))
+    items = iter(quiet(range(3)))
+    assert next(items) == 0
+    installed.remove()
+    assert list(items) == [1, 2]
+    assert worker.calls == [("inference", 3), "leave"]
+
+
+def test_a_stop_that_is_asked_for_is_told_once_and_what_that_raises_goes_nowhere() -> None:
+    worker, told = Calls(), []
+
+    def on_stop() -> None:
+        told.append(len(worker.calls))
+        raise RuntimeError
+
+    with bars.install(cast("hangwatch.Worker", worker), phase="loading", on_stop=on_stop):
+        for item in quiet(range(4)):
+            worker.stop = item == 1 or worker.stop
+    assert told == [3] and worker.calls == [("loading", 4), 1, 2, 3, 4, "leave"]
+
+
+def test_a_bar_within_a_job_leaves_the_job_open(tmp_path: Path) -> None:
+    with hangwatch.attach(segment=tmp_path / "segment") as real, bars.install(real):
+        with real.job("a", total=2) as job:
+            for _ in quiet(range(5)):
+                assert real.in_job
+            job.step()
+            assert job.open and job.done == 1
+    hangwatch.set_current(None)
+    with bars.install():
+        assert list(quiet(range(2))) == [0, 1], "with no worker at all, a bar is a bar"
