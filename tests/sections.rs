@@ -154,3 +154,61 @@ fn section_numbers_wrap_past_the_one_of_a_fresh_claim() {
     b.worker.phase(Phase::Loading);
     assert_eq!(section(&b).1, 1, "0 is nobody's");
 }
+
+#[test]
+fn a_phase_that_was_entered_becomes_a_section_and_what_it_took_the_place_of_comes_back() {
+    let mut b = Bench::new();
+    b.worker.begin_job("j1", "sdxl", Total::Known(50));
+    b.worker.step(21);
+    b.worker.enter(Phase::Compiling, Total::Known(9));
+    b.worker.step(4);
+    let compiling = section(&b);
+    b.worker.phase_total(Phase::Loading, Total::Known(100));
+    b.worker.step(60);
+    assert_eq!(section(&b).0, 0, "a phase is in no section");
+    assert!(b.worker.nest());
+    assert_eq!((b.count(), section(&b).0), ((Phase::Loading, 1, 0, 0, 60, 100), 2), "with what it has counted");
+    assert!(!b.worker.nest(), "it is one already");
+    b.worker.leave();
+    assert_eq!((b.count(), section(&b)), ((Phase::Compiling, 1, 0, 0, 4, 9), compiling), "the same section");
+    b.worker.leave();
+    assert_eq!((b.count(), section(&b).0), ((Phase::Inference, 1, 0, 0, 21, 50), 0));
+}
+
+#[test]
+fn a_phase_becomes_no_section_once_anything_else_began_or_ended() {
+    let since: [fn(&mut Worker); 6] = [
+        |w| w.enter(Phase::Safety, Total::None),
+        |w| w.leave(),
+        |w| w.begin_job("j2", "sdxl", Total::None),
+        |w| w.end_job(Outcome::Ok),
+        |w| w.begin_pass(),
+        |w| *w = Worker::detached(),
+    ];
+    for (i, since) in since.iter().enumerate() {
+        let mut b = Bench::new();
+        assert!(!b.worker.nest(), "nothing was entered");
+        b.worker.enter(Phase::Compiling, Total::None);
+        b.worker.phase(Phase::Loading);
+        since(&mut b.worker);
+        let before = b.slot().read_hot();
+        // Leaving where no section is open is nothing that ends.
+        assert_eq!(b.worker.nest(), i == 1, "{i}");
+        assert!(i == 1 || b.slot().read_hot() == before, "{i}: and nothing is done");
+    }
+}
+
+#[test]
+fn a_phase_too_deep_to_be_a_section_changes_nothing_and_is_left_all_the_same() {
+    let mut b = Bench::new();
+    for depth in 1..=7 {
+        b.worker.enter(Phase::Loading, Total::Known(depth));
+    }
+    b.worker.phase(Phase::Safety);
+    assert!(b.worker.nest());
+    assert_eq!((b.count().0, b.count().5, section(&b).0), (Phase::Loading, 7, 7), "the innermost is shown");
+    b.worker.leave();
+    assert_eq!((b.count().5, section(&b).0), (7, 7));
+    b.worker.leave();
+    assert_eq!((b.count().5, section(&b).0), (6, 6));
+}

@@ -72,6 +72,9 @@ class SystemCallError(Error):
     code = 7
 
 
+for _class in (Error, *Error.__subclasses__()):
+    _class.__module__ = "hangwatch"  # as programs and tracebacks name them
+
 _BY_CODE: dict[int, type[Error]] = {
     cls.code: cls
     for cls in (UsageError, NotFoundError, BadSegmentError, DeniedError, FullError, HeldError, SystemCallError)

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 /// How it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Made {
-    /// By `phase`: it is entered already, and becomes a section where a block is made of it.
-    ByPhase,
+    /// By `phase`, its so manyth call: it is entered already, and becomes a section where a block is made of it.
+    ByPhase(u64),
     /// By `section`: its block enters it.
     BySection,
 }
@@ -36,8 +36,9 @@ impl Section {
 impl Section {
     fn __enter__(&self, py: Python<'_>) -> Py<Worker> {
         let (phase, total, made) = (self.phase, self.total, self.made);
+        let newest = self.worker.get().phases.load(Relaxed);
         let is_section = self.worker.get().held.with(py, false, |worker| match made {
-            Made::ByPhase => worker.nest(),
+            Made::ByPhase(number) => number == newest && worker.nest(),
             Made::BySection => {
                 worker.enter(phase, total);
                 true

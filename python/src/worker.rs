@@ -30,12 +30,21 @@ pub(crate) struct Worker {
     /// The job that is open; jobs are numbered from 1 on, 0 is none. Relaxed: the thread that works writes and reads it.
     pub(crate) open: AtomicU64,
     last: AtomicU64,
+    /// How often a phase was entered by `phase`.
+    pub(crate) phases: AtomicU64,
 }
 
 impl Worker {
     pub(crate) fn new(worker: Core) -> Self {
         let helper = worker.helper();
-        Self { held: Held::new(worker), helper, registered: Mutex::default(), open: AtomicU64::new(0), last: AtomicU64::new(0) }
+        Self {
+            held: Held::new(worker),
+            helper,
+            registered: Mutex::default(),
+            open: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+            phases: AtomicU64::new(0),
+        }
     }
 
     fn phase_of(&self, phase: &Bound<'_, PyAny>) -> PyResult<Phase> {
@@ -171,7 +180,9 @@ impl Worker {
     fn phase(slf: &Bound<'_, Self>, phase: &Bound<'_, PyAny>, total: Option<&Bound<'_, PyAny>>) -> PyResult<Section> {
         let (phase, total) = (slf.get().phase_of(phase)?, value::total(total)?);
         slf.get().held.with(slf.py(), (), |worker| worker.phase_total(phase, total));
-        Ok(Section::new(slf, phase, total, Made::ByPhase))
+        let number = slf.get().phases.load(Relaxed) + 1;
+        slf.get().phases.store(number, Relaxed);
+        Ok(Section::new(slf, phase, total, Made::ByPhase(number)))
     }
 
     #[pyo3(signature = (phase, total=None))]

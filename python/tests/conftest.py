@@ -1,0 +1,61 @@
+"""Each test has a folder of its own in a tmpfs, sees none of hangwatch's variables, and makes real processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hangwatch
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No variable of hangwatch's, and no worker of a test before."""
+    for name in [name for name in os.environ if name.startswith("HANGWATCH_")]:
+        monkeypatch.delenv(name)
+    yield
+    worker = hangwatch.current()
+    if worker is not None:
+        worker.detach()
+    hangwatch.set_current(None)
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    folder = tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+    yield Path(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def segment(scratch: Path) -> Path:
+    return scratch / "segment"
+
+
+@pytest.fixture
+def worker(segment: Path) -> Iterator[hangwatch.Worker]:
+    """A worker in slot 0 of a segment of its own."""
+    with hangwatch.attach("test", segment=segment) as worker:
+        assert worker.slot == 0
+        yield worker
+
+
+@pytest.fixture
+def binary() -> str:
+    """The `hangwatch` that is tested beside."""
+    return os.environ["CARGO_BIN_EXE_hangwatch"]
+
+
+def script(text: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A Python program of its own, to its end."""
+    command = [sys.executable, "-B", "-c", text, *arguments]
+    return subprocess.run(command, env={**os.environ, **variables}, cwd=HERE, capture_output=True, text=True)
