@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
+import hangwatch
 import pytest
-
 from hangwatch import horde
 from hangwatch.horde import HordeHeartbeatType, HordeProcessState, ProcessMap, Stuck
 from origin import JUDGES, Event, Info, beats, play, starts, steps
+from slots import Slot
 
 T = 15.0
 HOUR = 3600.0
@@ -408,3 +409,20 @@ def test_an_unknown_state_of_a_worker_is_added_in_a_subclass() -> None:
         processes.on_process_state_change(1, "INFERENCE_PROCESSING")
     now = 16.0
     assert [processes.is_stuck_on_inference(1, 15) for processes in maps] == [False, True]
+
+
+def test_a_childs_reports_reach_its_slot(segment: Path) -> None:
+    with hangwatch.attach(segment=segment) as worker:
+        child = horde.Reporter(worker)
+        for state, phase in horde.PHASES.items():
+            if phase != "inference":
+                child.on_process_state_change(state)
+                assert Slot(segment, 0).phase == hangwatch.PHASES[phase], state
+        child.on_last_job_reference_change(Job())
+        child.on_process_state_change("INFERENCE_STARTING")
+        child.on_heartbeat(STEP, percent_complete=42)
+        slot = Slot(segment, 0)
+        assert (slot.phase, slot.progress, slot.total) == (hangwatch.PHASES["inference"], 42, 100)
+        assert slot.texts[:2] == ("a1b2", "sdxl")
+        child.on_process_state_change("INFERENCE_FAILED")
+        assert Slot(segment, 0).jobs == (0, 1, 0)

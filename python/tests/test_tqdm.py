@@ -11,6 +11,7 @@ from typing import Any, Callable, Iterator, List, cast
 import hangwatch
 import pytest
 from hangwatch.integrations import tqdm as bars
+from slots import Slot
 
 tqdm = pytest.importorskip("tqdm").tqdm
 tqdm_auto = pytest.importorskip("tqdm.auto").tqdm
@@ -233,13 +234,19 @@ def test_a_stop_that_is_asked_for_is_told_once_and_what_that_raises_goes_nowhere
     assert told == [3] and worker.calls == [("loading", 4), 1, 2, 3, 4, "leave"]
 
 
-def test_a_bar_within_a_job_leaves_the_job_open(tmp_path: Path) -> None:
-    with hangwatch.attach(segment=tmp_path / "segment") as real, bars.install(real):
-        with real.job("a", total=2) as job:
-            for _ in quiet(range(5)):
-                assert real.in_job
-            job.step()
-            assert job.open and job.done == 1
-    hangwatch.set_current(None)
+def test_a_bar_within_a_job_is_shown_and_leaves_the_job_open_with_its_own_count(segment: Path) -> None:
+    with hangwatch.attach(segment=segment) as real, bars.install(real):
+        with real.job("a", total=9) as job:
+            job.step(4)
+            for item in quiet(range(5)):
+                slot = Slot(segment, 0)
+                assert (slot.depth, slot.total, slot.progress) == (1, 5, item or None), "the loop's own count"
+            assert job.open and Slot(segment, 0).progress == 4
+        with real.phase("loading"):
+            list(quiet(range(2)))
+            assert Slot(segment, 0).phase == hangwatch.PHASES["loading"]
+
+
+def test_with_no_worker_at_all_a_bar_is_a_bar() -> None:
     with bars.install():
-        assert list(quiet(range(2))) == [0, 1], "with no worker at all, a bar is a bar"
+        assert list(quiet(range(2))) == [0, 1]

@@ -1,0 +1,107 @@
+"""An ASGI middleware: each HTTP request in flight is a job on a lane of its own.
+
+    from hangwatch.integrations.asgi import Middleware
+
+    app = Middleware(app)                       # Starlette, FastAPI: app.add_middleware(Middleware)
+
+A request is the job `GET /path`, without its query. It is judged by its heartbeat, and from its first chunk on by its progress:
+each message of the response is a step. So a stream that stands still is found, whichever others go on. What it does in between
+it may say on `scope["hangwatch.lane"]`, a `hangwatch.Worker`: `beat()`, `phase("loading")`, `extend(seconds)`.
+
+A response of 500 and more and an exception are a failed job, a cancelled request is a cancelled one. What runs after the response
+(background tasks) is no part of it. Websockets and the lifespan pass by. The lanes hang beside `worker`, else beside the process's
+current one; a process that has none attaches at its first request, where a segment is named.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Awaitable, Callable, MutableMapping, Optional
+
+from .. import Worker
+from ._requests import Lanes, Outcome, ended_by, named
+
+__all__ = ["LANE", "Middleware"]
+
+LANE = "hangwatch.lane"
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Middleware:
+    """`app`, with its requests on lanes: at most `lanes` at once in a thread, further ones are not reported.
+
+    `skip` says of a scope that it is not to be reported (an endless stream of events). `on_stop` is called once, at the end of a
+    request whose lane the monitor asks to stop: it tells the server to.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        worker: Optional[Worker] = None,
+        name: str = "request",
+        lanes: int = 16,
+        skip: Optional[Callable[[Scope], bool]] = None,
+        on_stop: Optional[Callable[[], object]] = None,
+    ) -> None:
+        self.app = app
+        self._lanes = Lanes(worker, name, lanes, on_stop)
+        self._skip = skip
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._is_skipped(scope):
+            await self.app(scope, receive, send)
+            return
+        lane = self._lanes.begin(lambda: named(scope.get("method", ""), scope.get("path", "")))
+        if lane is None:
+            await self.app(scope, receive, send)
+            return
+        response = _Response(lane, self._lanes, send)
+        try:
+            await self.app({**scope, LANE: lane}, receive, response.send)
+        except BaseException as error:
+            response.end(ended_by(error))
+            raise
+        finally:
+            response.end(None)
+            self._lanes.give_back(lane)
+
+    def _is_skipped(self, scope: Scope) -> bool:
+        try:
+            return self._skip is not None and self._skip(scope)
+        except Exception:  # noqa: BLE001 - a question of ours fails no request
+            return False
+
+
+class _Response:
+    """One request's answer, as it is sent."""
+
+    def __init__(self, lane: Worker, lanes: Lanes, send: Send) -> None:
+        self._lane = lane
+        self._lanes = lanes
+        self._send = send
+        self._status = 0
+        self._sent = 0
+        self._is_open = True
+
+    async def send(self, message: Message) -> None:
+        await self._send(message)
+        kind = message.get("type")
+        if kind == "http.response.start":
+            self._status = message.get("status", 0)
+        if self._is_open:
+            self._sent += 1
+            self._lane.step(self._sent)
+        if kind == "http.response.body" and not message.get("more_body", False):
+            self.end(None)
+
+    def end(self, outcome: Optional[Outcome]) -> None:
+        """Once; without an outcome it is what the status says, and a request that nobody answered has failed."""
+        if self._is_open:
+            self._is_open = False
+            answered: Outcome = "ok" if 0 < self._status < 500 else "failed"
+            self._lanes.end(self._lane, outcome or answered)

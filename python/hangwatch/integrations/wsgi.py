@@ -1,0 +1,133 @@
+"""A WSGI middleware: each request in flight is a job on a lane of its own.
+
+    from hangwatch.integrations.wsgi import Middleware
+
+    app = Middleware(app)                       # Flask: app.wsgi_app = Middleware(app.wsgi_app)
+
+As `hangwatch.integrations.asgi`, with these differences: the lane is `environ["hangwatch.lane"]`; a response that is there as a
+whole (a list, a file wrapper, whatever has a length) is handed on as it is, and its request ends with that; one that is made as it
+is sent is a step a chunk, and ends when the server closes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional
+
+from .. import Worker
+from ._requests import Lanes, Outcome, ended_by, named
+from .asgi import LANE
+
+__all__ = ["LANE", "Middleware"]
+
+Environ = Dict[str, Any]
+App = Callable[[Environ, Any], Iterable[bytes]]
+
+
+class Middleware:
+    """`app`, with its requests on lanes: at most `lanes` at once in a thread (servers have one, but for green threads)."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        worker: Optional[Worker] = None,
+        name: str = "request",
+        lanes: int = 16,
+        skip: Optional[Callable[[Environ], bool]] = None,
+        on_stop: Optional[Callable[[], object]] = None,
+    ) -> None:
+        self.app = app
+        self._lanes = Lanes(worker, name, lanes, on_stop)
+        self._skip = skip
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        lane = None if self._is_skipped(environ) else self._lanes.begin(lambda: _asked(environ))
+        if lane is None:
+            return self.app(environ, start_response)
+        request = _Request(lane, self._lanes)
+
+        def starting(status: str, *rest: Any) -> Any:
+            request.failed = status[:1] == "5"
+            return start_response(status, *rest)
+
+        environ[LANE] = lane
+        try:
+            response = self.app(environ, starting)
+        except BaseException as error:
+            request.end(ended_by(error))
+            raise
+        wrapper = environ.get("wsgi.file_wrapper")
+        if hasattr(response, "__len__") or (isinstance(wrapper, type) and isinstance(response, wrapper)):
+            request.end(None)
+            return response
+        return _Chunks(response, request)
+
+    def _is_skipped(self, environ: Environ) -> bool:
+        try:
+            return self._skip is not None and self._skip(environ)
+        except Exception:  # noqa: BLE001 - a question of ours fails no request
+            return False
+
+
+def _asked(environ: Environ) -> str:
+    path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+    return named(environ.get("REQUEST_METHOD", ""), path)
+
+
+class _Request:
+    """One request on its lane."""
+
+    def __init__(self, lane: Worker, lanes: Lanes) -> None:
+        self.lane = lane
+        self.failed = False
+        self._lanes = lanes
+        self._is_open = True
+
+    def end(self, outcome: Optional[Outcome]) -> None:
+        """Once; without an outcome it is what the status says."""
+        if self._is_open:
+            self._is_open = False
+            self._lanes.end(self.lane, outcome or ("failed" if self.failed else "ok"))
+            self._lanes.give_back(self.lane)
+
+
+class _Chunks:
+    """A response that is made as it is sent."""
+
+    def __init__(self, response: Iterable[bytes], request: _Request) -> None:
+        self._response = response
+        self._chunks: Optional[Iterator[bytes]] = None
+        self._request = request
+        self._sent = 0
+        self._is_whole = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            if self._chunks is None:
+                self._chunks = iter(self._response)
+            chunk = next(self._chunks)
+        except StopIteration:
+            self._is_whole = True
+            raise
+        except BaseException as error:
+            self._request.end(ended_by(error))
+            raise
+        self._sent += 1
+        self._request.lane.step(self._sent)
+        return chunk
+
+    def close(self) -> None:
+        """The server is done with it, at its end or before."""
+        try:
+            close = getattr(self._response, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._request.end(None if self._is_whole else "cancelled")
+
+    def __del__(self) -> None:
+        # A server that forgets to close must not cost a lane.
+        self._request.end(None if self._is_whole else "cancelled")

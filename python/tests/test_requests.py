@@ -1,0 +1,347 @@
+"""`hangwatch.integrations.asgi` and `.wsgi`: requests as jobs on lanes, with the slots that show them."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import io
+import os
+import threading
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.util import FileWrapper, setup_testing_defaults
+
+import hangwatch
+import pytest
+from hangwatch.integrations import asgi, wsgi
+from slots import LIVE, Slot, taken
+
+INFERENCE = hangwatch.PHASES["inference"]
+
+
+async def no_body() -> Dict[str, Any]:
+    return {"type": "http.request"}
+
+
+class Answer:
+    """A server's end: what an app sent."""
+
+    def __init__(self) -> None:
+        self.messages: List[Any] = []
+
+    async def send(self, message: Any) -> None:
+        self.messages.append(message)
+
+
+def scope(path: str = "/generate", kind: str = "http") -> Dict[str, Any]:
+    return {"type": kind, "method": "POST", "path": path, "query_string": b"secret=1"}
+
+
+def start(status: int = 200) -> Dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": []}
+
+
+def body(chunk: bytes, more: bool = False) -> Dict[str, Any]:
+    return {"type": "http.response.body", "body": chunk, "more_body": more}
+
+
+def serve(app: Any, *scopes: Dict[str, Any]) -> List[Any]:
+    """What an app sends for each of the scopes, one after another in one loop."""
+
+    async def all_of_them() -> List[Any]:
+        answers = []
+        for asked in scopes or (scope(),):
+            answer = Answer()
+            await app(asked, no_body, answer.send)
+            answers.append(answer.messages)
+        return answers
+
+    return asyncio.run(all_of_them())
+
+
+def test_a_request_is_a_job_on_a_lane_with_a_step_a_message(worker: hangwatch.Worker, segment: Path) -> None:
+    seen: List[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        def look() -> None:
+            slot = Slot(segment, 1)
+            seen.append((slot.phase, slot.progress, slot.texts[0]))
+
+        look()
+        await send(start())
+        await send(body(b"a", True))
+        look()
+        await send(body(b"b"))
+        seen.append(Slot(segment, 1).phase)
+
+    answer = serve(asgi.Middleware(app))
+    assert answer == serve(app), "what is sent is what it is without"
+    assert seen[:2] == [(INFERENCE, None, "POST /generate"), (INFERENCE, 2, "POST /generate")], "and no query is told"
+    assert seen[2] == hangwatch.PHASES["idle"], "what runs after the response is no part of it"
+    assert Slot(segment, 1).jobs == (1, 0, 0)
+
+
+def test_requests_one_after_another_share_a_lane_and_those_at_once_have_one_each(
+    worker: hangwatch.Worker, segment: Path
+) -> None:
+    both = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await both.wait()
+        await send(start())
+        await send(body(b""))
+
+    async def at_once() -> List[int]:
+        nonlocal both
+        both = asyncio.Event()
+        asked = [asyncio.ensure_future(served(scope(), no_body, Answer().send)) for _ in range(3)]
+        await asyncio.sleep(0)
+        shown = [index for index in taken(segment, 8) if Slot(segment, index).phase == INFERENCE]
+        both.set()
+        await asyncio.gather(*asked)
+        return shown
+
+    served = asgi.Middleware(app, lanes=2)
+    assert asyncio.run(at_once()) == [1, 2], "the third had none, and was served"
+    assert asyncio.run(at_once()) == [1, 2], "and they are used again"
+    assert [sum(Slot(segment, index).jobs) for index in (1, 2)] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("status", "raised", "jobs"),
+    [
+        (404, None, (1, 0, 0)),
+        (503, None, (0, 1, 0)),
+        (0, None, (0, 1, 0)),
+        (0, ZeroDivisionError(), (0, 1, 0)),
+        (0, asyncio.CancelledError(), (0, 0, 1)),
+        (0, KeyboardInterrupt(), (0, 0, 1)),
+    ],
+)
+def test_how_a_request_ends_is_how_its_job_does(
+    worker: hangwatch.Worker, segment: Path, status: int, raised: Optional[BaseException], jobs: Any
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if raised is not None:
+            raise raised
+        if status:
+            await send(start(status))
+            await send(body(b""))
+
+    caught: Optional[BaseException] = None
+
+    async def run() -> None:
+        nonlocal caught
+        try:
+            await asgi.Middleware(app)(scope(), no_body, Answer().send)
+        except BaseException as e:  # noqa: BLE001
+            caught = e
+
+    asyncio.run(run())
+    assert caught is raised, "the host's exception goes on as it is"
+    assert Slot(segment, 1).jobs == jobs
+
+
+def test_a_request_says_more_on_its_lane(worker: hangwatch.Worker, segment: Path) -> None:
+    phases: List[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        with scope[asgi.LANE].phase("loading"):
+            phases.append(Slot(segment, 1).phase)
+        phases.append(Slot(segment, 1).phase)
+
+    asked = scope()
+    serve(asgi.Middleware(app), asked)
+    assert phases == [hangwatch.PHASES["loading"], INFERENCE]
+    assert asgi.LANE not in asked, "a middleware does not write into its server's scope"
+
+
+def test_websockets_the_lifespan_and_what_is_skipped_pass_by(worker: hangwatch.Worker, segment: Path) -> None:
+    seen: List[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope)
+
+    asked = [scope(kind="websocket"), {"type": "lifespan"}, scope("/events")]
+    serve(asgi.Middleware(app, skip=lambda scope: scope["path"] == "/events"), *asked)
+    assert all(one is other for one, other in zip(seen, asked)) and taken(segment, 8) == [0]
+
+    def broken(scope: Any) -> bool:
+        raise ZeroDivisionError
+
+    serve(asgi.Middleware(app, skip=broken))
+    assert taken(segment, 8) == [0, 1], "a question that fails skips nothing, and fails nothing"
+
+
+def test_with_no_worker_a_process_attaches_at_its_first_request_where_a_segment_is_named(
+    segment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start())
+
+    served = asgi.Middleware(app)
+    assert serve(served) == serve(app) and hangwatch.current() is not None
+    monkeypatch.setenv("HANGWATCH_SEGMENT", str(segment))
+    hangwatch.set_current(None)
+    served = asgi.Middleware(app)
+    serve(served)
+    assert taken(segment, 8) == [0, 1]
+    monkeypatch.setenv("HANGWATCH_SEGMENT", "/nowhere/at/all")
+    hangwatch.set_current(None)
+    assert serve(asgi.Middleware(app)) == serve(app), "an attach that fails is nobody's concern here"
+
+
+def test_a_forked_child_takes_lanes_of_its_own(
+    worker: hangwatch.Worker, segment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start())
+        await send(body(b""))
+
+    monkeypatch.setenv("HANGWATCH_SEGMENT", str(segment))
+    served = asgi.Middleware(app, worker=worker)
+    serve(served)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            serve(served)
+            mine = [index for index in taken(segment, 8) if Slot(segment, index).pid == os.getpid()]
+            code = 0 if len(mine) == 2 and Slot(segment, mine[1]).jobs == (1, 0, 0) else 1
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert Slot(segment, 1).jobs == (1, 0, 0), "and leaves its parent's alone"
+
+
+def environ(path: str = "/generate") -> Dict[str, Any]:
+    made: Dict[str, Any] = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "SCRIPT_NAME": ""}
+    setup_testing_defaults(made)
+    return made
+
+
+def no_start(status: str, headers: Any, exc_info: Any = None) -> Any:
+    return lambda chunk: None
+
+
+def test_a_wsgi_response_that_is_made_as_it_is_sent_is_a_step_a_chunk(worker: hangwatch.Worker, segment: Path) -> None:
+    closed: List[bool] = []
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        try:
+            yield b"a"
+            yield b"b"
+        finally:
+            closed.append(True)
+
+    response: Any = wsgi.Middleware(app)(environ(), no_start)
+    chunks = []
+    for chunk in response:
+        chunks.append(chunk)
+        assert (Slot(segment, 1).phase, Slot(segment, 1).progress) == (INFERENCE, len(chunks))
+    assert chunks == [b"a", b"b"] and Slot(segment, 1).phase == INFERENCE, "the server has it still"
+    response.close()
+    assert closed == [True] and Slot(segment, 1).jobs == (1, 0, 0)
+    left: Any = wsgi.Middleware(app)(environ(), no_start)
+    next(left)
+    left.close()
+    assert Slot(segment, 2).jobs == (0, 0, 1), "a client that went away"
+
+
+def test_a_wsgi_response_that_is_there_as_a_whole_is_handed_on_as_it_is(worker: hangwatch.Worker, segment: Path) -> None:
+    whole: List[Any] = [[b"all"], FileWrapper(io.BytesIO(b"all"))]
+    for response in whole:
+
+        def app(environ: Any, start_response: Any) -> Any:
+            environ[wsgi.LANE].beat()
+            start_response("500 Oh", [])
+            return response  # noqa: B023
+
+        asked = environ()
+        asked["wsgi.file_wrapper"] = FileWrapper
+        assert wsgi.Middleware(app)(asked, no_start) is response
+    assert [Slot(segment, index).jobs for index in (1, 2)] == [(0, 1, 0), (0, 1, 0)]
+
+
+def test_a_wsgi_app_that_raises_has_failed_in_the_call_and_in_a_chunk(worker: hangwatch.Worker, segment: Path) -> None:
+    def at_once(environ: Any, start_response: Any) -> Iterable[bytes]:
+        raise ZeroDivisionError
+
+    def later(environ: Any, start_response: Any) -> Iterator[bytes]:
+        yield b"a"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        wsgi.Middleware(at_once)(environ(), no_start)
+    with pytest.raises(ZeroDivisionError):
+        list(wsgi.Middleware(later)(environ(), no_start))
+    assert [Slot(segment, index).jobs for index in (1, 2)] == [(0, 1, 0), (0, 1, 0)]
+
+
+class Silent(WSGIRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def fetched(app: Any) -> List[Any]:
+    """What a real server answers, twice."""
+    with make_server("127.0.0.1", 0, app, handler_class=Silent) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            answers = []
+            for path in ("/whole", "/chunks"):
+                connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                headers = [(name, value) for name, value in answer.getheaders() if name != "Date"]
+                answers.append((answer.status, headers, answer.read()))
+                connection.close()
+            return answers
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_real_server_answers_the_same_with_and_without(worker: hangwatch.Worker, segment: Path) -> None:
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"whole"] if environ["PATH_INFO"] == "/whole" else iter([b"a", b"b"])
+
+    with_lanes = fetched(wsgi.Middleware(app))
+    assert with_lanes == fetched(app) and with_lanes[0][2] == b"whole"
+
+
+def test_a_stop_that_the_monitor_asks_for_is_told_once_at_a_requests_end() -> None:
+    class Lane:
+        def __getattr__(self, name: str) -> Any:
+            return lambda *args: name == "should_stop"
+
+    class Host:
+        def lane(self, name: str) -> Any:
+            return Lane()
+
+    told: List[int] = []
+
+    def on_stop() -> None:
+        told.append(1)
+        raise ZeroDivisionError
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert told == [] or len(told) == 1
+
+    host: Any = Host()
+    serve(asgi.Middleware(app, worker=host, on_stop=on_stop), scope(), scope())
+    assert told == [1]
+
+
+def test_a_request_lane_is_live_only_while_its_process_has_it(worker: hangwatch.Worker, segment: Path) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert Slot(segment, 1).tag == LIVE
+
+    served: Any = asgi.Middleware(app)
+    serve(served)
+    del served
+    assert taken(segment, 8) == [0], "a middleware that is gone gives its lanes back"
