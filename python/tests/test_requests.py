@@ -85,20 +85,19 @@ def test_a_request_is_a_job_on_a_lane_with_a_step_a_message(worker: hangwatch.Wo
 def test_requests_one_after_another_share_a_lane_and_those_at_once_have_one_each(
     worker: hangwatch.Worker, segment: Path
 ) -> None:
-    both = asyncio.Event()
+    both: List[asyncio.Event] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await both.wait()
+        await both[-1].wait()
         await send(start())
         await send(body(b""))
 
     async def at_once() -> List[int]:
-        nonlocal both
-        both = asyncio.Event()
+        both.append(asyncio.Event())
         asked = [asyncio.ensure_future(served(scope(), no_body, Answer().send)) for _ in range(3)]
         await asyncio.sleep(0)
         shown = [index for index in taken(segment, 8) if Slot(segment, index).phase == INFERENCE]
-        both.set()
+        both[-1].set()
         await asyncio.gather(*asked)
         return shown
 
@@ -213,6 +212,42 @@ def test_a_forked_child_takes_lanes_of_its_own(
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert Slot(segment, 1).jobs == (1, 0, 0), "and leaves its parent's alone"
+
+
+def test_starlettes_streams_and_background_tasks_are_served_as_without(worker: hangwatch.Worker, segment: Path) -> None:
+    pytest.importorskip("starlette")
+    from starlette.applications import Starlette
+    from starlette.background import BackgroundTask
+    from starlette.middleware import Middleware
+    from starlette.responses import StreamingResponse
+    from starlette.routing import Route
+
+    phases: List[int] = []
+
+    def background() -> None:
+        phases.append(Slot(segment, 1).phase)
+
+    async def generate(request: Any) -> Any:
+        assert isinstance(request.scope[asgi.LANE], hangwatch.Worker)
+
+        async def tokens() -> Any:
+            for token in ("a", "b", "c"):
+                phases.append(Slot(segment, 1).phase)
+                yield token
+
+        return StreamingResponse(tokens(), background=BackgroundTask(background))
+
+    async def plain(request: Any) -> Any:
+        return StreamingResponse(iter("abc"))
+
+    asked = {**scope(), "headers": [], "http_version": "1.1", "asgi": {"version": "3.0", "spec_version": "2.4"}}
+    app = Starlette(
+        routes=[Route("/generate", generate, methods=["POST"])], middleware=[Middleware(asgi.Middleware, name="generate")]
+    )
+    bare = Starlette(routes=[Route("/generate", plain, methods=["POST"])])
+    assert serve(app, asked) == serve(bare, asked)
+    assert phases == [INFERENCE] * 3 + [hangwatch.PHASES["idle"]], "a background task is no part of the request"
+    assert Slot(segment, 1).jobs == (1, 0, 0)
 
 
 def environ(path: str = "/generate") -> Dict[str, Any]:
