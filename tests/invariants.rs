@@ -51,11 +51,13 @@ fn source(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// Whether `text` defines a function of exactly this name.
+/// Whether `text` defines a function of exactly this name, in Rust or in Python.
 fn defines(text: &str, function: &str) -> bool {
-    text.match_indices(&format!("fn {function}")).any(|(at, found)| {
-        let next = text[at + found.len()..].chars().next();
-        next.is_some_and(|c| matches!(c, '(' | '<'))
+    ["fn", "def"].iter().any(|keyword| {
+        text.match_indices(&format!("{keyword} {function}")).any(|(at, found)| {
+            let next = text[at + found.len()..].chars().next();
+            next.is_some_and(|c| matches!(c, '(' | '<'))
+        })
     })
 }
 
