@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 from pathlib import Path
@@ -69,6 +70,15 @@ def test_a_gpu_lane_where_slots_are_no_pages_is_a_usage_error(worker: hangwatch.
 def test_a_phase_of_a_name_that_does_not_fit_is_a_usage_error(worker: hangwatch.Worker) -> None:
     with pytest.raises(hangwatch.UsageError):
         worker.register_phase("")
+
+
+def test_stacks_on_a_signal_or_into_a_file_that_cannot_be_is_a_usage_error() -> None:
+    for signal in ("SIGNONE", 0, "SIGKILL", "SIGSEGV"):
+        with pytest.raises(hangwatch.UsageError) as raised:
+            hangwatch.dump_stacks_on(signal)
+        assert f"'{signal}'" in raised.value.what
+    with pytest.raises(hangwatch.UsageError):
+        hangwatch.dump_stacks_on(file=io.StringIO())
 
 
 def test_an_error_survives_the_way_between_processes() -> None:
