@@ -249,7 +249,8 @@ def test_a_watcher_that_slept_accuses_nobody() -> None:
         m.step(now)
         assert m.verdict() is None
     m.now = 605.0
-    assert m.verdict() is None, "the first poll after a gap judges nobody"
+    assert m.why(10.0) is None, "the first poll after a gap judges nobody"
+    assert m.why(10.0) is not None, "the second does: ten seconds were counted"
     m.now = 606.0
     assert m.verdict() is None, "of ten minutes without a poll ten seconds count"
     for now in range(607, 611):

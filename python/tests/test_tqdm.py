@@ -62,6 +62,11 @@ def test_a_loop_is_a_section_with_a_step_an_item(worker: Calls) -> None:
     assert worker.calls == [("inference", 3), 1, 2, 3, "leave"]
 
 
+def test_a_loop_that_draws_at_each_item_counts_it_once(worker: Calls) -> None:
+    assert list(quiet(range(3), mininterval=0, miniters=1)) == [0, 1, 2]
+    assert worker.calls == [("inference", 3), 1, 2, 3, "leave"]
+
+
 def test_a_disabled_bar_counts_as_well_by_its_loop_and_by_hand(worker: Calls) -> None:
     assert list(quiet(range(2), disable=True)) == [0, 1]
     with quiet(total=4, disable=True) as bar:
