@@ -11,6 +11,9 @@ const MAX_ASKING: usize = 4;
 /// How long an answer is worth waiting for. It is there in microseconds unless the process is stuck, or the machine is so
 /// loaded that a thread gets no turn.
 const PATIENCE_NS: u64 = 5_000_000_000;
+/// How long a process may have no variables at all before it is believed: it shows none in the moment of an exec, and only there,
+/// unless it was started without any. Far more than an exec takes on a loaded machine, and far less than our patience.
+const EXEC_NS: u64 = 1_000_000_000;
 /// What is read at most: more than an environment usually holds; what stands behind that is not seen.
 const MAX_LEN: u64 = 1 << 20;
 /// Ours begin so.
@@ -85,10 +88,22 @@ pub(crate) fn keep(living: &[Stat]) {
 /// May block.
 fn read(pid: u32, starttime: u64) -> Option<Variables> {
     use std::io::Read;
-    let mut bytes = Vec::new();
-    std::fs::File::open(format!("/proc/{pid}/environ")).ok()?.take(MAX_LEN).read_to_end(&mut bytes).ok()?;
-    // Asked after the file was read: the number was this process's all the while.
-    (super::stat(pid).ok()?.starttime == starttime).then(|| parse(&bytes))
+    use std::os::unix::fs::FileExt;
+    let until = monotonic_ns().saturating_add(EXEC_NS);
+    loop {
+        let mut bytes = Vec::new();
+        // Opened anew each time: what is open is of the program before the exec, and ends where that happens.
+        let file = std::fs::File::open(format!("/proc/{pid}/environ")).ok()?;
+        (&file).take(MAX_LEN).read_to_end(&mut bytes).ok()?;
+        // Of the program after it there is nothing at first.
+        let is_whole = !bytes.is_empty() && file.read_at(&mut [0], 0).ok()? == 1;
+        // Asked after the file was read: the number was this process's all the while.
+        super::stat(pid).ok().filter(|now| now.starttime == starttime && !matches!(now.state, 'Z' | 'X'))?;
+        if is_whole || monotonic_ns() >= until {
+            return Some(parse(&bytes));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
 }
 
 fn parse(bytes: &[u8]) -> Variables {
@@ -105,6 +120,20 @@ mod tests {
     fn only_variables_of_ours_are_kept() {
         assert_eq!(parse(b"A=1\0HANGWATCH_SLOT=1:2\0XHANGWATCH_=\0HANGWATCH_B=\xff\0"), ["HANGWATCH_SLOT=1:2"]);
         assert!(parse(b"").is_empty());
+    }
+
+    /// Cause: an orphan that was asked in the moment of its exec showed nothing, was taken for another tree's, and outlived its own.
+    #[test]
+    fn a_process_in_the_middle_of_an_exec_has_its_variables_still() {
+        // Each exec is of the same program with the same words: all that it does is exec.
+        let words = ["-c", "exec \"$0\" -c \"$1\" \"$0\" \"$1\"", "sh", "exec \"$0\" -c \"$1\" \"$0\" \"$1\""];
+        let mut child = Command::new("sh").args(words).env("HANGWATCH_SLOT", "7:3").spawn().expect("sh");
+        let stat = super::super::stat(child.id()).expect("it runs");
+        let read: Vec<_> = (0..2000).map(|_| read(stat.pid, stat.starttime)).collect();
+        child.kill().expect("ours");
+        child.wait().expect("reaped");
+        let wrong: Vec<_> = read.iter().filter(|read| read.as_deref() != Some(&["HANGWATCH_SLOT=7:3".to_owned()])).collect();
+        assert!(wrong.is_empty(), "{} of {} readings saw another environment: {:?}", wrong.len(), read.len(), wrong[0]);
     }
 
     #[test]
