@@ -9,6 +9,7 @@ from typing import Any, Callable, Optional, TypeVar, cast, overload
 
 from . import _living
 from ._hangwatch import UNKNOWN, Worker
+from ._stop import Stop
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,22 +29,26 @@ def track(
     id: str = "",  # noqa: A002 - the word of the vocabulary
     model: str = "",
     total: Optional[int] = None,
+    on_stop: Optional[Callable[[], object]] = None,
 ) -> Iterator[T]:
     """Goes over `iterable` as a job of `worker`: a step an item, once it is done with. In the manner of tqdm.
 
     The job is ok when the iterable is exhausted, failed when it raises, cancelled when the loop is left before. Inside a job
-    that is open already it is no job, and an item is a beat.
+    that is open already it is no job, and an item is a beat. `on_stop` is called once, between two items, when the monitor asks the
+    worker to stop; what it raises goes nowhere, so it sets a flag or an event. A loop that would rather ask, asks `worker.should_stop()`.
     """
-    worker = _living.of(worker)
+    worker, stop = _living.of(worker), Stop(on_stop)
     if worker.in_job:
         for item in iterable:
             yield item
             worker.beat()
+            stop.heed(worker)
         return
     with worker.job(id, model, total if total is not None else _length(iterable)) as job:
         for item in iterable:
             yield item
             job.step()
+            stop.heed(worker)
 
 
 @overload

@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -59,3 +60,16 @@ def script(text: str, *arguments: str, **variables: str) -> subprocess.Completed
     """A Python program of its own, to its end."""
     command = [sys.executable, "-B", "-c", text, *arguments]
     return subprocess.run(command, env={**os.environ, **variables}, cwd=HERE, capture_output=True, text=True)
+
+
+def skip_visibly(what: str, why: str) -> NoReturn:
+    """Skips, and says so where the whole run's end tells it (tests/run)."""
+    with open(os.environ.get("SKIPPED_CHECKS", os.devnull), "a") as skipped:
+        print(f"skipped {what}: {why}", file=skipped)
+    pytest.skip(why)
+
+
+def index_answers(pip: Sequence[str], scratch: Path) -> bool:
+    """Whether packages can be had here. Asked after something failed: with it, that is an error."""
+    command = [*pip, "download", "--quiet", "--no-deps", "--dest", str(scratch), "pytest==9.2.0"]
+    return subprocess.run(command, capture_output=True).returncode == 0

@@ -28,6 +28,8 @@ from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Set
 
 import hangwatch
 
+from .._stop import Stop
+
 __all__ = ["HeartbeatTimeouts", "RankMonitorClient", "RankMonitorClientError", "SectionTimeouts"]
 
 _WORKLOAD = "workload"
@@ -100,8 +102,10 @@ class RankMonitorClient:
         safety_factor: float = 5.0,
         reduce: Optional[Callable[[List[float]], List[float]]] = None,
         clock: Callable[[], float] = time.monotonic,
+        on_stop: Optional[Callable[[], object]] = None,
     ) -> None:
-        """Timeouts in seconds. A worker that is given stays attached at the end; without one the process is attached."""
+        """Timeouts in seconds. A worker that is given stays attached at the end; without one the process is attached. `on_stop` is
+        called once, at the first heartbeat or section after the monitor asked the worker to stop; what it raises goes nowhere."""
         self.is_initialized = False
         self.hb_timeouts = HeartbeatTimeouts(initial_rank_heartbeat_timeout, rank_heartbeat_timeout, False)
         self.section_timeouts = SectionTimeouts(dict(rank_section_timeouts or {}), rank_out_of_section_timeout)
@@ -112,6 +116,7 @@ class RankMonitorClient:
         self._safety_factor = safety_factor
         self._reduce = reduce
         self._clock = clock
+        self._stop = Stop(on_stop)
 
     def init_workload_monitoring(self) -> None:
         """Attaches. From here on the time up to the first heartbeat runs."""
@@ -153,6 +158,7 @@ class RankMonitorClient:
             self._longest.between_beats = max(self._longest.between_beats, now - self._beat_at)
         self._beat_at = now
         self._show_workload()
+        self._stop.heed(worker)
 
     def start_section(self, section: str) -> None:
         """Opens a section within those that are open."""
@@ -162,6 +168,7 @@ class RankMonitorClient:
         self._note_out_of_section(now)
         self._open[section] = now
         self._enter(worker, section)
+        self._stop.heed(worker)
 
     def end_section(self, section: str) -> None:
         """Closes a section, whichever others are open."""
@@ -302,6 +309,7 @@ class RankMonitorClient:
             if is_shown:
                 worker.leave()
         self._show_workload()
+        self._stop.heed(worker)
 
     def _show_workload(self) -> None:
         """Outside of sections: the phase whose budget is the timeout that stands now."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Callable, List, Literal, Optional
+from typing import Any, Callable, Generic, List, Literal, Optional, TypeVar
 
 from .. import Error, Worker, _living, attach, current
+from .._stop import Stop
 
+App = TypeVar("App")
+Asked = TypeVar("Asked")
 Outcome = Literal["ok", "failed", "cancelled"]
 
 
@@ -28,7 +31,7 @@ class Lanes:
     ) -> None:
         self._worker = worker
         self._pid = os.getpid()
-        self._on_stop = on_stop
+        self._stop = Stop(on_stop)
         self._name = name
         self._most = most
         self._here = _Thread()
@@ -53,21 +56,23 @@ class Lanes:
         except Exception:  # noqa: BLE001 - a request goes on, reported or not
             return None
 
-    def end(self, lane: Optional[Worker], outcome: Outcome) -> None:
-        """The request has ended. Never raises."""
-        if lane is None:
-            return
-        lane.end_job(outcome)
-        if self._on_stop is not None and lane.should_stop():
-            on_stop, self._on_stop = self._on_stop, None
-            try:
-                on_stop()
-            except Exception:  # noqa: BLE001, S110 - as above
-                pass
+    def step(self, lane: Worker, sent: int) -> None:
+        """So many parts of the answer are sent. Never raises."""
+        lane.step(sent)
+        self._heed(lane)
 
-    def give_back(self, lane: Optional[Worker]) -> None:
+    def end(self, lane: Worker, outcome: Outcome) -> None:
+        """The request has ended. Never raises."""
+        lane.end_job(outcome)
+        self._heed(lane)
+
+    def _heed(self, lane: Worker) -> None:
+        # All lanes of a process are asked at once, so one that goes on hears it for one that hangs.
+        self._stop.heed(lane)
+
+    def give_back(self, lane: Worker) -> None:
         """Nobody writes the lane any more: another request may have it."""
-        if lane is not None and self._here.pid == os.getpid():
+        if self._here.pid == os.getpid():
             self._here.free.append(lane)
 
     def _host(self) -> Worker:
@@ -83,6 +88,35 @@ class Lanes:
                     except Error:
                         worker = _living.of(None)
         return worker
+
+
+class Wrapped(Generic[App, Asked]):
+    """`app`, with its requests on lanes: at most `lanes` at once in a thread, further ones are not reported.
+
+    The lanes hang beside `worker`, and `name` is their label. `skip` says of a request that it is not to be reported (an endless stream
+    of events). `on_stop` is called once, at the next message or end of any request after the monitor asked this process to stop: it
+    tells the server to. What it raises goes nowhere.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        worker: Optional[Worker] = None,
+        name: str = "request",
+        lanes: int = 16,
+        skip: Optional[Callable[[Asked], bool]] = None,
+        on_stop: Optional[Callable[[], object]] = None,
+    ) -> None:
+        self.app = app
+        self._lanes = Lanes(worker, name, lanes, on_stop)
+        self._skip = skip
+
+    def _is_skipped(self, asked: Asked) -> bool:
+        try:
+            return self._skip is not None and self._skip(asked)
+        except Exception:  # noqa: BLE001 - a question of ours fails no request
+            return False
 
 
 def ended_by(error: BaseException) -> Outcome:

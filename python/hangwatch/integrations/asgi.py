@@ -11,6 +11,9 @@ it may say on `scope["hangwatch.lane"]`, a `hangwatch.Worker`: `beat()`, `phase(
 A response of 500 and more and an exception are a failed job, a cancelled request is a cancelled one. What runs after the response
 (background tasks) is no part of it. Websockets and the lifespan pass by. The lanes hang beside `worker`, else beside the process's
 current one; a process that has none attaches at its first request, where a segment is named.
+
+When the monitor asks the process to stop, because one of its requests hangs, `on_stop` is called once, from whichever request goes on:
+it tells the server to stop in the server's own way. Under uvicorn it sets `server.should_exit` (examples/asgi_app.py).
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from __future__ import annotations
 from typing import Any, Awaitable, Callable, MutableMapping, Optional
 
 from .. import Worker
-from ._requests import Lanes, Outcome, ended_by, named
+from ._requests import Lanes, Outcome, Wrapped, ended_by, named
 
 __all__ = ["LANE", "Middleware"]
 
@@ -31,26 +34,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class Middleware:
-    """`app`, with its requests on lanes: at most `lanes` at once in a thread, further ones are not reported.
-
-    `skip` says of a scope that it is not to be reported (an endless stream of events). `on_stop` is called once, at the end of a
-    request whose lane the monitor asks to stop: it tells the server to.
-    """
-
-    def __init__(
-        self,
-        app: App,
-        *,
-        worker: Optional[Worker] = None,
-        name: str = "request",
-        lanes: int = 16,
-        skip: Optional[Callable[[Scope], bool]] = None,
-        on_stop: Optional[Callable[[], object]] = None,
-    ) -> None:
-        self.app = app
-        self._lanes = Lanes(worker, name, lanes, on_stop)
-        self._skip = skip
+class Middleware(Wrapped[App, Scope]):
+    """What it takes is in `Wrapped`: `worker`, `name`, `lanes`, `skip`, `on_stop`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._is_skipped(scope):
@@ -69,12 +54,6 @@ class Middleware:
         finally:
             response.end(None)
             self._lanes.give_back(lane)
-
-    def _is_skipped(self, scope: Scope) -> bool:
-        try:
-            return self._skip is not None and self._skip(scope)
-        except Exception:  # noqa: BLE001 - a question of ours fails no request
-            return False
 
 
 class _Response:
@@ -95,7 +74,7 @@ class _Response:
             self._status = message.get("status", 0)
         if self._is_open:
             self._sent += 1
-            self._lane.step(self._sent)
+            self._lanes.step(self._lane, self._sent)
         if kind == "http.response.body" and not message.get("more_body", False):
             self.end(None)
 

@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Type
 
 from .. import UNKNOWN, Worker, _living
+from .._stop import Stop
 
 __all__ = ["Installed", "install"]
 
@@ -53,7 +54,7 @@ class Installed:
     def __init__(self, worker: Optional[Worker], phase: str, on_stop: Optional[Callable[[], object]]) -> None:
         self._worker = worker
         self._phase = phase
-        self._on_stop = on_stop
+        self._stop = Stop(on_stop)
         self._thread = threading.get_ident()
         # Open bars, the innermost last, with those that were closed under an open one.
         self._bars: List[_Bar] = []
@@ -162,9 +163,7 @@ class Installed:
             worker.step(max(0, int(n * bar.parts)))
         else:
             worker.beat()
-        if self._on_stop is not None and worker.should_stop():
-            on_stop, self._on_stop = self._on_stop, None
-            on_stop()
+        self._stop.heed(worker)
 
     def _closed(self, host: Any) -> None:
         bar = getattr(host, _RECORD, None)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterable, Iterator, Optional
 
 from .. import Worker
-from ._requests import Lanes, Outcome, ended_by, named
+from ._requests import Lanes, Outcome, Wrapped, ended_by, named
 from .asgi import LANE
 
 __all__ = ["LANE", "Middleware"]
@@ -23,22 +23,8 @@ Environ = Dict[str, Any]
 App = Callable[[Environ, Any], Iterable[bytes]]
 
 
-class Middleware:
-    """`app`, with its requests on lanes: at most `lanes` at once in a thread (servers have one, but for green threads)."""
-
-    def __init__(
-        self,
-        app: App,
-        *,
-        worker: Optional[Worker] = None,
-        name: str = "request",
-        lanes: int = 16,
-        skip: Optional[Callable[[Environ], bool]] = None,
-        on_stop: Optional[Callable[[], object]] = None,
-    ) -> None:
-        self.app = app
-        self._lanes = Lanes(worker, name, lanes, on_stop)
-        self._skip = skip
+class Middleware(Wrapped[App, Environ]):
+    """What it takes is in `Wrapped`: `worker`, `name`, `lanes`, `skip`, `on_stop`. A thread has one request at once, but for green threads."""
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         lane = None if self._is_skipped(environ) else self._lanes.begin(lambda: _asked(environ))
@@ -62,12 +48,6 @@ class Middleware:
             return response
         return _Chunks(response, request)
 
-    def _is_skipped(self, environ: Environ) -> bool:
-        try:
-            return self._skip is not None and self._skip(environ)
-        except Exception:  # noqa: BLE001 - a question of ours fails no request
-            return False
-
 
 def _asked(environ: Environ) -> str:
     path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
@@ -82,6 +62,11 @@ class _Request:
         self.failed = False
         self._lanes = lanes
         self._is_open = True
+
+    def step(self, sent: int) -> None:
+        """So many chunks are made. A response that was closed says nothing more: its lane may be another's."""
+        if self._is_open:
+            self._lanes.step(self.lane, sent)
 
     def end(self, outcome: Optional[Outcome]) -> None:
         """Once; without an outcome it is what the status says."""
@@ -116,7 +101,7 @@ class _Chunks:
             self._request.end(ended_by(error))
             raise
         self._sent += 1
-        self._request.lane.step(self._sent)
+        self._request.step(self._sent)
         return chunk
 
     def close(self) -> None:

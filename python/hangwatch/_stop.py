@@ -1,0 +1,22 @@
+"""The monitor's word 'stop', told to a host in its own way."""
+
+from __future__ import annotations
+
+from typing import Callable, List, Optional
+
+from ._hangwatch import Worker
+
+
+class Stop:
+    """Calls `on_stop` once, at the first look after the monitor asked: by one thread, however many look. Never raises."""
+
+    def __init__(self, on_stop: Optional[Callable[[], object]]) -> None:
+        self._calls: List[Callable[[], object]] = [] if on_stop is None else [on_stop]
+
+    def heed(self, worker: Worker) -> None:
+        try:
+            if self._calls and worker.should_stop():
+                # Taken before it is called: the list gives it to one thread, and to none that it calls itself.
+                self._calls.pop()()
+        except Exception:  # noqa: BLE001, S110 - a stop that cannot be told harms no host
+            pass

@@ -1,0 +1,170 @@
+"""Each way into the package, as the child of a `hangwatch run`: what goes on is left alone, what hangs is caught and replaced."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Tuple
+
+import pytest
+
+from running import EXAMPLES, LATER, PYTHON, SOON, Run
+
+pytest.importorskip("tqdm")
+pytest.importorskip("uvicorn")
+pytest.importorskip("waitress")
+
+HANGING = str(Path(__file__).parent / "hanging.py")
+STEPS = 50
+SERVES = re.compile(r"http://127\.0\.0\.1:(\d+) ")
+
+
+def worker(way: str, what: str) -> List[str]:
+    return [*PYTHON, HANGING, way, what]
+
+
+def example(name: str, *arguments: str) -> List[str]:
+    return [*PYTHON, str(EXAMPLES / name), *arguments]
+
+
+class Client:
+    """One request to a server of this machine, which is read bit by bit."""
+
+    def __init__(self, port: int, path: str) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port)
+        self.connection.request("GET", path)
+        self.answer = self.connection.getresponse()
+
+    def lines(self, count: int) -> List[bytes]:
+        return [self.answer.readline() for _ in range(count)]
+
+    def rest(self) -> bytes:
+        try:
+            return self.answer.read()
+        finally:
+            self.connection.close()
+
+
+def port_of(run: Run) -> int:
+    return int(run.until(lambda: SERVES.search(run.log()))[1])
+
+
+def stacks(run: Run) -> str:
+    return "".join(path.read_text() for path in run.evidence.glob("*/traceback.txt"))
+
+
+def caught(run: Run, verdict: str, phase: str, **fields: Any) -> Dict[str, Any]:
+    """The event that opened, once another process is in its slot."""
+    opened = run.until_event("opened")
+    replaced = run.until_event("replaced")
+    # On a busy machine its budget is stretched first, which is told as that.
+    assert opened["verdict"] in (verdict, "starved") and opened["phase"] == phase, opened
+    assert replaced["verdict"] == verdict, replaced
+    told = {name: opened[name] for name in fields}
+    assert told == fields, "it is told where it hangs"
+    assert replaced["pid"] != opened["pid"], "another process does its work"
+    return opened
+
+
+def test_what_goes_on_and_ends_is_ok_and_nothing_is_told(binary: str, scratch: Path) -> None:
+    bars = example("tqdm_worker.py", "--items", str(STEPS), "--item-ms", "50")
+    ways = {"bars": bars, "track": worker("track", "goes on"), "nvrx": worker("nvrx", "goes on")}
+    with ExitStack() as running:
+        runs = {}
+        for name, command in ways.items():
+            (scratch / name).mkdir()
+            runs[name] = running.enter_context(Run(binary, scratch / name, command, *LATER))
+        for name, run in runs.items():
+            assert (run.wait(), run.accusations()) == (0, []), f"{name}: it worked for longer than any budget, and ended"
+
+
+@pytest.mark.parametrize("server", ["asgi", "wsgi"])
+def test_a_server_whose_requests_go_on_or_that_waits_for_some_is_ok(binary: str, scratch: Path, server: str) -> None:
+    command = example("asgi_app.py", "--port", "0") if server == "asgi" else worker("wsgi", "")
+    with Run(binary, scratch, command, *LATER) as run:
+        port, tokens = port_of(run), 125 if server == "asgi" else STEPS
+        streams = [Client(port, f"/generate?tokens={tokens}") for _ in range(2)]
+        answers = [stream.rest().count(b"\n") for stream in streams]
+        assert answers == [tokens, tokens], "streams that lasted longer than any budget"
+        run.until(lambda: [run.slot(index).jobs for index in (1, 2)] == [(1, 0, 0), (1, 0, 0)])
+        assert run.accusations() == []
+
+
+HANGS: List[Tuple[str, List[str], str, Dict[str, Any]]] = [
+    ("track", worker("track", "hangs"), "inference", {"done": 5, "total": 50, "job": "batch", "model": "tiny"}),
+    ("bars", example("tqdm_worker.py", "--stuck-at", "6", "--item-ms", "50"), "inference", {"done": 5, "total": 50}),
+    ("nvrx", worker("nvrx", "hangs"), "step/0.5s", {}),
+]
+
+
+@pytest.mark.parametrize(("way", "command", "phase", "fields"), HANGS, ids=[row[0] for row in HANGS])
+def test_a_lock_that_is_never_released_is_caught_where_it_is(
+    binary: str, scratch: Path, way: str, command: List[str], phase: str, fields: Dict[str, Any]
+) -> None:
+    with Run(binary, scratch, command, *SOON, "--faulthandler", "SIGUSR1") as run:
+        caught(run, "overdue" if way == "nvrx" else "silent", phase, **fields)
+        assert ("in work" if way == "bars" else "in the_step_that_hangs") in stacks(run), "and its Python stack is kept"
+
+
+RETRIES: List[Tuple[str, List[str], str, str]] = [
+    ("track", worker("track", "retries"), "stalled", "inference"),
+    ("bars", example("tqdm_worker.py", "--retry-at", "6", "--item-ms", "20"), "stalled", "inference"),
+    ("nvrx", worker("nvrx", "retries"), "overdue", "step/0.5s"),
+]
+
+
+@pytest.mark.parametrize(("way", "command", "verdict", "phase"), RETRIES, ids=[row[0] for row in RETRIES])
+def test_one_that_lives_and_does_not_advance_is_caught_and_ends_when_it_is_asked_to(
+    binary: str, scratch: Path, monkeypatch: pytest.MonkeyPatch, way: str, command: List[str], verdict: str, phase: str
+) -> None:
+    monkeypatch.setenv("HANGWATCH_MAX_PHASE_FACTOR", "2")
+    with Run(binary, scratch, command, *SOON, *waiting_for(scratch, "asked to stop")) as run:
+        caught(run, verdict, phase)
+        assert "asked to stop" in run.log()
+        assert "action" not in {event["event"] for event in run.events()}, "it ended by itself: nobody sent it a signal"
+
+
+def waiting_for(scratch: Path, words: str) -> List[str]:
+    """A dumper that looks into the worker's log until the words are there: so long no signal is sent."""
+    script = scratch / "dumper"
+    script.write_text(f'until grep -q "{words}" {scratch}/logs/worker-0.log; do sleep 0.02; done; echo seen\n')
+    return ["--dump", f"sh {script} {{pid}}"]
+
+
+@pytest.mark.parametrize("server", ["asgi", "wsgi"])
+def test_one_request_that_hangs_is_told_of_while_others_go_on_and_they_tell_the_server_to_stop(
+    binary: str, scratch: Path, server: str
+) -> None:
+    is_asgi = server == "asgi"
+    command = example("asgi_app.py", "--port", "0") if is_asgi else worker("wsgi", "")
+    stopped = "Shutting down" if is_asgi else "asked to stop"
+    with Run(binary, scratch, command, *SOON, *waiting_for(scratch, stopped)) as run:
+        port = port_of(run)
+        stuck = Client(port, "/generate?tokens=9&stuck_at=6")
+        assert len(stuck.lines(5)) == 5
+        served: List[bytes] = []
+        others = threading.Thread(target=lambda: served.extend(going_on(run, port, stopped)))
+        others.start()
+        opened = caught(run, "silent", "inference", kind="lane", job="GET /generate")
+        others.join()
+        assert (opened["slot"], opened["done"]) == (1, 6 if is_asgi else 5), "the lane of the request that hangs, and no other"
+        hung = [event for event in run.accusations() if event["verdict"] != "starved" and event["event"] == "opened"]
+        assert {event["slot"] for event in hung} <= {1}, hung
+        assert served and set(served) == {b"whole"}, "whoever asked meanwhile was served"
+        run.until(lambda: len(SERVES.findall(run.log())) == 2 or None)
+        seen = [path.read_text() for path in run.evidence.glob("*/dumper-*.txt")]
+        assert any("seen" in text for text in seen), "the server was told to stop before it was sent a signal"
+
+
+def going_on(run: Run, port: int, stopped: str) -> Iterator[bytes]:
+    """Requests one after another, until the server has been told to stop."""
+    while stopped not in run.log():
+        try:
+            answer = Client(port, "/generate?tokens=5").rest()
+        except (OSError, http.client.HTTPException) as error:
+            answer = repr(error).encode()
+        if stopped not in run.log():
+            yield b"whole" if answer.count(b"\n") == 5 else answer
