@@ -16,6 +16,7 @@ import pytest
 import hangwatch
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,19 @@ def worker(segment: Path) -> Iterator[hangwatch.Worker]:
 def binary() -> str:
     """The `hangwatch` that is tested beside."""
     return os.environ["CARGO_BIN_EXE_hangwatch"]
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Path:
+    """What `python/wheel` built, and the runner installed."""
+    (path,) = (ROOT / "target" / "wheels").glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def sdist() -> Path:
+    (path,) = (ROOT / "target" / "wheels").glob("*.tar.gz")
+    return path
 
 
 def script(text: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

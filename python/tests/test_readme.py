@@ -10,10 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from conftest import index_answers, skip_visibly
+from conftest import ROOT, index_answers, skip_visibly
 from readme import blocks, section
 
-ROOT = Path(__file__).parents[2]
 CAUGHT = "A script that hangs, caught"
 
 
