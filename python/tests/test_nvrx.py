@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 from pathlib import Path
 from typing import Any, List, cast
 
 import hangwatch
 import pytest
-from hangwatch.compat.nvrx import HeartbeatTimeouts, RankMonitorClient, RankMonitorClientError, SectionTimeouts
+from hangwatch.compat import nvrx
+from hangwatch.compat.nvrx import (
+    HeartbeatTimeouts,
+    RankMonitorClient,
+    RankMonitorClientError,
+    SectionTimeouts,
+    WorkloadAction,
+    WorkloadControlRequest,
+)
 
 
 class Calls:
@@ -20,6 +30,14 @@ class Calls:
         self.room = room
         self.beats = 0
         self.is_detached = False
+        self.notes: List[str] = []
+        self.stop = False
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def should_stop(self) -> bool:
+        return self.stop
 
     def register_phase(self, name: str, cls: str = "work", budget: Any = None) -> int:
         assert name not in self.budgets, "a phase is registered once by a client"
@@ -180,7 +198,7 @@ def test_calculated_timeouts_go_through_a_state_and_json_before_and_after_init()
 
 
 def test_calls_that_make_no_sense_say_so() -> None:
-    rank = Rank()
+    rank = Rank(rank_section_timeouts={"a": None, "b": None})
     for call in (rank.client.send_heartbeat, rank.client.end_all_sections, lambda: rank.client.start_section("a")):
         with pytest.raises(RankMonitorClientError, match="not initialized"):
             call()
@@ -192,6 +210,12 @@ def test_calls_that_make_no_sense_say_so() -> None:
         rank.client.start_section("a")
     with pytest.raises(RankMonitorClientError, match="'b': it is not open"):
         rank.client.end_section("b")
+    for _ in range(2):
+        rank.client.start_section("without a timeout")
+    for _ in range(2):
+        rank.client.end_section("without a timeout")
+    rank.client.end_section("a")
+    assert rank.worker.stack == ["workload/3600s"], "as there, what nobody watches is nobody's misuse"
 
 
 def test_shutdown_ends_all_and_leaves_a_worker_that_was_given_attached() -> None:
@@ -249,3 +273,99 @@ def test_an_attach_that_fails_is_the_clients_error(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HANGWATCH_SEGMENT", "/nowhere/at/all")
     with pytest.raises(RankMonitorClientError, match="could not attach"):
         RankMonitorClient().init_workload_monitoring()
+
+
+def test_every_name_that_a_user_of_the_original_meets_is_here() -> None:
+    original = json.loads((Path(__file__).parent / "nvrx_surface.json").read_text())
+    compared = 0
+    for name, wanted in [("RankMonitorClient", original["RankMonitorClient"])] + [
+        (name, of["methods"]) for name, of in original["data"].items()
+    ]:
+        cls = getattr(nvrx, name)
+        for method, parameters in wanted.items():
+            has = getattr(cls, method)
+            if isinstance(has, property):
+                continue
+            named = [it.name for it in inspect.signature(has).parameters.values() if it.name != "self"]
+            assert named[: len(parameters)] == parameters, f"{name}.{method} of {original['version']}: in this order, by these names"
+            more = [it for it in inspect.signature(has).parameters.values() if it.name in named[len(parameters) :]]
+            assert all(it.kind is it.KEYWORD_ONLY for it in more), f"{name}.{method}: what is ours is named"
+            compared += 1
+    for name, of in original["data"].items():
+        has_fields = list(WorkloadAction.__members__) if name == "WorkloadAction" else [f.name for f in data_fields(name)]
+        assert has_fields == of["fields"], name
+    for constant in original["constants"]:
+        assert isinstance(getattr(RankMonitorClient, constant), str)
+    assert compared >= 13, "the table was read"
+
+
+def data_fields(name: str) -> Any:
+    cls = getattr(nvrx, name)
+    return dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+
+
+def test_a_state_of_the_original_is_taken_and_given_back_as_it_was() -> None:
+    state = {
+        "current_timeouts": {
+            "heartbeat": {"initial": 51.5, "subsequent": 20.0, "were_calculated": True},
+            "section": {
+                "section": {"setup": 600.0, "step": 12.5},
+                "out_of_section": 30.0,
+                "calculated_sections": ["step"],
+                "is_out_of_section_calculated": True,
+            },
+        }
+    }
+    rank = Rank()
+    rank.client.load_state_dict(state)
+    assert rank.client.state_dict() == state == json.loads(json.dumps(rank.client.state_dict()))
+    rank.client.load_state_dict({"of": "something else"})
+    assert rank.client.state_dict() == state
+
+
+def test_a_request_about_the_workload_is_told_and_carried_out_by_whoever_can() -> None:
+    done: List[WorkloadControlRequest] = []
+    rank = Rank(on_control=done.append)
+    request = WorkloadControlRequest(WorkloadAction.ExcludeThisNode, description="ECC errors")
+    rank.client.init_workload_monitoring()
+    rank.client.send_workload_control_request(request)
+    assert done == [request] and rank.worker.notes == ["ExcludeThisNode: ECC errors"]
+    assert str(request) == "WorkloadControlRequest(action=WorkloadAction.ExcludeThisNode, description=ECC errors)"
+    assert WorkloadControlRequest(WorkloadAction.Continue).description == "<not set>"
+
+
+def test_a_request_that_nobody_can_carry_out_is_an_error_that_says_what_to_do_and_going_on_is_none() -> None:
+    rank = Rank()
+    rank.client.init_workload_monitoring()
+    rank.client.send_workload_control_request(WorkloadControlRequest(WorkloadAction.Continue))
+    with pytest.raises(RuntimeError, match=r"(?s)cannot carry out ShutdownWorkload.*on_control.*exit code 0"):
+        rank.client.send_workload_control_request(WorkloadControlRequest(WorkloadAction.ShutdownWorkload, "loss is NaN"))
+    assert rank.worker.notes == ["Continue: <not set>", "ShutdownWorkload: loss is NaN"], "told all the same"
+
+
+def test_warm_up_steps_have_the_warm_ups_timeout_and_what_is_outside_of_them_none() -> None:
+    rank = Rank(rank_section_timeouts={"step": 10.0, "warmup": 300.0}, rank_out_of_section_timeout=30.0)
+    rank.client.init_workload_monitoring(num_warmup_iters=2)
+    shown = []
+    for _ in range(3):
+        shown.append(rank.worker.stack[-1])
+        rank.client.start_section("step")
+        shown.append(rank.worker.stack[-1])
+        rank.client.end_section("step")
+    assert shown == ["workload/3600s", "step/300s", "workload/3600s", "step/300s", "workload/30s", "step/10s"]
+    rank = Rank(rank_section_timeouts={"step": 10.0})
+    rank.client.init_workload_monitoring(1)
+    rank.client.start_section("step")
+    assert rank.worker.budgets["step"] is None, "and none where there is none"
+
+
+def test_a_stop_that_the_monitor_asks_for_is_told_once_at_a_heartbeat_or_a_section() -> None:
+    told: List[int] = []
+    for call in ("send_heartbeat", "start_section", "end_all_sections"):
+        rank = Rank(on_stop=lambda: told.append(1))
+        rank.client.init_workload_monitoring()
+        rank.client.send_heartbeat()
+        rank.worker.stop = True
+        for _ in range(2):
+            getattr(rank.client, call)(*["a"] * (call == "start_section"))
+    assert told == [1, 1, 1]

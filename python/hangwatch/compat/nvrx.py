@@ -9,7 +9,12 @@ attached to nothing, every call still works and reports to nobody.
 What differs from the original:
 
 - Timeouts are given here (there, by the launcher's configuration), and any section may be opened; one without a timeout is
-  shown and not judged.
+  shown and not judged, and opening it twice or closing what is not open is no error.
+- An iteration is a section `step` (there, Megatron's count). In the first `num_warmup_iters` of them a step has the timeout of the
+  section `warmup`, if that has one, else none, and what is outside of sections is not judged by the out-of-section timeout.
+- hangwatch starts workers and has no rendezvous, so `send_workload_control_request` only tells: the request is the slot's note, which
+  `hangwatch status` shows, and `on_control` gets it, to do what its host can. Where nobody does and something was to be done, it is a
+  `RuntimeError`, as it is there without the launcher. `hangwatch run` does not start a worker again that ended with exit code 0.
 - A heartbeat within a section restarts the section's budget, as any beat does in a phase. The policy's `max_phase_factor`
   bounds the section in all.
 - A segment has room for 48 phases, and a phase keeps the budget it was registered with. So each budget is a phase, `NAME/30s`,
@@ -29,51 +34,25 @@ from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Set
 import hangwatch
 
 from .._stop import Stop
+from ._nvrx_data import HeartbeatTimeouts, SectionTimeouts, WorkloadAction, WorkloadControlRequest
 
-__all__ = ["HeartbeatTimeouts", "RankMonitorClient", "RankMonitorClientError", "SectionTimeouts"]
+__all__ = [
+    "HeartbeatTimeouts",
+    "RankMonitorClient",
+    "RankMonitorClientError",
+    "SectionTimeouts",
+    "WorkloadAction",
+    "WorkloadControlRequest",
+]
 
 _WORKLOAD = "workload"
+_STEP, _WARMUP = "step", "warmup"  # sections that mean something there
 _NAME_MAX = 48  # bytes that a phase's name may have
 _HEARTBEAT, _SECTION = "heartbeat", "section"
 
 
 class RankMonitorClientError(Exception):
     """A call that makes no sense now, or an attach that failed."""
-
-
-@dataclasses.dataclass
-class HeartbeatTimeouts:
-    """Seconds up to the first heartbeat, and between two. None: not used."""
-
-    initial: Optional[float] = None
-    subsequent: Optional[float] = None
-    were_calculated: Optional[bool] = None
-
-    @property
-    def are_valid(self) -> bool:
-        return self.initial is not None and self.subsequent is not None
-
-
-@dataclasses.dataclass
-class SectionTimeouts:
-    """Seconds that a section may be open, and that none may be. None: not used."""
-
-    section: Mapping[str, Optional[float]] = dataclasses.field(default_factory=dict)
-    out_of_section: Optional[float] = None
-    calculated_sections: Set[str] = dataclasses.field(default_factory=set)
-    is_out_of_section_calculated: bool = False
-
-    def __post_init__(self) -> None:
-        # A state that went through JSON has a list.
-        self.calculated_sections = set(self.calculated_sections)
-
-    @property
-    def were_calculated(self) -> bool:
-        return self.calculated_sections == set(self.section) and self.is_out_of_section_calculated
-
-    @property
-    def are_valid(self) -> bool:
-        return self.out_of_section is not None and None not in self.section.values()
 
 
 @dataclasses.dataclass
@@ -103,9 +82,11 @@ class RankMonitorClient:
         reduce: Optional[Callable[[List[float]], List[float]]] = None,
         clock: Callable[[], float] = time.monotonic,
         on_stop: Optional[Callable[[], object]] = None,
+        on_control: Optional[Callable[[WorkloadControlRequest], object]] = None,
     ) -> None:
         """Timeouts in seconds. A worker that is given stays attached at the end; without one the process is attached. `on_stop` is
-        called once, at the first heartbeat or section after the monitor asked the worker to stop; what it raises goes nowhere."""
+        called once, at the first heartbeat or section after the monitor asked the worker to stop; what it raises goes nowhere.
+        `on_control` carries out what `send_workload_control_request` asks for."""
         self.is_initialized = False
         self.hb_timeouts = HeartbeatTimeouts(initial_rank_heartbeat_timeout, rank_heartbeat_timeout, False)
         self.section_timeouts = SectionTimeouts(dict(rank_section_timeouts or {}), rank_out_of_section_timeout)
@@ -117,15 +98,19 @@ class RankMonitorClient:
         self._reduce = reduce
         self._clock = clock
         self._stop = Stop(on_stop)
+        self._on_control = on_control
 
-    def init_workload_monitoring(self) -> None:
-        """Attaches. From here on the time up to the first heartbeat runs."""
+    def init_workload_monitoring(self, num_warmup_iters: Optional[int] = None) -> None:
+        """Attaches. From here on the time up to the first heartbeat runs. The first `num_warmup_iters` sections `step` are not judged
+        by the timeout of a step; None is none of them."""
         if self.is_initialized:
             raise RankMonitorClientError("RankMonitorClient is already initialized")
         if self._given is None:
             self._registered.clear()
         self._worker = self._given if self._given is not None else self._attach()
         self._longest = _Longest()
+        self._warmup = num_warmup_iters or 0
+        self._steps = 0
         self._started_at = self._closed_at = self._clock()
         self._beat_at: Optional[float] = None
         # Section to the instant it was opened, in that order.
@@ -164,7 +149,9 @@ class RankMonitorClient:
         """Opens a section within those that are open."""
         worker, now = self._ready(), self._clock()
         if section in self._open:
-            raise RankMonitorClientError(f"cannot open section '{section}': it is open already")
+            return self._misused(section, f"cannot open section '{section}': it is open already")
+        if section == _STEP:
+            self._steps += 1
         self._note_out_of_section(now)
         self._open[section] = now
         self._enter(worker, section)
@@ -174,7 +161,7 @@ class RankMonitorClient:
         """Closes a section, whichever others are open."""
         self._ready()
         if section not in self._open:
-            raise RankMonitorClientError(f"cannot close section '{section}': it is not open")
+            return self._misused(section, f"cannot close section '{section}': it is not open")
         self._close(section)
         self._leave_closed()
 
@@ -235,7 +222,7 @@ class RankMonitorClient:
     def state_dict(self) -> Mapping[str, Any]:
         """The calculated timeouts, fit for JSON."""
         state: Dict[str, Any] = {}
-        if self.hb_timeouts.were_calculated:
+        if self.hb_timeouts.were_calculated and self.hb_timeouts.are_valid:
             state[_HEARTBEAT] = dataclasses.asdict(self.hb_timeouts)
         sections = self.section_timeouts
         if sections.calculated_sections or sections.is_out_of_section_calculated:
@@ -252,6 +239,24 @@ class RankMonitorClient:
             self.section_timeouts = SectionTimeouts(**current[_SECTION])
         if self.is_initialized:
             self._show_workload()
+
+    def send_workload_control_request(self, req: WorkloadControlRequest) -> None:
+        """Tells whoever starts the ranks what is to become of the workload: by the slot's note, and to `on_control`, whose exceptions
+        are the caller's. Raises `RuntimeError` where there is no `on_control` and the action is another than `Continue`."""
+        if self._worker is not None:
+            self._worker.note(f"{req.action.name}: {req.description}")
+        if self._on_control is not None:
+            self._on_control(req)
+        elif req.action is not WorkloadAction.Continue:
+            raise RuntimeError(
+                f"cannot carry out {req.action.name}: hangwatch has no rendezvous that it could change\n"
+                "  RankMonitorClient(on_control=...) is called with the request, and does what its host can\n"
+                "  'hangwatch run' does not start a worker again that ends with exit code 0"
+            )
+
+    def _misused(self, section: str, what: str) -> None:
+        if section in self.section_timeouts.section:
+            raise RankMonitorClientError(what)
 
     def _attach(self) -> hangwatch.Worker:
         rank = os.environ.get("RANK")
@@ -296,7 +301,8 @@ class RankMonitorClient:
 
     def _enter(self, worker: hangwatch.Worker, section: str) -> None:
         timeouts = self.section_timeouts
-        phase = self._phase(worker, section, timeouts.section.get(section), section in timeouts.calculated_sections)
+        judged_as = _WARMUP if section == _STEP and self._steps <= self._warmup else section
+        phase = self._phase(worker, section, timeouts.section.get(judged_as), judged_as in timeouts.calculated_sections)
         if phase is not None:
             worker.enter(phase)
         self._entered.append((section, phase is not None))
@@ -317,7 +323,8 @@ class RankMonitorClient:
             return
         beats, sections = self.hb_timeouts, self.section_timeouts
         beat = beats.initial if self._beat_at is None else beats.subsequent
-        known = [timeout for timeout in (beat, sections.out_of_section) if timeout is not None]
+        outside = None if self._steps < self._warmup else sections.out_of_section
+        known = [timeout for timeout in (beat, outside) if timeout is not None]
         calculated = bool(beats.were_calculated) or sections.is_out_of_section_calculated
         worker = self._ready()
         phase = self._phase(worker, _WORKLOAD, min(known, default=None), calculated)
