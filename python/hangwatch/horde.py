@@ -19,30 +19,17 @@ Nothing of `horde_worker_regen` is imported: members of its enums are taken by t
 
 from __future__ import annotations
 
-import enum
-import math
 import statistics
 import time
 from collections import deque
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Callable,
-    Deque,
-    Dict,
-    Literal,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Protocol,
-    Type,
-    TypeVar,
-    Union,
-    cast,
-)
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Mapping, NamedTuple, Optional, Type, TypeVar, cast
+
+from ._horde_names import CALLS, ENDS_A_JOB, PHASES, HordeHeartbeatType, HordeProcessState, Named, name, percent
+from ._horde_reporter import Reporter
 
 __all__ = [
     "CALLS",
+    "ENDS_A_JOB",
     "PHASES",
     "Detector",
     "HordeHeartbeatType",
@@ -53,109 +40,12 @@ __all__ = [
     "detecting",
 ]
 
-PHASES: Mapping[str, str] = {
-    "PROCESS_STARTING": "starting",
-    "WAITING_FOR_JOB": "idle",
-    "PRELOADED_MODEL": "idle",
-    "INFERENCE_COMPLETE": "idle",
-    "INFERENCE_FAILED": "idle",
-    "ALCHEMY_COMPLETE": "idle",
-    "ALCHEMY_FAILED": "idle",
-    "DOWNLOAD_COMPLETE": "idle",
-    "DOWNLOAD_AUX_COMPLETE": "idle",
-    "UNLOADED_MODEL_FROM_VRAM": "idle",
-    "UNLOADED_MODEL_FROM_RAM": "idle",
-    "SAFETY_FAILED": "idle",
-    "JOB_RECEIVED": "received",
-    "DOWNLOADING_MODEL": "downloading",
-    "DOWNLOADING_AUX_MODEL": "downloading_aux",
-    "PRELOADING_MODEL": "loading",
-    "INFERENCE_STARTING": "inference",
-    "ALCHEMY_STARTING": "inference",
-    "INFERENCE_POST_PROCESSING": "post_processing",
-    "EVALUATING_SAFETY": "safety",
-    "PROCESS_ENDING": "ending",
-    "PROCESS_ENDED": "ended",
-}
-"""The phase that each state stands for."""
-
-CALLS: Mapping[str, str] = {"OTHER": "beat", "PIPELINE_STATE_CHANGE": "beat", "INFERENCE_STEP": "step"}
-"""The call that each type of heartbeat stands for. A step that carries no percentage is a beat."""
-
-Outcome = Literal["ok", "failed", "cancelled"]
-
-ENDS_A_JOB: Mapping[str, Outcome] = {
-    "INFERENCE_COMPLETE": "ok",
-    "ALCHEMY_COMPLETE": "ok",
-    "INFERENCE_FAILED": "failed",
-    "ALCHEMY_FAILED": "failed",
-    "WAITING_FOR_JOB": "cancelled",
-    "PROCESS_ENDED": "cancelled",
-}
-"""The states that end a job, with its outcome where nothing had ended it before."""
-
 MAX_PASSES = 16
 """Passes of a job that start its mark anew: the policy's default, so that an endless loop of whole passes is caught too."""
 
 MIN_GAP_S = 10.0
 """A watcher that was not called for so long was held up itself. Above the five seconds between the worker's memory reports,
 which keep coming while its manager pauses its checks."""
-
-
-class HordeProcessState(enum.Enum):
-    """The worker's process states."""
-
-    PROCESS_STARTING = enum.auto()
-    PROCESS_ENDING = enum.auto()
-    PROCESS_ENDED = enum.auto()
-    WAITING_FOR_JOB = enum.auto()
-    JOB_RECEIVED = enum.auto()
-    DOWNLOADING_MODEL = enum.auto()
-    DOWNLOADING_AUX_MODEL = enum.auto()
-    DOWNLOAD_COMPLETE = enum.auto()
-    DOWNLOAD_AUX_COMPLETE = enum.auto()
-    PRELOADING_MODEL = enum.auto()
-    PRELOADED_MODEL = enum.auto()
-    UNLOADED_MODEL_FROM_VRAM = enum.auto()
-    UNLOADED_MODEL_FROM_RAM = enum.auto()
-    INFERENCE_STARTING = enum.auto()
-    INFERENCE_POST_PROCESSING = enum.auto()
-    INFERENCE_COMPLETE = enum.auto()
-    INFERENCE_FAILED = enum.auto()
-    ALCHEMY_STARTING = enum.auto()
-    ALCHEMY_COMPLETE = enum.auto()
-    ALCHEMY_FAILED = enum.auto()
-    EVALUATING_SAFETY = enum.auto()
-    SAFETY_FAILED = enum.auto()
-
-
-class HordeHeartbeatType(enum.Enum):
-    """The worker's types of heartbeat."""
-
-    OTHER = enum.auto()
-    PIPELINE_STATE_CHANGE = enum.auto()
-    INFERENCE_STEP = enum.auto()
-
-
-Named = Union[enum.Enum, str]
-"""A member of the worker's enums or of ours, or its name."""
-
-
-def _name(of: object) -> Optional[str]:
-    if isinstance(of, enum.Enum):
-        return of.name
-    return of if isinstance(of, str) else None
-
-
-def _percent(details: Mapping[str, Any]) -> Optional[float]:
-    """The percentage that a heartbeat carries. Versions that send steps too may leave it out."""
-    percent = details.get("percent_complete")
-    if percent is None:
-        step, total = details.get("current_step"), details.get("total_steps")
-        if not isinstance(step, (int, float)) or not isinstance(total, (int, float)) or total <= 0:
-            return None
-        percent = 100 * step / total
-    return float(percent) if isinstance(percent, (int, float)) and math.isfinite(percent) else None
 
 
 class Stuck(NamedTuple):
@@ -235,7 +125,7 @@ class _Book(Dict[int, Any]):
         info.last_heartbeat_delta = now - getattr(info, "last_heartbeat_timestamp", now)
         info.last_heartbeat_timestamp = info.last_received_timestamp = now
         info.last_heartbeat_type = heartbeat_type
-        is_step = _name(heartbeat_type) == "INFERENCE_STEP"
+        is_step = name(heartbeat_type) == "INFERENCE_STEP"
         info.heartbeats_inference_steps = getattr(info, "heartbeats_inference_steps", 0) + 1 if is_step else 0
         info.last_heartbeat_percent_complete = details.get("percent_complete")
 
@@ -243,7 +133,7 @@ class _Book(Dict[int, Any]):
         info = self[process_id]
         info.last_process_state = new_state
         info.last_received_timestamp = time.time()
-        if _name(new_state) in ENDS_A_JOB:
+        if name(new_state) in ENDS_A_JOB:
             _Book.reset_heartbeat_state(self, process_id)
 
     def on_last_job_reference_change(self, process_id: int, last_job_referenced: Any) -> None:
@@ -294,15 +184,15 @@ class Detector(_Host):
         now = self._now()
         track = self._track(process_id, now)
         track.beat_at = now
-        percent = _percent(details)
-        if percent is not None and track.in_inference:
-            track.progress(percent, now)
+        done = percent(details)
+        if done is not None and track.in_inference:
+            track.progress(done, now)
 
     def on_process_state_change(self, process_id: int, new_state: Named) -> None:
         """The process is in another state, or says again that it is in this one."""
         self._pass_on(super().on_process_state_change, process_id, new_state)
         now = self._now()
-        self._enter(self._track(process_id, now), _name(new_state), now)
+        self._enter(self._track(process_id, now), name(new_state), now)
 
     def on_last_job_reference_change(self, process_id: int, last_job_referenced: Any) -> None:
         """The process has another job, or none."""
@@ -367,7 +257,7 @@ class Detector(_Host):
     def _track(self, process_id: int, now: float) -> _Track:
         """What is known of the process, in step with its info: a replaced process has an info of its own."""
         info = self[process_id]
-        state = _name(getattr(info, "last_process_state", None))
+        state = name(getattr(info, "last_process_state", None))
         track = self._tracks.get(process_id)
         if track is None or track.info is not info:
             for gone in self._tracks.keys() - self.keys():
@@ -406,57 +296,3 @@ _Map = TypeVar("_Map", bound=Dict[int, Any])
 def detecting(process_map: Type[_Map]) -> Type[_Map]:
     """The worker's own `ProcessMap` class, all of it, with `is_stuck_on_inference` answered by hangwatch's rules."""
     return cast("Type[_Map]", type(process_map.__name__, (Detector, process_map), {"__module__": process_map.__module__}))
-
-
-class _Worker(Protocol):
-    def step(self, done: int, /) -> object: ...
-    def beat(self) -> object: ...
-    def phase(self, phase: str) -> object: ...
-    def begin_job(self, id: str = ..., model: str = ..., total: Optional[int] = ...) -> object: ...
-    def end_job(self, outcome: Outcome) -> object: ...
-
-
-class Reporter:
-    """A child process of the worker that reports to its hangwatch slot: states as phases and jobs, heartbeats as calls."""
-
-    def __init__(self, worker: _Worker) -> None:
-        self._worker = worker
-        self._job: Any = None
-        self._is_open = False
-
-    def on_last_job_reference_change(self, job: Any) -> None:
-        """The job that the next inference is of: its `id_` (or `id`) and `model` are told with it."""
-        if self._is_open and job != self._job:
-            self._end("cancelled")
-        self._job = job
-
-    def on_process_state_change(self, new_state: Named) -> None:
-        """The child is in another state. One that is not in the table changes nothing."""
-        state = _name(new_state) or ""
-        phase = PHASES.get(state)
-        if phase is None:
-            return
-        if self._is_open and state in ENDS_A_JOB:
-            self._end(ENDS_A_JOB[state])
-        if phase == "inference" and not self._is_open:
-            self._begin(total=100 if state == "INFERENCE_STARTING" else None)
-        else:
-            self._worker.phase(phase)
-
-    def on_heartbeat(self, heartbeat_type: Named, **details: Any) -> None:
-        """A heartbeat is sent; `percent_complete=` is its progress."""
-        percent = _percent(details)
-        if percent is not None and CALLS.get(_name(heartbeat_type) or "") == "step":
-            self._worker.step(int(percent))
-        else:
-            self._worker.beat()
-
-    def _begin(self, total: Optional[int]) -> None:
-        names = [getattr(self._job, field, None) for field in ("id_", "id")]
-        job_id = next((str(name) for name in names if name is not None), "")
-        self._worker.begin_job(id=job_id, model=str(getattr(self._job, "model", None) or ""), total=total)
-        self._is_open = True
-
-    def _end(self, outcome: Outcome) -> None:
-        self._worker.end_job(outcome)
-        self._is_open = False

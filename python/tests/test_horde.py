@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
@@ -427,3 +428,8 @@ def test_a_childs_reports_reach_its_slot(segment: Path) -> None:
         assert slot.texts[:2] == ("a1b2", "sdxl")
         child.on_process_state_change("INFERENCE_FAILED")
         assert Slot(segment, 0).jobs == (0, 1, 0)
+
+
+def test_members_of_the_enums_are_pickled_by_the_name_that_programs_import_them_by() -> None:
+    for member in [*HordeProcessState, *HordeHeartbeatType]:
+        assert pickle.loads(pickle.dumps(member)) is member and b"hangwatch.horde\n" in pickle.dumps(member, 0)
