@@ -76,7 +76,7 @@ class Driver:
         if pid == 0:
             print(self.answer(words), flush=True)
             sys.exit(0)
-        os.waitpid(pid, 0)
+        assert os.waitpid(pid, 0)[1] == 0, "the child ends well"
 
     def run(self):
         while line := sys.stdin.readline():

@@ -1,111 +1,80 @@
-"""The package's driver of the conformance suite: `hangwatch conformance -- python driver.py` (docs/conformance.md)."""
+"""The package's driver of the conformance suite: `hangwatch conformance -- python driver.py` (docs/conformance.md).
+
+It is that of the pure Python writer, with this package's worker, its further calls, and its units.
+"""
 
 from __future__ import annotations
 
-import os
 import sys
+from pathlib import Path
+from typing import List, Optional
 from urllib.parse import unquote
 
 import hangwatch
 from hangwatch import Worker
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
+from python_driver import Driver  # type: ignore[import-not-found]  # noqa: E402
+
 OWN_DEVICE = 4294967295
 
 
-class Driver:
-    """Reads calls, makes them, answers."""
+class PackageDriver(Driver):  # type: ignore[misc]
+    """Three handles: the second and the third are named before the call."""
+
+    make = staticmethod(hangwatch.detached)
+    worker: Worker
 
     def __init__(self) -> None:
-        self.workers = [hangwatch.detached() for _ in range(3)]
+        super().__init__()
+        self.held = {"@a": self.worker, "@b": hangwatch.detached(), "@c": hangwatch.detached()}
 
-    def made(self, held: int, worker: Worker) -> str:
-        self.workers[held].detach()
-        self.workers[held] = worker
+    def answer(self, words: List[str]) -> str:
+        which = words[0] if words[0] in self.held else "@a"
+        self.worker = self.held[which]
+        try:
+            said: str = super().answer(words[1:] if words[0] in self.held else words)
+        except hangwatch.Error as e:
+            said = f"error {e.code} {e}".replace("\n", "\t")
+        self.held[which] = self.worker
+        return said
+
+    def attach(self, segment: str, name: str) -> str:
+        return self.now_is(hangwatch.attach(name or None, segment=segment or None))
+
+    def now_is(self, worker: Worker) -> str:
+        self.worker.detach()
+        self.worker = worker
         return "detached" if worker.slot is None else f"slot {worker.slot}"
 
-    def call(self, held: int, what: str, words: list[str]) -> str:
-        worker = self.workers[held]
+    def call(self, what: str, *words: str) -> str:
+        worker, beside = self.worker, self.held["@a"]
         texts = ["" if word == "-" else unquote(word, errors="replace") for word in words]
-        if what == "attach":
-            return self.made(held, hangwatch.attach(texts[1] or None, segment=texts[0] or None))
-        if what == "lane":
-            return self.made(held, self.workers[0].lane(texts[0]))
-        if what == "gpu_lane":
-            device = int(words[1])
-            return self.made(held, self.workers[0].gpu_lane(texts[0], None if device == OWN_DEVICE else device))
         if what == "is_attached":
             return str(int(worker.attached))
-        if what == "should_stop":
-            return str(int(worker.should_stop()))
+        if what == "lane":
+            return self.now_is(beside.lane(texts[0]))
+        if what == "gpu_lane":
+            device = int(words[1])
+            return self.now_is(beside.gpu_lane(texts[0], None if device == OWN_DEVICE else device))
         if what == "register_phase":
             return f"phase {worker.register_phase(texts[0], words[1], int(words[2]) / 1000)}"  # type: ignore[arg-type]
-        if what == "step":
-            worker.step(int(words[0]))
-        elif what == "extend":
+        if what == "extend":
             worker.extend(int(words[0]) / 1000)
-        elif what == "phase":
-            worker.phase(int(words[0]))
-        elif what == "phase_total":
-            worker.phase(int(words[0]), int(words[1]))
         elif what == "enter":
             worker.enter(int(words[0]), int(words[1]))
-        elif what == "begin_job":
-            worker.begin_job(texts[0], texts[1], int(words[2]))
+        elif what == "leave":
+            worker.leave()
         elif what == "begin_job_with":
             total, batch, size, deadline = map(int, words[2:6])
-            worker.begin_job(
-                texts[0],
-                texts[1],
-                total,
-                batch=batch,
-                size=size,
-                deadline=deadline / 1000 if deadline else None,
-                device=None if words[6] == "-" else int(words[6]),
-            )
-        elif what in ("leave", "beat", "alive", "begin_pass", "detach"):
-            getattr(worker, what)()
-        elif what in ("note", "end_job"):
-            getattr(worker, what)(texts[0])
-        elif what == "storm":
-            for i in range(1, int(words[0]) + 1):
-                worker.begin_job(str(i), str(i), 1_000_000 + i)
-                worker.step(i)
-                worker.step(500_000 + i)
-                worker.beat()
-                if i % 2 == 0:
-                    worker.end_job("ok")
+            named: Optional[int] = None if words[6] == "-" else int(words[6])
+            within = deadline / 1000 if deadline else None
+            worker.begin_job(texts[0], texts[1], total, batch=batch, size=size, deadline=within, device=named)
         else:
-            return "unsupported"
+            said: str = super().call(what, *words)
+            return said
         return "ok"
-
-    def answer(self, held: int, what: str, words: list[str]) -> str:
-        try:
-            return self.call(held, what, words)
-        except hangwatch.Error as e:
-            return f"error {e.code} {e}".replace("\n", "\t")
-
-    def fork(self, words: list[str]) -> None:
-        """The child answers, and ends as programs do."""
-        pid = os.fork()
-        if pid == 0:
-            print(self.answer(0, words[0], words[1:]), flush=True)
-            sys.exit(0)
-        assert os.waitpid(pid, 0)[1] == 0, "the child ends well"
-
-    def run(self) -> None:
-        while line := sys.stdin.readline():
-            words = line.split()
-            held = {"@b": 1, "@c": 2}.get(words[0], 0)
-            del words[: 1 if held else 0]
-            what = words.pop(0)
-            if what == "fork":
-                self.fork(words)
-            elif what == "exec":
-                print("ok", flush=True)
-                os.execv(sys.executable, [sys.executable, "-B", *sys.argv])
-            else:
-                print(self.answer(held, what, words), flush=True)
 
 
 if __name__ == "__main__":
-    Driver().run()
+    PackageDriver().run()

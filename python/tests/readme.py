@@ -20,7 +20,7 @@ def blocks(heading: str, language: str) -> List[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", section(heading), flags=re.MULTILINE | re.DOTALL)
 
 
-def tables(heading: str) -> List[List[str]]:
+def table(heading: str) -> List[List[str]]:
     """The rows of its table, without the heading's."""
     rows = re.findall(r"^\| (.*) \|$", section(heading), flags=re.MULTILINE)
     return [[cell.strip() for cell in row.split(" | ")] for row in rows[1:] if not row.startswith("---")]

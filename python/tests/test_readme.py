@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import metadata, requires
 from pathlib import Path
+from typing import Dict, List
 
 from conftest import ROOT, index_answers, skip_visibly
-from readme import blocks, section
+from readme import blocks, section, table
 
 CAUGHT = "A script that hangs, caught"
 
@@ -71,3 +73,13 @@ def test_what_the_readme_says_of_installing_is_what_the_build_asks_for() -> None
     python = re.search(r'^requires-python = ">=(.*)"', (ROOT / "python/pyproject.toml").read_text(), flags=re.MULTILINE)
     assert rust and f"Rust {rust[1]} " in said
     assert python and f"Python {python[1]} " in said
+
+
+def test_the_table_of_extras_is_what_the_package_has() -> None:
+    has: Dict[str, List[str]] = {extra: [] for extra in metadata("hangwatch").get_all("Provides-Extra") or []}
+    for line in requires("hangwatch") or []:
+        needed = re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)['\"]", line)
+        assert needed, line
+        has[needed[2]].append(needed[1])
+    said = {row[0].strip("`"): row[1].split(", ") for row in table("Extras")}
+    assert said == has and list(said) == sorted(said), "each extra has its row, in order of their names"

@@ -78,6 +78,7 @@ def test_every_link_of_the_readme_leads_somewhere_in_the_sdist(sdist: Path) -> N
     with tarfile.open(sdist) as archive:
         names = {os.path.normpath(name.split("/", 1)[1]) for name in archive.getnames() if "/" in name}
     links = re.findall(r"\]\(([^)#:]+)\)", (HERE.parent / "README.md").read_text())
+    names |= {os.path.dirname(name) for name in names}
     lost = [link for link in links if os.path.normpath(f"python/{link}") not in names]
     assert links and not lost, "in the sdist the README stands where it does here"
     assert {"Cargo.lock", "LICENSE-MIT", "LICENSE-APACHE", "python/LICENSE-MIT"} <= names
