@@ -25,10 +25,11 @@ T = TypeVar("T")
 
 
 class _Here(threading.local):
-    """What a thread has: the innermost call that it is in, and its lane."""
+    """What a thread has: the innermost call that it is in, the innermost load, and its lane."""
 
     def __init__(self) -> None:
         self.call: Optional[Call] = None
+        self.load: Optional[Section] = None
         self.lane: Optional[Tuple[Worker, Worker]] = None
 
 
@@ -53,7 +54,7 @@ def current() -> Optional[Call]:
 
 def named(path: object, otherwise: str) -> str:
     """A model's name: a hub's as it is, of a folder the last part."""
-    name = path if isinstance(path, str) else ""
+    name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else ""
     return (os.path.basename(os.path.normpath(name)) if os.path.isabs(name) or os.path.exists(name) else name) or otherwise
 
 
@@ -170,6 +171,8 @@ class Call:
 
     def end(self, outcome: Outcome) -> None:
         _here.call = self.around
+        # What refers to each other waits for the collector, and a lane with it.
+        self.running = None
         try:
             self.leave(0)
             if self.has_job:
@@ -179,11 +182,15 @@ class Call:
 
 
 class Section:
-    """A load: a section of whatever its thread is in, with tqdm's bars as its count. Never raises."""
+    """A load: a section of whatever its thread is in, with tqdm's bars as its count. Never raises.
+
+    A load within a load is a part of it: a section of its own would hide how far that one is.
+    """
 
     def __init__(self, reporting: Reporting, phase: str) -> None:
         self._reporting = reporting
         self._phase = phase
+        self._around: Optional[Section] = None
         self._worker: Optional[Worker] = None
         self._is_taken = False
         self._bars: Any = None
@@ -197,23 +204,31 @@ class Section:
         quietly(self._end)
 
     def _begin(self) -> None:
-        call = _here.call
-        worker, self._is_taken = (call.worker, False) if call is not None else self._reporting.take()
-        if worker.attached:
+        call, around = _here.call, _here.load
+        if around is not None and around._phase == self._phase:
+            return
+        worker, is_taken = (call.worker, False) if call is not None else self._reporting.take()
+        try:
+            if not worker.attached:
+                self._reporting.give_back(worker, is_taken)
+                return
             worker.enter(self._phase)
-            self._worker = worker
-            from . import tqdm
+        except Exception:
+            self._reporting.give_back(worker, is_taken)
+            raise
+        self._worker, self._is_taken, self._around = worker, is_taken, around
+        _here.load = self
+        from . import tqdm
 
-            # Bars that the host has reported are its own, and so are those of the load around this one.
-            if not tqdm.is_installed():
-                self._bars = tqdm.install(worker, phase=self._phase)
-        else:
-            self._reporting.give_back(worker, self._is_taken)
+        # Bars that the host has reported are its own, and so are those of the load around this one.
+        if not tqdm.is_installed():
+            self._bars = tqdm.install(worker, phase=self._phase)
 
     def _end(self) -> None:
         worker, self._worker = self._worker, None
         if worker is None:
             return
+        _here.load = self._around
         try:
             if self._bars is not None:
                 self._bars.remove()

@@ -56,27 +56,28 @@ _HOOKED = "_hangwatch_hooked"
 
 
 class _Loop:
-    """One denoising loop: a section with a count."""
+    """One denoising loop: a section with a count. It lets go of its call at its end: bars live longer."""
 
-    def __init__(self, running: _Running, pipe: Any, shown: int) -> None:
-        self._running = running
+    def __init__(self, running: _Running, shown: int) -> None:
         # A bar shows what was asked for. With a scheduler of the second order each of these is two timesteps, and a callback.
-        steps, order = getattr(pipe, "_num_timesteps", None), getattr(getattr(pipe, "scheduler", None), "order", 1)
+        steps, order = getattr(running.pipe, "_num_timesteps", None), getattr(getattr(running.pipe, "scheduler", None), "order", 1)
         is_of_now = isinstance(steps, int) and (shown == UNKNOWN or shown <= steps <= shown * order)
         self._shown = shown
         self._total: int = steps if is_of_now and running.has_callback else shown  # type: ignore[assignment]
         self._done = 0
         self._by_callback = False
-        self._mark: Optional[int] = running.call.enter("inference", self._total, running.lease("inference"))
+        self._mark = running.call.enter("inference", self._total, running.lease("inference"))
+        self._running: Optional[_Running] = running
 
     def step(self) -> None:
         self._by_callback = True
         self._done += 1
-        self._running.call.worker.step(self._done)
+        if self._running is not None:
+            self._running.call.worker.step(self._done)
 
     def bar_moved(self, n: float) -> None:
         """It moves after each callback; in a pipeline that has none, it is all that comes."""
-        if self._by_callback:
+        if self._by_callback or self._running is None:
             return
         self._done += int(n)
         known = UNKNOWN not in (self._shown, self._total) and self._shown > 0
@@ -84,10 +85,10 @@ class _Loop:
         self._running.asked()
 
     def end(self) -> None:
-        mark, self._mark = self._mark, None
-        if mark is not None:
-            self._running.call.leave(mark)
-            self._running.loops.remove(self)
+        running, self._running = self._running, None
+        if running is not None:
+            running.loops.remove(self)
+            running.call.leave(self._mark)
 
 
 class _Running:
@@ -115,7 +116,7 @@ class _Running:
         return self.call.enter(phase, None, self.lease(phase))
 
     def begin_loop(self, shown: int) -> _Loop:
-        loop = _Loop(self, self.pipe, shown)
+        loop = _Loop(self, shown)
         self.loops.append(loop)
         return loop
 
@@ -131,6 +132,8 @@ class _Running:
 
     def end(self, outcome: Outcome) -> None:
         self.hooks.take_out()
+        for loop in tuple(self.loops):
+            quietly(loop.end)
         self.call.end(outcome)
 
 
