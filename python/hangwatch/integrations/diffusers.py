@@ -10,7 +10,7 @@
     images = pipe("a lighthouse", num_inference_steps=50).images
 
     ==================  ===================================================================================================
-    `downloading`       what `from_pretrained` fetches of a pipeline, a file a step
+    `downloading`       what `from_pretrained` fetches, in bytes
     `loading`           `from_pretrained` and `from_single_file` of pipelines and their models: parts and weights as its count
     `encoding`          `encode_prompt`, `encode_image`, the VAE's `encode`: no sign of life comes from inside
     `inference`         denoising: a step for each of the scheduler's timesteps, of as many as this call has
@@ -40,6 +40,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple, Ty
 from weakref import WeakKeyDictionary
 
 from .. import UNKNOWN, Worker
+from . import _loads
 from ._calls import Call, Hooks, Outcome, Reporting, current, ended_by, named, quietly
 from .tqdm import REPORTED
 
@@ -185,13 +186,8 @@ class Installed:
         self._base: Any = importlib.import_module("diffusers").DiffusionPipeline
         models: Any = importlib.import_module("diffusers.models.modeling_utils").ModelMixin
         files: Any = importlib.import_module("diffusers.loaders.single_file").FromSingleFileMixin
-        for owner, name, phase in (
-            (self._base, "from_pretrained", "loading"),
-            (self._base, "download", "downloading"),
-            (models, "from_pretrained", "loading"),
-            (files, "from_single_file", "loading"),
-        ):
-            self._hooks.load(owner, name, reporting, phase)
+        for owner, name in ((self._base, "from_pretrained"), (models, "from_pretrained"), (files, "from_single_file")):
+            _loads.hook(self._hooks, owner, name, reporting)
         self._hook_registering()
         classes = [self._base]
         while classes:
