@@ -31,6 +31,8 @@ from .._stop import Stop
 __all__ = ["Installed", "install"]
 
 _RECORD = "_hangwatch_bar"
+REPORTED = "_hangwatch_reported"
+"""An attribute of a bar that another integration reports: it is not reported twice."""
 _installed: Dict[int, Installed] = {}  # by thread
 
 _PARTS = 1000  # counted for each unit of a total that is a float: a bar may go from 0.0 to 1.0
@@ -56,6 +58,8 @@ class Installed:
         self._phase = phase
         self._stop = Stop(on_stop)
         self._thread = threading.get_ident()
+        self.elsewhere: Optional[Callable[[float], object]] = None
+        """Is told by how much a bar of another thread moved."""
         # Open bars, the innermost last, with those that were closed under an open one.
         self._bars: List[_Bar] = []
         self._class: Any = importlib.import_module("tqdm.std").tqdm
@@ -132,7 +136,7 @@ class Installed:
             return None
 
     def _begin(self, host: Any, is_iterated: bool) -> Optional[_Bar]:
-        if threading.get_ident() != self._thread:
+        if threading.get_ident() != self._thread or getattr(host, REPORTED, False):
             return None
         bar = _Bar(getattr(host, "total", None), is_iterated)
         setattr(host, _RECORD, bar)
@@ -142,6 +146,8 @@ class Installed:
 
     def _updated(self, host: Any, n: float) -> None:
         if threading.get_ident() != self._thread:
+            if self._thread and self.elsewhere is not None:
+                self.elsewhere(n)
             return
         bar = getattr(host, _RECORD, None)
         if bar is None:
@@ -187,6 +193,11 @@ class Installed:
         while self._bars and not self._bars[-1].is_open:
             self._bars.pop()
             worker.leave()
+
+
+def is_installed() -> bool:
+    """Whether the bars of the calling thread are reported."""
+    return threading.get_ident() in _installed
 
 
 def install(
