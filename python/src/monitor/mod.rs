@@ -12,9 +12,11 @@
 //! | `running` | one that runs: asked, reloaded and stopped by any thread |
 //! | `calls` | events as calls of Python |
 //! | `policy` | a dict as a policy |
+//! | `bridge` | AI Horde's `bridgeData.yaml` as a policy dict |
 //! | `told` | slots, segments and monitors as JSON, which `hangwatch/_status.py` reads |
 //! | `class` | what `hangwatch/_monitor.py` and `_status.py` stand on |
 
+mod bridge;
 mod calls;
 mod class;
 pub(crate) mod plan;
@@ -27,6 +29,7 @@ use pyo3::prelude::*;
 /// What the feature adds to the module.
 pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<class::Monitor>()?;
+    module.add_function(wrap_pyfunction!(bridge::bridge_policy, module)?)?;
     module.add_function(wrap_pyfunction!(class::start_monitor, module)?)?;
     module.add_function(wrap_pyfunction!(class::segment_status, module)?)
 }
