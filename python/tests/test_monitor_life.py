@@ -173,7 +173,7 @@ def test_signals_stay_with_the_hosts_threads_and_interrupt_it_as_ever(segment: P
 with hangwatch.Monitor(segment, SOON, print) as monitor:
     for task in os.listdir("/proc/self/task"):
         status = dict(line.split(":\\t", 1) for line in open(f"/proc/self/task/{task}/status"))
-        if status["Name"].startswith("hangwatch-"):
+        if status["Name"].strip() in ("hangwatch-scan", "hangwatch-tell", "hangwatch-keep"):
             blocked = int(status["SigBlk"], 16)
             faults = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS)
             assert all(blocked >> number - 1 & 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1))
@@ -188,6 +188,27 @@ with hangwatch.Monitor(segment, SOON, print) as monitor:
         str(segment),
     )
     assert (said.returncode, said.stdout, said.stderr) == (0, "interrupted\n", "")
+
+
+def test_a_process_that_a_callback_starts_takes_signals_as_any_other(segment: Path) -> None:
+    said = script(
+        START
+        + """
+import subprocess
+codes = []
+def restarts(event):
+    if event.event == "opened":
+        child = subprocess.Popen(["sleep", "600"])
+        child.terminate()
+        codes.append(child.wait())
+with hangwatch.Monitor(segment, SOON, restarts) as monitor:
+    hangwatch.attach(segment=segment).begin_job("own")
+    until(lambda: codes)
+assert codes == [-signal.SIGTERM], codes
+""",
+        str(segment),
+    )
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", ""), "it inherits no blocked signal"
 
 
 def test_a_host_shows_the_same_with_a_monitor_and_without(segment: Path) -> None:
