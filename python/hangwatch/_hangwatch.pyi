@@ -4,11 +4,12 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import Final, Literal, Optional, Union, final
+from typing import Callable, Final, Literal, Optional, Union, final
 
 _Phase = Union[str, int]
 _Outcome = Literal["ok", "failed", "cancelled"]
 _Seconds = Union[float, timedelta]
+_Path = Union[str, os.PathLike[str]]
 
 __version__: Final[str]
 PHASES: Final[Mapping[str, int]]
@@ -137,6 +138,42 @@ class Section:
     def __exit__(
         self, exc_type: Optional[type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None: ...
+
+@final
+class Monitor:
+    """The threads of a monitor: `hangwatch.Monitor` stands on it. Absent without the cargo feature `monitor`."""
+
+    @property
+    def running(self) -> bool: ...
+    @property
+    def segment(self) -> str: ...
+    def stop(self) -> None: ...
+    def reload(self, policy: Optional[Mapping[str, object]]) -> None: ...
+    def status(self) -> str:
+        """As JSON, and so below."""
+    def workers(self) -> str: ...
+    def worker(self, slot: int) -> str: ...
+
+def start_monitor(
+    segment: Optional[_Path],
+    policy: Optional[Mapping[str, object]],
+    feed: object,
+    on_event: Optional[Callable[..., object]],
+    *,
+    mode: str,
+    slots: Optional[int],
+    slot_size: Optional[int],
+    learnt: Optional[_Path],
+    jsonl: Optional[_Path],
+    unlink_at_end: bool,
+) -> Monitor:
+    """Starts a monitor. Absent without the cargo feature `monitor`."""
+
+def bridge_policy(path: str, entries: list[tuple[str, int, object]]) -> tuple[dict[str, object], list[str]]:
+    """The policy of a `bridgeData.yaml`'s keys, each with its line, and what is to be warned of. Absent without the cargo feature `monitor`."""
+
+def segment_status(segment: Optional[_Path], policy: Optional[Mapping[str, object]]) -> str:
+    """A segment as JSON. Absent without the cargo feature `monitor`."""
 
 def attach(
     name: Optional[str] = None,

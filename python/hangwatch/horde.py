@@ -14,6 +14,8 @@ starts again is another pass of the job (a hires fix); the first 16 start the ma
 
 `Reporter` is the other side: a child process that reports its states and heartbeats to a hangwatch slot.
 
+`policy_of` reads the worker's `bridgeData.yaml` as a policy for `hangwatch.Monitor`.
+
 Nothing of `horde_worker_regen` is imported: members of its enums are taken by their names.
 """
 
@@ -24,6 +26,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Mapping, NamedTuple, Optional, Type, TypeVar, cast
 
+from ._bridge import policy_of
 from ._horde_names import CALLS, ENDS_A_JOB, PHASES, HordeHeartbeatType, HordeProcessState, Named, name, percent
 from ._horde_reporter import Reporter
 
@@ -38,6 +41,7 @@ __all__ = [
     "Reporter",
     "Stuck",
     "detecting",
+    "policy_of",
 ]
 
 MAX_PASSES = 16

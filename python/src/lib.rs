@@ -1,4 +1,4 @@
-//! `hangwatch._hangwatch`: the worker's side for Python. What each call does stands in `hangwatch/_hangwatch.pyi`, the manual.
+//! `hangwatch._hangwatch`: the worker's side for Python, and the monitor's. What each call does stands in `hangwatch/_hangwatch.pyi`, the manual.
 //!
 //! | file | holds |
 //! |---|---|
@@ -7,10 +7,13 @@
 //! | `value` | Python's values as the library's: any value is taken, since a report raises nothing |
 //! | `worker`, `job`, `section` | the classes |
 //! | `error` | the library's errors as Python's classes |
+//! | `monitor` | the monitor in threads of the interpreter's process, and what a segment says (the feature `monitor`) |
 
 mod error;
 mod held;
 mod job;
+#[cfg(feature = "monitor")]
+mod monitor;
 mod quick;
 mod section;
 mod value;
@@ -36,6 +39,8 @@ fn _hangwatch(module: &Bound<'_, PyModule>) -> PyResult<()> {
     quick::add(module.py())?;
     module.add_function(wrap_pyfunction!(worker::attach, module)?)?;
     module.add_function(wrap_pyfunction!(worker::detached, module)?)?;
+    #[cfg(feature = "monitor")]
+    monitor::add(module)?;
     module.add("PHASES", phases(module.py())?)?;
     module.add("UNKNOWN", u64::MAX)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))

@@ -5,6 +5,7 @@
 
 mod case;
 mod children;
+mod ending;
 mod evidence;
 mod fleet;
 mod ledger;
@@ -18,6 +19,7 @@ mod turn;
 mod wards;
 mod world;
 
+pub use ending::Ending;
 pub use fleet::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart};
 pub use thread::Stopper;
 pub(super) use thread::{Asker, Running, Setup};

@@ -1,0 +1,35 @@
+//! The monitor in threads of the interpreter's process, and what a segment says. No thread of ours holds the GIL but the one that
+//! calls back, while it does; the scan waits for nobody.
+//!
+//! ```text
+//! Plan::start ──► Running ── scan ──► tell ──► jsonl            without the GIL, whatever the interpreter does
+//!                                       └────► tell (apart) ──► Feed.event, on_event     waits for the GIL, alone
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `plan` | what a monitor is to be, with a fleet or without, and its start |
+//! | `running` | one that runs: asked, reloaded and stopped by any thread |
+//! | `calls` | events as calls of Python |
+//! | `policy` | a dict as a policy |
+//! | `bridge` | AI Horde's `bridgeData.yaml` as a policy dict |
+//! | `told` | slots, segments and monitors as JSON, which `hangwatch/_status.py` reads |
+//! | `class` | what `hangwatch/_monitor.py` and `_status.py` stand on |
+
+mod bridge;
+mod calls;
+mod class;
+pub(crate) mod plan;
+pub(crate) mod policy;
+pub(crate) mod running;
+mod told;
+
+use pyo3::prelude::*;
+
+/// What the feature adds to the module.
+pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<class::Monitor>()?;
+    module.add_function(wrap_pyfunction!(bridge::bridge_policy, module)?)?;
+    module.add_function(wrap_pyfunction!(class::start_monitor, module)?)?;
+    module.add_function(wrap_pyfunction!(class::segment_status, module)?)
+}
