@@ -10,6 +10,14 @@ pub(crate) use loom::sync::atomic::Ordering;
 #[cfg(loom)]
 pub(crate) use mutant::AtomicU64;
 
+/// Lets others run; nothing is ordered by it.
+pub(crate) fn yield_now() {
+    #[cfg(not(loom))]
+    std::thread::yield_now();
+    #[cfg(loom)]
+    loom::thread::yield_now();
+}
+
 /// Declares [`Site`] and the list of all sites from one list, so that none can be left out of the models.
 macro_rules! sites {
     ($($(#[$pairs:meta])* $site:ident,)*) => {

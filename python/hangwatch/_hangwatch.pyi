@@ -37,6 +37,9 @@ class Worker:
     def segment(self) -> Optional[str]:
         """The path of its segment."""
     @property
+    def phase_id(self) -> Optional[int]:
+        """The number of the phase that its slot shows."""
+    @property
     def in_job(self) -> bool:
         """Whether a job that was begun here is open, on a detached worker too."""
     def step(self, done: int, /) -> None:

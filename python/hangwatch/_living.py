@@ -69,6 +69,13 @@ def of(worker: Optional[Worker]) -> Worker:
     return worker or _current or _nobody
 
 
+def settle(worker: Worker) -> None:
+    """For a host that is shown by something else than its own phases, requests or bars: one that has said nothing since it attached is
+    idle from now on. Else it would be taken for one that does not start, and be ended for that."""
+    if worker.phase_id == _hangwatch.PHASES["starting"]:
+        worker.phase("idle")
+
+
 def keep(worker: Worker) -> None:
     """Called by the extension for each worker and lane: its slot is given back when the interpreter ends, at the latest."""
     _living.add(worker)

@@ -145,6 +145,11 @@ impl Worker {
     }
 
     #[getter]
+    fn phase_id(&self, py: Python<'_>) -> Option<u16> {
+        self.held.with(py, None, |worker| worker.shows().map(|phase| phase.id()))
+    }
+
+    #[getter]
     fn in_job(&self) -> bool {
         self.open.load(Relaxed) != 0
     }

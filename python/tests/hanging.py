@@ -14,6 +14,7 @@ import hangwatch
 
 STEPS, STEP_S = 50, 0.05  # longer in all than any budget of these tests, and shorter each
 HANGS_AT = 5
+CHUNK = b"x" * (1 << 16)
 
 lock = threading.Lock()
 stopping = threading.Event()
@@ -76,6 +77,9 @@ def wsgi(what: str) -> None:
     def app(environ: Dict[str, Any], start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [("Content-Type", "text/plain")])
         what = parse_qs(environ["QUERY_STRING"])
+        if "chunks" in what:
+            yield from (CHUNK for _ in range(int(what["chunks"][0])))
+            return
         for item in steps("hangs" if "stuck_at" in what else "goes on", int(what.get("tokens", [STEPS])[0])):
             yield b"%d\n" % item
 
@@ -84,12 +88,27 @@ def wsgi(what: str) -> None:
         os.kill(os.getpid(), signal.SIGINT)  # waitress ends as by Ctrl-C
 
     hangwatch.attach()
-    server = waitress.create_server(wsgi.Middleware(app, on_stop=stop), listen="127.0.0.1:0", threads=3)
+    server = waitress.create_server(wsgi.Middleware(app, on_stop=stop), listen="127.0.0.1:0", threads=3, outbuf_high_watermark=1 << 16)
     print(f"Serving on http://127.0.0.1:{server.effective_port} ", flush=True)
     server.run()
     print("Shut down", flush=True)
 
 
+def asgi(what: str) -> None:
+    import uvicorn
+    from hangwatch.integrations import asgi
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        chunks = int(parse_qs(scope["query_string"].decode())["chunks"][0])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(chunks):
+            await send({"type": "http.response.body", "body": CHUNK, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    hangwatch.attach()
+    uvicorn.run(asgi.Middleware(app), port=0, lifespan="off")
+
+
 if __name__ == "__main__":
     hangwatch.dump_stacks_on("SIGUSR1")
-    {"track": track, "nvrx": nvrx, "wsgi": wsgi}[sys.argv[1]](sys.argv[2])
+    {"track": track, "nvrx": nvrx, "asgi": asgi, "wsgi": wsgi}[sys.argv[1]](sys.argv[2])

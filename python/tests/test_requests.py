@@ -191,6 +191,25 @@ def test_with_no_worker_a_process_attaches_at_its_first_request_where_a_segment_
     assert serve(asgi.Middleware(app)) == serve(app), "an attach that fails is nobody's concern here"
 
 
+def test_the_servers_own_worker_waits_for_requests_as_long_as_it_likes_and_keeps_a_phase_that_it_named(segment: Path) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start())
+
+    with hangwatch.attach(segment=segment) as host:
+        assert host.phase_id == hangwatch.PHASES["starting"]
+        served = asgi.Middleware(app)
+        assert host.phase_id == hangwatch.PHASES["idle"], "from the middleware on it does not start any more"
+        host.phase("loading")
+        asgi.Middleware(app)
+        serve(served)
+        assert host.phase_id == hangwatch.PHASES["loading"], "what it says itself stands"
+    hangwatch.set_current(None)
+    served = asgi.Middleware(app)
+    with hangwatch.attach(segment=segment) as late:
+        serve(served)
+        assert late.phase_id == hangwatch.PHASES["idle"], "one that attached later, from its first request on"
+
+
 def test_a_forked_child_takes_lanes_of_its_own(
     worker: hangwatch.Worker, segment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +231,68 @@ def test_a_forked_child_takes_lanes_of_its_own(
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert Slot(segment, 1).jobs == (1, 0, 0), "and leaves its parent's alone"
+
+
+def test_a_client_that_does_not_read_or_send_is_waited_for_and_no_clock_runs(worker: hangwatch.Worker, segment: Path) -> None:
+    client = worker.register_phase("client")
+    shown: List[int] = []
+
+    def look() -> None:
+        shown.append(Slot(segment, 1).phase)
+
+    async def slow_body() -> Dict[str, Any]:
+        await asyncio.sleep(0)
+        look()
+        return {"type": "http.request", "more_body": len(shown) == 1}
+
+    async def slow_reader(message: Any) -> None:
+        await asyncio.sleep(0)
+        look()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            look()
+        gone = asyncio.ensure_future(receive())
+        await asyncio.sleep(0)
+        look()
+        await send(start())
+        look()
+        await asyncio.gather(send(body(b"a", True)), send(body(b"b", True)))
+        look()
+        await send(body(b""))
+        await gone
+
+    asyncio.run(asgi.Middleware(app)(scope(), slow_body, slow_reader))
+    reads = [client, INFERENCE, client]
+    waits_for_its_going = INFERENCE
+    sends = [client, client, INFERENCE, client, client, INFERENCE, client]
+    assert shown == [*reads, waits_for_its_going, *sends], "but who waits for it to go away hides nothing"
+    assert (Slot(segment, 1).jobs, Slot(segment, 1).depth) == ((1, 0, 0), 0)
+
+
+def test_a_wait_that_is_cancelled_or_fails_is_over(worker: hangwatch.Worker, segment: Path) -> None:
+    async def never(message: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def broken(message: Any) -> None:
+        await asyncio.sleep(0)
+        raise OSError("gone")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(send(start()), 0.01)
+        assert Slot(segment, 1).phase == INFERENCE
+        raise ZeroDivisionError
+
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        with pytest.raises(OSError, match="gone"):
+            await send(start())
+        assert Slot(segment, 2).phase == INFERENCE
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(asgi.Middleware(app)(scope(), no_body, never))
+    asyncio.run(asgi.Middleware(failing)(scope(), no_body, broken))
+    assert [Slot(segment, index).jobs for index in (1, 2)] == [(0, 1, 0), (0, 1, 0)]
 
 
 def test_starlettes_streams_and_background_tasks_are_served_as_without(worker: hangwatch.Worker, segment: Path) -> None:
@@ -262,12 +343,15 @@ def no_start(status: str, headers: Any, exc_info: Any = None) -> Any:
 
 def test_a_wsgi_response_that_is_made_as_it_is_sent_is_a_step_a_chunk(worker: hangwatch.Worker, segment: Path) -> None:
     closed: List[bool] = []
+    shown: List[Any] = []
+    client = worker.register_phase("client")
 
     def app(environ: Any, start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [])
         try:
-            yield b"a"
-            yield b"b"
+            for chunk in (b"a", b"b"):
+                shown.append((Slot(segment, 1).phase, Slot(segment, 1).progress))
+                yield chunk
         finally:
             closed.append(True)
 
@@ -275,7 +359,8 @@ def test_a_wsgi_response_that_is_made_as_it_is_sent_is_a_step_a_chunk(worker: ha
     chunks = []
     for chunk in response:
         chunks.append(chunk)
-        assert (Slot(segment, 1).phase, Slot(segment, 1).progress) == (INFERENCE, len(chunks))
+        assert shown[-1] == (INFERENCE, len(chunks) - 1 or None), "while it is made"
+        assert Slot(segment, 1).phase == client, "while the server sends it no clock runs"
     assert chunks == [b"a", b"b"] and Slot(segment, 1).phase == INFERENCE, "the server has it still"
     response.close()
     assert closed == [True] and Slot(segment, 1).jobs == (1, 0, 0)
@@ -355,6 +440,8 @@ def test_a_stop_that_the_monitor_asks_for_is_told_once_at_a_requests_end() -> No
             return lambda *args: name == "should_stop"
 
     class Host:
+        phase_id = None
+
         def lane(self, name: str) -> Any:
             return Lane()
 

@@ -252,6 +252,17 @@ def test_a_bar_within_a_job_is_shown_and_leaves_the_job_open_with_its_own_count(
             assert Slot(segment, 0).phase == hangwatch.PHASES["loading"]
 
 
+def test_outside_of_bars_a_worker_that_named_no_phase_is_idle(segment: Path) -> None:
+    with hangwatch.attach(segment=segment) as real:
+        with bars.install(real):
+            assert real.phase_id == hangwatch.PHASES["idle"]
+            list(quiet(range(1)))
+            assert real.phase_id == hangwatch.PHASES["idle"]
+            real.phase("loading")
+        with bars.install(real):
+            assert real.phase_id == hangwatch.PHASES["loading"]
+
+
 def test_with_no_worker_at_all_a_bar_is_a_bar() -> None:
     with bars.install():
         assert list(quiet(range(2))) == [0, 1]

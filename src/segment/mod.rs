@@ -271,6 +271,6 @@ impl Segment {
 
     /// Finds or registers a user phase; `None` when all 48 are taken.
     pub(crate) fn register_phase(&self, name: &str, class: Class, budget_ns: u64) -> Option<u8> {
-        user_phase::find_or_register(&self.header().user_phases, name, class, budget_ns)
+        user_phase::find_or_register(&self.header().user_phases, name, class, budget_ns, user_phase::PATIENCE)
     }
 }

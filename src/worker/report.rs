@@ -185,6 +185,11 @@ impl Worker {
         }
     }
 
+    /// The phase that the slot shows; `None` where reports reach none.
+    pub fn shows(&self) -> Option<Phase> {
+        self.host.live().map(|_| Phase::from_id(self.rest.phase.id()))
+    }
+
     /// What the slot shows; `None` where reports reach none.
     pub(super) fn shown(&mut self) -> Option<Outer> {
         if !self.begin_report() {

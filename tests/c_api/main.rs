@@ -12,6 +12,7 @@ mod guard;
 mod header;
 mod monitor;
 mod package;
+mod phases;
 mod refusals;
 mod sanitizers;
 mod script;

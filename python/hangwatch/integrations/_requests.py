@@ -6,7 +6,7 @@ import os
 import threading
 from typing import Any, Callable, Generic, List, Literal, Optional, TypeVar
 
-from .. import Error, Worker, _living, attach, current
+from .. import PHASES, Error, Worker, _living, attach, current
 from .._stop import Stop
 
 App = TypeVar("App")
@@ -21,6 +21,7 @@ class _Thread(threading.local):
         self.pid = os.getpid()
         self.free: List[Worker] = []
         self.made = 0
+        self.client: int = PHASES["idle"]
 
 
 class Lanes:
@@ -36,6 +37,8 @@ class Lanes:
         self._most = most
         self._here = _Thread()
         self._attaching = threading.Lock()
+        # A server may wait long for its first request.
+        _living.settle(_living.of(worker))
 
     def begin(self, path: Callable[[], str]) -> Optional[Worker]:
         """A lane on which a job has begun, named by what is asked for. Never raises."""
@@ -47,8 +50,11 @@ class Lanes:
             if here.free:
                 lane = here.free.pop()
             elif here.made < self._most:
-                lane = self._host().lane(self._name)
+                host = self._host()
+                _living.settle(host)
+                lane = host.lane(self._name)
                 here.made += 1
+                here.client = _client_of(lane)
             else:
                 return None
             lane.begin_job(path())
@@ -60,6 +66,14 @@ class Lanes:
         """So many parts of the answer are sent. Never raises."""
         lane.step(sent)
         self._heed(lane)
+
+    def waits(self, lane: Worker) -> None:
+        """The client is waited for, as long as it takes: no budget runs. Never raises."""
+        lane.enter(self._here.client)
+
+    def goes_on(self, lane: Worker) -> None:
+        """It is not any more."""
+        lane.leave()
 
     def end(self, lane: Worker, outcome: Outcome) -> None:
         """The request has ended. Never raises."""
@@ -88,6 +102,14 @@ class Lanes:
                     except Error:
                         worker = _living.of(None)
         return worker
+
+
+def _client_of(lane: Worker) -> int:
+    """The phase in which a client is waited for."""
+    try:
+        return lane.register_phase("client", "idle")
+    except Error:
+        return PHASES["idle"]  # where there is no room for it
 
 
 class Wrapped(Generic[App, Asked]):

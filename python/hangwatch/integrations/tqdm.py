@@ -13,6 +13,8 @@ neither. A loop that is a job itself is written `hangwatch.track(…)`.
 - A bar that is iterated begins with its loop and ends with it, disabled or not. One that is updated by hand begins with its first
   update, and ends when it is full or closed: a bar that waits is not hung.
 - Of bars that are open at once the newest counts; an update of one around it is a beat.
+- Outside of bars a worker that has shown nothing but `starting` is `idle` from `install()` on: what it does there is not judged, unless
+  it names a phase.
 - Bars of other threads are not reported: a worker belongs to one thread.
 - What tqdm shows, returns and raises is what it would be without; nothing here raises.
 """
@@ -70,6 +72,7 @@ class Installed:
         _installed[self._thread] = self
         self._originals: Dict[str, Any] = {name: vars(self._class)[name] for name in ("__iter__", "update", "reset", "close")}
         self._hooks = self._made()
+        self._quietly(lambda: _living.settle(_living.of(worker)))
         for name, hook in self._hooks.items():
             setattr(self._class, name, hook)
 

@@ -6,7 +6,8 @@
 
 As `hangwatch.integrations.asgi`, with these differences: the lane is `environ["hangwatch.lane"]`; a response that is there as a
 whole (a list, a file wrapper, whatever has a length) is handed on as it is, and its request ends with that; one that is made as it
-is sent is a step a chunk, and ends when the server closes it.
+is sent is a step a chunk, shows the phase `client` while the server sends it, and ends when the server closes it. What an app reads of
+the request's body is the server's: one that waits for a slow client there has an idle phase of its own to say so.
 """
 
 from __future__ import annotations
@@ -68,6 +69,16 @@ class _Request:
         if self._is_open:
             self._lanes.step(self.lane, sent)
 
+    def waits(self) -> None:
+        """The server has a chunk, and sends it."""
+        if self._is_open:
+            self._lanes.waits(self.lane)
+
+    def goes_on(self) -> None:
+        """It asks for the next one."""
+        if self._is_open:
+            self._lanes.goes_on(self.lane)
+
     def end(self, outcome: Optional[Outcome]) -> None:
         """Once; without an outcome it is what the status says."""
         if self._is_open:
@@ -90,6 +101,8 @@ class _Chunks:
         return self
 
     def __next__(self) -> bytes:
+        if self._sent:
+            self._request.goes_on()
         try:
             if self._chunks is None:
                 self._chunks = iter(self._response)
@@ -102,6 +115,7 @@ class _Chunks:
             raise
         self._sent += 1
         self._request.step(self._sent)
+        self._request.waits()
         return chunk
 
     def close(self) -> None:
