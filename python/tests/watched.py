@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
-REPOSITORY = Path(__file__).parents[3]
-EXAMPLES = REPOSITORY / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 Event = Dict[str, Any]
 
