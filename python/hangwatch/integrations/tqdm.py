@@ -30,6 +30,8 @@ from .. import UNKNOWN, Worker, _living
 __all__ = ["Installed", "install"]
 
 _RECORD = "_hangwatch_bar"
+REPORTED = "_hangwatch_reported"
+"""An attribute of a bar that another integration reports: it is not reported twice."""
 _installed: Dict[int, Installed] = {}  # by thread
 
 _PARTS = 1000  # counted for each unit of a total that is a float: a bar may go from 0.0 to 1.0
@@ -131,7 +133,7 @@ class Installed:
             return None
 
     def _begin(self, host: Any, is_iterated: bool) -> Optional[_Bar]:
-        if threading.get_ident() != self._thread:
+        if threading.get_ident() != self._thread or getattr(host, REPORTED, False):
             return None
         bar = _Bar(getattr(host, "total", None), is_iterated)
         setattr(host, _RECORD, bar)
@@ -188,6 +190,11 @@ class Installed:
         while self._bars and not self._bars[-1].is_open:
             self._bars.pop()
             worker.leave()
+
+
+def is_installed() -> bool:
+    """Whether the bars of the calling thread are reported."""
+    return threading.get_ident() in _installed
 
 
 def install(

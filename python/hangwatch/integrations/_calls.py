@@ -1,0 +1,276 @@
+"""Calls into a library as jobs, and what a call goes through as sections of its job.
+
+A call inside a job that is open already (a job of the host's, or a call around it) is no job, and its sections are that one's.
+
+A worker belongs to one thread at a time. Of calls that are in flight at once, in several threads, the first has the worker, and
+each other one a lane of its thread's own, which is given back with the thread.
+
+Nothing here raises into a library but what `quietly` is not around.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import threading
+from typing import Any, Callable, Dict, Literal, Mapping, Optional, Tuple, Type, TypeVar
+from types import TracebackType
+from weakref import WeakKeyDictionary, WeakSet
+
+from .. import Worker, _living
+
+Outcome = Literal["ok", "failed", "cancelled"]
+T = TypeVar("T")
+
+
+class _Here(threading.local):
+    """What a thread has: the innermost call that it is in, and its lane."""
+
+    def __init__(self) -> None:
+        self.call: Optional[Call] = None
+        self.lane: Optional[Tuple[Worker, Worker]] = None
+
+
+_here = _Here()
+_lock = threading.Lock()
+_taken: WeakKeyDictionary[Worker, int] = WeakKeyDictionary()  # by the thread that is in a call with it
+_numbers = itertools.count(1)
+
+
+def quietly(call: Callable[..., T], *args: Any) -> Optional[T]:
+    """A report harms no host, whatever is wrong with it."""
+    try:
+        return call(*args)
+    except Exception:  # noqa: BLE001
+        return None
+
+
+def current() -> Optional[Call]:
+    """The innermost call that this thread is in."""
+    return _here.call
+
+
+def named(path: object, otherwise: str) -> str:
+    """A model's name: a hub's as it is, of a folder the last part."""
+    name = path if isinstance(path, str) else ""
+    return (os.path.basename(os.path.normpath(name)) if os.path.isabs(name) or os.path.exists(name) else name) or otherwise
+
+
+def ended_by(error: BaseException) -> Outcome:
+    """As a job's block has it: what is no error (Ctrl-C, an exit) cancels."""
+    return "failed" if isinstance(error, Exception) else "cancelled"
+
+
+class Reporting:
+    """What calls of one library are reported by: their worker, their phases and what a stop is told to."""
+
+    def __init__(
+        self,
+        worker: Optional[Worker],
+        name: str,
+        phases: Mapping[str, float],
+        on_stop: Optional[Callable[[], object]],
+    ) -> None:
+        self.worker = worker
+        self._name = name
+        self._phases = phases
+        self._registered: WeakSet[Worker] = WeakSet()
+        self._on_stop = on_stop
+
+    def begin(self, model: str, batch: int = 0) -> Optional[Call]:
+        """This thread is in a call from now on. `None` where nobody watches."""
+        around = _here.call
+        worker, is_taken = (around.worker, False) if around is not None else self.take()
+        try:
+            if worker.attached:
+                call = Call(self, worker, around, is_taken)
+                self._register(worker)
+                if not worker.in_job:
+                    worker.begin_job(f"call-{next(_numbers)}", model, None, batch=batch)
+                    call.has_job = True
+                _here.call = call
+                return call
+        except Exception:
+            self.give_back(worker, is_taken)
+            raise
+        self.give_back(worker, is_taken)
+        return None
+
+    def asks_to_stop(self, worker: Worker) -> bool:
+        """Whether the monitor does; the host is told once."""
+        if not worker.should_stop():
+            return False
+        if self._on_stop is not None:
+            on_stop, self._on_stop = self._on_stop, None
+            quietly(on_stop)
+        return True
+
+    def section(self, phase: str) -> Section:
+        """A block at this phase outside of any call: a load."""
+        return Section(self, phase)
+
+    def take(self) -> Tuple[Worker, bool]:
+        """The worker that this thread may write, and whether it has to be given back."""
+        host = _living.of(self.worker)
+        me = threading.get_ident()
+        with _lock:
+            holder = _taken.get(host)
+            if holder is None:
+                _taken[host] = me
+        if holder is None or holder == me:
+            return host, holder is None
+        if _here.lane is None or _here.lane[0] is not host:
+            _here.lane = (host, host.lane(self._name))
+        return _here.lane[1], False
+
+    @staticmethod
+    def give_back(worker: Worker, is_taken: bool) -> None:
+        if is_taken:
+            with _lock:
+                _taken.pop(worker, None)
+
+    def _register(self, worker: Worker) -> None:
+        if worker not in self._registered:
+            for phase, budget in self._phases.items():
+                quietly(lambda: worker.register_phase(phase, "work", budget))
+            self._registered.add(worker)
+
+
+class Call:
+    """One call that is in flight. Its sections are left by it at the latest, in whichever way it ends."""
+
+    def __init__(self, reporting: Reporting, worker: Worker, around: Optional[Call], is_taken: bool) -> None:
+        self.reporting = reporting
+        self.worker = worker
+        self.around = around
+        self.has_job = False
+        self.is_stopped = False
+        self.running: object = None
+        """What the integration keeps of it."""
+        self._is_taken = is_taken
+        self._depth = 0
+
+    def enter(self, phase: str, total: Optional[int] = None, lease: float = 0) -> int:
+        """A section begins, under a lease of so many seconds. What is returned is what `leave` takes."""
+        self.worker.enter(phase, total)
+        self._depth += 1
+        if lease > 0:
+            self.worker.extend(lease)
+        return self._depth - 1
+
+    def leave(self, mark: int) -> None:
+        """The section that `enter` gave this mark ends, and with it those inside that are open still."""
+        while self._depth > mark:
+            self._depth -= 1
+            self.worker.leave()
+
+    def asks_to_stop(self) -> bool:
+        return self.reporting.asks_to_stop(self.worker)
+
+    def end(self, outcome: Outcome) -> None:
+        _here.call = self.around
+        try:
+            self.leave(0)
+            if self.has_job:
+                self.worker.end_job("cancelled" if self.is_stopped and outcome == "ok" else outcome)
+        finally:
+            self.reporting.give_back(self.worker, self._is_taken)
+
+
+class Section:
+    """A load: a section of whatever its thread is in, with tqdm's bars as its count. Never raises."""
+
+    def __init__(self, reporting: Reporting, phase: str) -> None:
+        self._reporting = reporting
+        self._phase = phase
+        self._worker: Optional[Worker] = None
+        self._is_taken = False
+        self._bars: Any = None
+
+    def __enter__(self) -> None:
+        quietly(self._begin)
+
+    def __exit__(
+        self, exc_type: Optional[Type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        quietly(self._end)
+
+    def _begin(self) -> None:
+        call = _here.call
+        worker, self._is_taken = (call.worker, False) if call is not None else self._reporting.take()
+        if worker.attached:
+            worker.enter(self._phase)
+            self._worker = worker
+            from . import tqdm
+
+            # Bars that the host has reported are its own, and so are those of the load around this one.
+            if not tqdm.is_installed():
+                self._bars = tqdm.install(worker, phase=self._phase)
+        else:
+            self._reporting.give_back(worker, self._is_taken)
+
+    def _end(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return
+        try:
+            if self._bars is not None:
+                self._bars.remove()
+            worker.leave()
+        finally:
+            self._reporting.give_back(worker, self._is_taken)
+
+
+class Hooks:
+    """Attributes of others' objects that are replaced, and put back where nobody replaced them after us."""
+
+    def __init__(self) -> None:
+        self._were: Dict[Tuple[int, str], Tuple[Any, str, Any, Any]] = {}
+
+    def put(self, owner: Any, name: str, made: Any) -> None:
+        """In the owner's own attributes; what a class inherits stays what it is."""
+        self._were.setdefault((id(owner), name), (owner, name, vars(owner).get(name, _ABSENT), made))
+        if isinstance(owner, type):
+            setattr(owner, name, made)
+        else:
+            # Not by setattr: modules and pipelines have rules of their own for it.
+            vars(owner)[name] = made
+
+    def load(self, owner: Any, name: str, reporting: Reporting, phase: str) -> None:
+        """A class method that loads is a section at this phase. One that this version of the library lacks is left out."""
+        original = getattr(vars(owner).get(name), "__func__", None)
+        if original is None:
+            return
+
+        @functools.wraps(original)
+        def loaded(cls: Any, *args: Any, **kwargs: Any) -> Any:
+            with reporting.section(phase):
+                return original(cls, *args, **kwargs)
+
+        self.put(owner, name, classmethod(loaded))
+
+    def take_out(self) -> None:
+        while self._were:
+            owner, name, was, made = self._were.popitem()[1]
+            if vars(owner).get(name) is not made:
+                continue
+            if isinstance(owner, type):
+                delattr(owner, name) if was is _ABSENT else setattr(owner, name, was)
+            elif was is _ABSENT:
+                del vars(owner)[name]
+            else:
+                vars(owner)[name] = was
+
+
+_ABSENT = object()
+
+
+def _forget() -> None:
+    # A forked child is in no call: what its parent had is not its own.
+    global _here, _lock
+    _here, _lock = _Here(), threading.Lock()
+    _taken.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
