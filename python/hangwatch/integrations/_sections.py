@@ -1,4 +1,4 @@
-"""What integrations of loops have in common: calls that never raise into a host, sections of phases of their own, a stop told once."""
+"""What integrations of loops have in common: the thread that reports, sections at phases of their own, a stop told once."""
 
 from __future__ import annotations
 
@@ -7,14 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, Optional
 
 from .. import PHASES, UNKNOWN, Error, Worker, _living
-
-
-def quietly(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What the call gives, or None where it fails: a report harms no host, whatever is wrong with it."""
-    try:
-        return call(*args, **kwargs)
-    except Exception:  # noqa: BLE001 - as said
-        return None
+from ._calls import quietly
 
 
 class Loop:
@@ -44,6 +37,10 @@ class Loop:
     def say(self, report: str, *args: Any) -> None:
         """One report, by its name."""
         quietly(lambda: getattr(self.worker, report)(*args))
+
+    def move_here(self) -> None:
+        """From now on the loop is this thread's."""
+        self._thread = threading.get_ident()
 
     def ask(self) -> bool:
         """Whether the monitor asks the worker to stop. The first time that it does, `on_stop` is called; what that raises goes nowhere."""

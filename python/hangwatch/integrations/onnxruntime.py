@@ -37,7 +37,8 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Type
 from weakref import WeakKeyDictionary, WeakSet
 
 from .. import Error, Worker
-from ._sections import Loop, quietly
+from ._calls import quietly
+from ._sections import Loop
 
 __all__ = ["Installed", "install"]
 
@@ -141,12 +142,13 @@ class Installed:
     def _created(self, original: Any) -> Any:
         def __init__(session: Any, *args: Any, **kwargs: Any) -> None:
             loop = quietly(self._loop_here)
-            entered = loop is not None and loop.enter("loading")
-            try:
-                original(session, *args, **kwargs)
-            finally:
-                if entered:
+            if loop is not None and loop.enter("loading"):
+                try:
+                    original(session, *args, **kwargs)
+                finally:
                     loop.leave()
+            else:
+                original(session, *args, **kwargs)
             quietly(self._named, session, args[0] if args else kwargs.get("path_or_bytes"))
 
         return __init__

@@ -6,7 +6,8 @@ import importlib
 import sys
 from typing import Any
 
-from .._sections import Loop, quietly
+from .._calls import quietly
+from .._sections import Loop
 
 
 class Compiling:

@@ -9,7 +9,8 @@ from types import FrameType, TracebackType
 from typing import Any, Callable, Iterable, List, Optional, Tuple, Type
 
 from ... import Worker
-from .._sections import Loop, quietly
+from .._calls import quietly
+from .._sections import Loop
 from ._compiling import Compiling
 
 

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, Callable, Generic, Iterable, Iterator, List, Literal, Optional, Type, TypeVar
 
 from ... import UNKNOWN, Worker
-from .._sections import Loop, length, quietly
+from .._calls import quietly
+from .._sections import Loop, length
 from ._compiling import Compiling
 
 T = TypeVar("T")

@@ -1,0 +1,316 @@
+"""`hangwatch.integrations.comfyui`, with ComfyUI's own progress bars and interrupts: `comfy_host.py` says what is its and what is not."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any, Iterator, List, Optional
+
+import hangwatch
+import pytest
+from slots import Slot
+from watched import EXAMPLES, Run
+
+pytest.importorskip("torch")
+import comfy_host as host  # noqa: E402
+from hangwatch.integrations import comfyui  # noqa: E402
+
+# ComfyUI of November 2024, without its executor and server. The wheel alone: what it asks for besides is not needed.
+WHEEL, SHA256 = "notcomfy-0.1.0-py3-none-any.whl", "92451f51cce7283aebdcd15ca139b22210bf10575bc41af517df0509ebb6c762"
+NODE = str(EXAMPLES / "comfyui_node")
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of ComfyUI's code, fetched once."""
+    kept = EXAMPLES.parent / "target" / "comfyui"
+    if not (kept / WHEEL).exists():
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(kept), "notcomfy==0.1.0"]
+        if subprocess.run(pip, timeout=120).returncode:
+            with open(os.environ.get("SKIPPED_CHECKS", os.devnull), "a") as skipped:
+                skipped.write("skipped the ComfyUI integration: its code cannot be had from PyPI here\n")
+            pytest.skip("ComfyUI's code cannot be had from PyPI here")
+    assert hashlib.sha256((kept / WHEEL).read_bytes()).hexdigest() == SHA256
+    folder = tmp_path_factory.mktemp("comfyui")
+    with zipfile.ZipFile(kept / WHEEL) as wheel:
+        wheel.extractall(folder, [name for name in wheel.namelist() if name.startswith("comfy/")])
+    return str(folder)
+
+
+class Calls:
+    """A worker that notes what is called."""
+
+    def __init__(self) -> None:
+        self.calls: List[Any] = []
+        self.in_job = False
+        self.stop_at: Any = None
+
+    def begin_job(self, id: str, model: str) -> None:  # noqa: A002
+        self.in_job = True
+        self.calls.append((id, model))
+
+    def end_job(self, outcome: str) -> None:
+        self.in_job = False
+        self.calls.append(outcome)
+
+    def enter(self, phase: str, total: Optional[int]) -> None:
+        self.calls.append(phase if total is None else (phase, total))
+
+    def phase(self, phase: str) -> None:
+        self.calls.append(phase)
+
+    def leave(self) -> None:
+        self.calls.append("leave")
+
+    def note(self, text: str) -> None:
+        self.calls.append(text)
+
+    def step(self, done: int) -> None:
+        self.calls.append(done)
+
+    def alive(self) -> None:
+        self.calls.append("alive")
+
+    def should_stop(self) -> bool:
+        return self.stop_at is not None and self.stop_at in self.calls
+
+
+class Broken:
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+class Host:
+    """A ComfyUI with three nodes."""
+
+    def __init__(self, code: str, new: bool) -> None:
+        cls: Any = host.load(code, new)
+        sys.modules["nodes"].NODE_CLASS_MAPPINGS.update(host.NODES)
+        self.server: Any = host.Server()
+        self.executor: Any = cls(self.server)
+
+    def run(self, graph: Optional[host.Graph] = None, client: Optional[str] = "page", thread: bool = False) -> Any:
+        """What a prompt makes and sends."""
+        # Set when custom nodes are loaded already, as the real one's is.
+        host.hijack(self.server, self.executor)
+        self.server.sent.clear()
+        self.executor.outputs.clear()
+        extra = {} if client is None else {"client_id": client}
+        prompt = (graph or host.GRAPH, "a1b2", extra)
+        if thread:
+            worker = threading.Thread(target=self.executor.execute, args=prompt)
+            worker.start()
+            worker.join()
+        else:
+            self.executor.execute(*prompt)
+        return dict(self.executor.outputs), list(self.server.sent)
+
+
+@pytest.fixture(params=["new", "old"])
+def comfy(code: str, request: pytest.FixtureRequest) -> Host:
+    return Host(code, request.param == "new")
+
+
+@pytest.fixture
+def new(code: str) -> Host:
+    return Host(code, True)
+
+
+@pytest.fixture
+def calls() -> Iterator[Calls]:
+    calls = Calls()
+    with comfyui.install(calls):  # type: ignore[arg-type]
+        calls.calls.clear()
+        yield calls
+
+
+WHOLE = [
+    ("a1b2", "sdxl.safetensors"),
+    *["node 1: CheckpointLoaderSimple", "loading", "leave"],
+    *["node 2: KSampler", "inference", "leave", ("inference", 5), 1, 2, 3, 4, 5, "leave"],
+    *["node 3: VAEDecode", "inference", "leave", ("inference", 2), 1, 2, "leave"],
+    "ok",
+]
+
+
+def test_a_prompt_is_a_job_its_nodes_are_sections_and_its_bars_counts(comfy: Host) -> None:
+    calls = Calls()
+    with comfyui.install(calls):  # type: ignore[arg-type]
+        comfy.run(thread=True)
+    comfy.run()
+    assert calls.calls == ["idle", *WHOLE], "in the thread in which ComfyUI runs it, and nothing more once the hooks are out"
+
+
+def test_a_prompt_without_a_client_is_told_as_well(new: Host, calls: Calls) -> None:
+    _, sent = new.run(client=None)
+    assert {event for event, _, _ in sent} == {"progress_state", "progress"}, "ComfyUI sends no word of its begin and its end"
+    assert calls.calls == WHOLE
+
+
+def test_in_an_old_comfyui_a_prompt_without_a_client_has_its_bars_alone(code: str) -> None:
+    old = Host(code, False)
+    calls = Calls()
+    with comfyui.install(calls):  # type: ignore[arg-type]
+        old.run(client=None)
+    assert calls.calls[2:] == [("inference", 5), 1, 2, 3, 4, 5, "leave", ("inference", 2), 1, 2, "leave", "ok"]
+
+
+def test_what_it_makes_sends_and_raises_is_what_it_is_without(comfy: Host, worker: hangwatch.Worker, segment: Path) -> None:
+    failing = {**host.GRAPH, "3": {"class_type": "VAEDecode", "inputs": {"latent": ["2", 0]}}}
+
+    def all_of_it() -> Any:
+        return [comfy.run(graph, client) for graph in (None, failing) for client in ("page", None)]
+
+    without = all_of_it()
+    with comfyui.install():
+        assert all_of_it() == without
+    slot = Slot(segment, 0)
+    assert (sum(slot.jobs), slot.depth, slot.phase) == (4, 0, hangwatch.PHASES["idle"])
+    if isinstance(comfy.executor, host.NewExecutor):
+        assert slot.jobs == (2, 2, 0), "with a client and without"
+    with comfyui.install(Broken()):  # type: ignore[arg-type]
+        assert all_of_it() == without, "whatever is wrong with a report"
+    assert all_of_it() == without and "hooked" not in host.Server.send_sync.__code__.co_name
+
+
+def test_a_server_of_anothers_class_is_heard_too(code: str) -> None:
+    class Shim:
+        """As hosts without a page have it."""
+
+        def __init__(self) -> None:
+            self.client_id: Optional[str] = None
+            self.last_node_id: Optional[str] = None
+            self.last_prompt_id: Optional[str] = None
+
+        def send_sync(self, event: Any, data: Any, sid: Any = None) -> None:
+            pass
+
+    old = Host(code, False)
+    original = Shim.send_sync
+    old.executor.server = Shim()
+    calls = Calls()
+    with comfyui.install(calls):  # type: ignore[arg-type]
+        old.executor.execute(host.GRAPH, "a1b2", {"client_id": "page"})
+    assert "node 2: KSampler" in calls.calls and Shim.send_sync is original
+
+
+def test_a_stop_interrupts_at_the_next_value_of_a_bar_and_the_prompt_is_cancelled(comfy: Host, calls: Calls) -> None:
+    told: List[int] = []
+    with comfyui.install(calls, on_stop=lambda: told.append(1)):  # type: ignore[arg-type]
+        calls.stop_at = 2
+        outputs, sent = comfy.run()
+        assert "3" not in outputs and "execution_interrupted" in [event for event, _, _ in sent], "as by its own button"
+        assert calls.calls[-3:] == [2, "leave", "cancelled"]
+        outputs, _ = comfy.run()
+        assert outputs == {} and calls.calls[-1] == "cancelled", "and so is the next one of the queue"
+    assert told == [1]
+
+
+def test_a_node_that_looks_without_counting_is_interrupted_from_the_side_where_that_is_wanted(new: Host) -> None:
+    calls = Calls()
+
+    class Waits:
+        FUNCTION = "wait"
+
+        def wait(self) -> Any:
+            calls.stop_at = "idle"
+            while True:
+                sys.modules["nodes"].before_node_execution()
+
+    sys.modules["nodes"].NODE_CLASS_MAPPINGS["Waits"] = Waits
+    with comfyui.install(calls, watch=True):  # type: ignore[arg-type]
+        new.run({"9": {"class_type": "Waits", "inputs": {}}})
+    assert calls.calls[-1] == "cancelled"
+
+
+def test_a_load_that_comfyui_tells_of_is_one_and_phases_may_be_named_by_class(new: Host) -> None:
+    class Loads:
+        FUNCTION = "load"
+
+        def load(self) -> Any:
+            host.NewExecutor.registry.set_activity("9", "loading")
+            host.NewExecutor.registry.set_activity("9", None)
+            return ("",)
+
+    sys.modules["nodes"].NODE_CLASS_MAPPINGS["Loads"] = Loads
+    calls = Calls()
+    with comfyui.install(calls, phases={"Loads": "safety"}):  # type: ignore[arg-type]
+        new.run({"9": {"class_type": "Loads", "inputs": {}}})
+    assert calls.calls[2:] == ["node 9: Loads", "safety", "leave", "loading", "leave", "safety", "leave", "ok"]
+
+
+def test_a_bar_of_another_thread_is_a_sign_of_life_and_an_async_node_a_node(new: Host, calls: Calls) -> None:
+    class Threaded:
+        FUNCTION = "work"
+
+        async def work(self) -> str:
+            bar: Any = sys.modules["comfy.utils"].ProgressBar(1)
+            thread = threading.Thread(target=bar.update, args=(1,))
+            thread.start()
+            thread.join()
+            await asyncio.sleep(0)
+            return "x"
+
+    class Wrapped(Threaded):
+        def work(self) -> Any:
+            return (super().work(),)
+
+    sys.modules["nodes"].NODE_CLASS_MAPPINGS["Threaded"] = Wrapped
+    new.run({"9": {"class_type": "Threaded", "inputs": {}}})
+    assert calls.calls[:4] == [("a1b2", ""), "node 9: Threaded", "inference", "alive"] and calls.calls[-1] == "ok"
+
+
+def test_within_a_job_of_the_hosts_a_prompt_is_no_job(new: Host, worker: hangwatch.Worker, segment: Path) -> None:
+    with worker.job("mine", model="m", total=9) as job:
+        job.step(4)
+        with comfyui.install(worker):
+            new.run()
+        assert (Slot(segment, 0).progress, Slot(segment, 0).texts[0], job.open) == (4, "mine", True)
+
+
+def test_without_comfyui_or_before_its_executor_it_says_so(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.load(code, True)
+    monkeypatch.delitem(sys.modules, "execution")
+    with pytest.raises(ImportError, match="'execution' is not loaded"):
+        comfyui.install()
+
+
+@pytest.mark.parametrize(("hang", "verdict", "done", "total", "node"), [("sampler", "silent", 3, 5, "KSampler"), ("decoder", "silent", None, None, "VAEDecode")])
+def test_a_node_that_hangs_is_caught_in_it(binary: str, scratch: Path, code: str, hang: str, verdict: str, done: Any, total: Any, node: str) -> None:
+    with Run(binary, scratch, ["--inference-step-timeout", "1s"], [host.__file__, code, NODE, hang]) as run:
+        (opened,) = run.opened()
+        run.end()
+    told = [opened[key] for key in ("verdict", "phase", "done", "total", "job", "model")]
+    assert told == [verdict, "inference", done, total, "a1b2", "sdxl.safetensors"], opened
+    assert f": {node};" in opened["detail"], "and which node it is"
+    assert "comfy_host.py" in run.stacks()
+
+
+def test_a_node_that_gets_nowhere_is_stalled_and_interrupted_when_comfyui_is_asked_to_stop(binary: str, scratch: Path, code: str) -> None:
+    flags = ["--inference-step-timeout", "1s", "--grace", "10m"]
+    with Run(binary, scratch, flags, ["-c", IGNORES_TERM, host.__file__, code, NODE, "endless"]) as run:
+        (opened,) = run.opened()
+        run.end()
+    assert opened["verdict"] == "stalled", opened
+    assert "execution_interrupted None None" in run.log(0).splitlines(), "it ignores SIGTERM: only the command word ended it"
+
+
+IGNORES_TERM = """
+import runpy, signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_healthy_comfyui_is_never_accused_and_its_node_says_that_it_is_watched(binary: str, scratch: Path, code: str) -> None:
+    with Run(binary, scratch, ["--inference-step-timeout", "20s"], [host.__file__, code, NODE, "nothing"]) as run:
+        assert run.end() == 0
+    last = run.log(0).splitlines()[-1]
+    assert last.startswith("execution_success <SDXL.SAFETENSORS:5> slot ") and last.endswith("/segment"), last
