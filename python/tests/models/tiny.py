@@ -8,6 +8,9 @@ import torch
 
 torch.set_num_threads(1)
 
+SIZE = 16
+"""Pixels, each way."""
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WORDS = ["<|startoftext|>", "<|endoftext|>", "<unk>", *(f"{letter}{end}" for letter in LETTERS for end in ("", "</w>"))]
 VOCABULARY = {word: number for number, word in enumerate(WORDS)}
@@ -51,7 +54,7 @@ def vae() -> Any:
     return AutoencoderKL(
         block_out_channels=(8, 8),
         norm_num_groups=4,
-        sample_size=16,
+        sample_size=SIZE,
         down_block_types=("DownEncoderBlock2D", "DownEncoderBlock2D"),
         up_block_types=("UpDecoderBlock2D", "UpDecoderBlock2D"),
         latent_channels=4,
@@ -69,7 +72,7 @@ def stable_diffusion() -> Any:
         text_encoder=CLIPTextModel(clip_config()).eval(),
         tokenizer=clip_tokenizer(),
         unet=UNet2DConditionModel(cross_attention_dim=16, **UNET),
-        scheduler=DDIMScheduler(num_train_timesteps=100, clip_sample=False),
+        scheduler=DDIMScheduler(num_train_timesteps=100, clip_sample=False, steps_offset=1),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -135,3 +138,12 @@ def t5() -> Any:
         decoder_start_token_id=0,
     )
     return T5ForConditionalGeneration(config).eval()
+
+
+def saved(library: str, folder: Any) -> None:
+    """A model in a folder, for `from_pretrained`."""
+    if library == "diffusers":
+        stable_diffusion().save_pretrained(folder)
+    else:
+        llama().save_pretrained(folder)
+        tokenizer().save_pretrained(folder)
