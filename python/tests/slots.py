@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+from hangwatch import Worker
+
 NONE = 2**64 - 1
 FREE, CLAIMING, LIVE, RESERVED = range(4)
 BEAT, PROGRESS, PHASE, STAMP, LEASE, EPOCH, PROGRESS_STAMP, ALIVE, TOTAL, JOBS_OK, JOBS_BAD = range(11)
@@ -81,3 +83,12 @@ class Slot:
 def taken(path: Path | str, count: int) -> list[int]:
     """The slots that are not free."""
     return [index for index in range(count) if Slot(path, index).tag != FREE]
+
+
+def asks_to_stop(path: Path | str, worker: Worker) -> None:
+    """Writes the command word of a worker's slot, as a monitor does before it ends one."""
+    assert worker.slot is not None
+    with open(path, "r+b") as file:
+        header = struct.unpack("<32Q", file.read(256))
+        file.seek(header[6] + header[4] * worker.slot + 8 * CMD)
+        file.write(struct.pack("<Q", worker.generation << 48 | 1 << 40))

@@ -10,12 +10,10 @@ Nothing here raises into a library but what `quietly` is not around.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import os
 import threading
-from typing import Any, Callable, Dict, Literal, Mapping, Optional, Tuple, Type, TypeVar
-from types import TracebackType
+from typing import Any, Callable, Dict, Literal, Mapping, Optional, Tuple, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
 from .. import Worker, _living
@@ -25,14 +23,15 @@ T = TypeVar("T")
 
 
 class _Here(threading.local):
-    """What a thread has: the innermost call that it is in, and its lane."""
+    """What a thread has: the innermost call that it is in, the innermost load, and its lane."""
 
     def __init__(self) -> None:
         self.call: Optional[Call] = None
+        self.load: object = None
         self.lane: Optional[Tuple[Worker, Worker]] = None
 
 
-_here = _Here()
+here = _Here()
 _lock = threading.Lock()
 _taken: WeakKeyDictionary[Worker, int] = WeakKeyDictionary()  # by the thread that is in a call with it
 _numbers = itertools.count(1)
@@ -48,12 +47,12 @@ def quietly(call: Callable[..., T], *args: Any) -> Optional[T]:
 
 def current() -> Optional[Call]:
     """The innermost call that this thread is in."""
-    return _here.call
+    return here.call
 
 
 def named(path: object, otherwise: str) -> str:
     """A model's name: a hub's as it is, of a folder the last part."""
-    name = path if isinstance(path, str) else ""
+    name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else ""
     return (os.path.basename(os.path.normpath(name)) if os.path.isabs(name) or os.path.exists(name) else name) or otherwise
 
 
@@ -80,7 +79,7 @@ class Reporting:
 
     def begin(self, model: str, batch: int = 0) -> Optional[Call]:
         """This thread is in a call from now on. `None` where nobody watches."""
-        around = _here.call
+        around = here.call
         worker, is_taken = (around.worker, False) if around is not None else self.take()
         try:
             if worker.attached:
@@ -89,7 +88,7 @@ class Reporting:
                 if not worker.in_job:
                     worker.begin_job(f"call-{next(_numbers)}", model, None, batch=batch)
                     call.has_job = True
-                _here.call = call
+                here.call = call
                 return call
         except Exception:
             self.give_back(worker, is_taken)
@@ -106,10 +105,6 @@ class Reporting:
             quietly(on_stop)
         return True
 
-    def section(self, phase: str) -> Section:
-        """A block at this phase outside of any call: a load."""
-        return Section(self, phase)
-
     def take(self) -> Tuple[Worker, bool]:
         """The worker that this thread may write, and whether it has to be given back."""
         host = _living.of(self.worker)
@@ -120,9 +115,9 @@ class Reporting:
                 _taken[host] = me
         if holder is None or holder == me:
             return host, holder is None
-        if _here.lane is None or _here.lane[0] is not host:
-            _here.lane = (host, host.lane(self._name))
-        return _here.lane[1], False
+        if here.lane is None or here.lane[0] is not host:
+            here.lane = (host, host.lane(self._name))
+        return here.lane[1], False
 
     @staticmethod
     def give_back(worker: Worker, is_taken: bool) -> None:
@@ -169,57 +164,15 @@ class Call:
         return self.reporting.asks_to_stop(self.worker)
 
     def end(self, outcome: Outcome) -> None:
-        _here.call = self.around
+        here.call = self.around
+        # What refers to each other waits for the collector, and a lane with it.
+        self.running = None
         try:
             self.leave(0)
             if self.has_job:
                 self.worker.end_job("cancelled" if self.is_stopped and outcome == "ok" else outcome)
         finally:
             self.reporting.give_back(self.worker, self._is_taken)
-
-
-class Section:
-    """A load: a section of whatever its thread is in, with tqdm's bars as its count. Never raises."""
-
-    def __init__(self, reporting: Reporting, phase: str) -> None:
-        self._reporting = reporting
-        self._phase = phase
-        self._worker: Optional[Worker] = None
-        self._is_taken = False
-        self._bars: Any = None
-
-    def __enter__(self) -> None:
-        quietly(self._begin)
-
-    def __exit__(
-        self, exc_type: Optional[Type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
-    ) -> None:
-        quietly(self._end)
-
-    def _begin(self) -> None:
-        call = _here.call
-        worker, self._is_taken = (call.worker, False) if call is not None else self._reporting.take()
-        if worker.attached:
-            worker.enter(self._phase)
-            self._worker = worker
-            from . import tqdm
-
-            # Bars that the host has reported are its own, and so are those of the load around this one.
-            if not tqdm.is_installed():
-                self._bars = tqdm.install(worker, phase=self._phase)
-        else:
-            self._reporting.give_back(worker, self._is_taken)
-
-    def _end(self) -> None:
-        worker, self._worker = self._worker, None
-        if worker is None:
-            return
-        try:
-            if self._bars is not None:
-                self._bars.remove()
-            worker.leave()
-        finally:
-            self._reporting.give_back(worker, self._is_taken)
 
 
 class Hooks:
@@ -236,19 +189,6 @@ class Hooks:
         else:
             # Not by setattr: modules and pipelines have rules of their own for it.
             vars(owner)[name] = made
-
-    def load(self, owner: Any, name: str, reporting: Reporting, phase: str) -> None:
-        """A class method that loads is a section at this phase. One that this version of the library lacks is left out."""
-        original = getattr(vars(owner).get(name), "__func__", None)
-        if original is None:
-            return
-
-        @functools.wraps(original)
-        def loaded(cls: Any, *args: Any, **kwargs: Any) -> Any:
-            with reporting.section(phase):
-                return original(cls, *args, **kwargs)
-
-        self.put(owner, name, classmethod(loaded))
 
     def take_out(self) -> None:
         while self._were:
@@ -268,8 +208,9 @@ _ABSENT = object()
 
 def _forget() -> None:
     # A forked child is in no call: what its parent had is not its own.
-    global _here, _lock
-    _here, _lock = _Here(), threading.Lock()
+    global _lock
+    _lock = threading.Lock()
+    here.call, here.load, here.lane = None, None, None
     _taken.clear()
 
 

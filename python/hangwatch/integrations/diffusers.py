@@ -10,7 +10,7 @@
     images = pipe("a lighthouse", num_inference_steps=50).images
 
     ==================  ===================================================================================================
-    `downloading`       what `from_pretrained` fetches of a pipeline, a file a step
+    `downloading`       what `from_pretrained` fetches, in bytes
     `loading`           `from_pretrained` and `from_single_file` of pipelines and their models: parts and weights as its count
     `encoding`          `encode_prompt`, `encode_image`, the VAE's `encode`: no sign of life comes from inside
     `inference`         denoising: a step for each of the scheduler's timesteps, of as many as this call has
@@ -40,6 +40,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple, Ty
 from weakref import WeakKeyDictionary
 
 from .. import UNKNOWN, Worker
+from . import _loads
 from ._calls import Call, Hooks, Outcome, Reporting, current, ended_by, named, quietly
 from .tqdm import REPORTED
 
@@ -56,27 +57,28 @@ _HOOKED = "_hangwatch_hooked"
 
 
 class _Loop:
-    """One denoising loop: a section with a count."""
+    """One denoising loop: a section with a count. It lets go of its call at its end: bars live longer."""
 
-    def __init__(self, running: _Running, pipe: Any, shown: int) -> None:
-        self._running = running
+    def __init__(self, running: _Running, shown: int) -> None:
         # A bar shows what was asked for. With a scheduler of the second order each of these is two timesteps, and a callback.
-        steps, order = getattr(pipe, "_num_timesteps", None), getattr(getattr(pipe, "scheduler", None), "order", 1)
+        steps, order = getattr(running.pipe, "_num_timesteps", None), getattr(getattr(running.pipe, "scheduler", None), "order", 1)
         is_of_now = isinstance(steps, int) and (shown == UNKNOWN or shown <= steps <= shown * order)
         self._shown = shown
         self._total: int = steps if is_of_now and running.has_callback else shown  # type: ignore[assignment]
         self._done = 0
         self._by_callback = False
-        self._mark: Optional[int] = running.call.enter("inference", self._total, running.lease("inference"))
+        self._mark = running.call.enter("inference", self._total, running.lease("inference"))
+        self._running: Optional[_Running] = running
 
     def step(self) -> None:
         self._by_callback = True
         self._done += 1
-        self._running.call.worker.step(self._done)
+        if self._running is not None:
+            self._running.call.worker.step(self._done)
 
     def bar_moved(self, n: float) -> None:
         """It moves after each callback; in a pipeline that has none, it is all that comes."""
-        if self._by_callback:
+        if self._by_callback or self._running is None:
             return
         self._done += int(n)
         known = UNKNOWN not in (self._shown, self._total) and self._shown > 0
@@ -84,10 +86,10 @@ class _Loop:
         self._running.asked()
 
     def end(self) -> None:
-        mark, self._mark = self._mark, None
-        if mark is not None:
-            self._running.call.leave(mark)
-            self._running.loops.remove(self)
+        running, self._running = self._running, None
+        if running is not None:
+            running.loops.remove(self)
+            running.call.leave(self._mark)
 
 
 class _Running:
@@ -115,7 +117,7 @@ class _Running:
         return self.call.enter(phase, None, self.lease(phase))
 
     def begin_loop(self, shown: int) -> _Loop:
-        loop = _Loop(self, self.pipe, shown)
+        loop = _Loop(self, shown)
         self.loops.append(loop)
         return loop
 
@@ -131,6 +133,8 @@ class _Running:
 
     def end(self, outcome: Outcome) -> None:
         self.hooks.take_out()
+        for loop in tuple(self.loops):
+            quietly(loop.end)
         self.call.end(outcome)
 
 
@@ -182,13 +186,8 @@ class Installed:
         self._base: Any = importlib.import_module("diffusers").DiffusionPipeline
         models: Any = importlib.import_module("diffusers.models.modeling_utils").ModelMixin
         files: Any = importlib.import_module("diffusers.loaders.single_file").FromSingleFileMixin
-        for owner, name, phase in (
-            (self._base, "from_pretrained", "loading"),
-            (self._base, "download", "downloading"),
-            (models, "from_pretrained", "loading"),
-            (files, "from_single_file", "loading"),
-        ):
-            self._hooks.load(owner, name, reporting, phase)
+        for owner, name in ((self._base, "from_pretrained"), (models, "from_pretrained"), (files, "from_single_file")):
+            _loads.hook(self._hooks, owner, name, reporting)
         self._hook_registering()
         classes = [self._base]
         while classes:

@@ -10,6 +10,7 @@
     model.generate(**inputs, max_new_tokens=200)        # or pipeline("text-generation", model=model)
 
     ==================  ===================================================================================================
+    `downloading`       what that fetches, in bytes
     `loading`           `from_pretrained` of models: weights as its count
     `prefill`           from the call to its first token, an encoder included: no sign of life comes from inside
     `inference`         decoding: a step a token, of as many as may be made; an end of sequence comes before that
@@ -40,6 +41,7 @@ from typing import Any, Callable, Dict, Optional, Tuple, Type
 from weakref import WeakSet
 
 from .. import UNKNOWN, Worker
+from . import _loads
 from ._calls import Call, Hooks, Reporting, current, ended_by, named, quietly
 
 __all__ = ["Installed", "install"]
@@ -126,7 +128,7 @@ class Installed:
         self._warm: WeakSet[Any] = WeakSet()
         self._hooks = Hooks()
         self._hook_generate(importlib.import_module("transformers.generation").GenerationMixin)
-        self._hooks.load(importlib.import_module("transformers").PreTrainedModel, "from_pretrained", reporting, "loading")
+        _loads.hook(self._hooks, importlib.import_module("transformers").PreTrainedModel, "from_pretrained", reporting)
 
     def remove(self) -> None:
         """Takes the hooks out, where nobody has hooked in after them. A call that is in flight is reported to its end."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Dict
 
 import torch
 
@@ -12,7 +12,7 @@ SIZE = 16
 """Pixels, each way."""
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-WORDS = ["<|startoftext|>", "<|endoftext|>", "<unk>", *(f"{letter}{end}" for letter in LETTERS for end in ("", "</w>"))]
+WORDS = ["<|startoftext|>", "<|endoftext|>", *(f"{letter}{end}" for letter in LETTERS for end in ("", "</w>"))]
 VOCABULARY = {word: number for number, word in enumerate(WORDS)}
 UNET = {
     "layers_per_block": 1,
@@ -48,7 +48,7 @@ def clip_config(**more: Any) -> Any:
     )
 
 
-def vae() -> Any:
+def vae(latent_channels: int = 4, **more: Any) -> Any:
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -57,7 +57,8 @@ def vae() -> Any:
         sample_size=SIZE,
         down_block_types=("DownEncoderBlock2D", "DownEncoderBlock2D"),
         up_block_types=("UpDecoderBlock2D", "UpDecoderBlock2D"),
-        latent_channels=4,
+        latent_channels=latent_channels,
+        **more,
     )
 
 
@@ -81,6 +82,98 @@ def stable_diffusion() -> Any:
     return pipe
 
 
+def stable_diffusion_xl() -> Any:
+    """Two text encoders, another UNet."""
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+    torch.manual_seed(0)
+    pipe = StableDiffusionXLPipeline(
+        vae=vae(),
+        text_encoder=CLIPTextModel(clip_config()).eval(),
+        text_encoder_2=CLIPTextModelWithProjection(clip_config(projection_dim=16)).eval(),
+        tokenizer=clip_tokenizer(),
+        tokenizer_2=clip_tokenizer(),
+        unet=UNet2DConditionModel(
+            cross_attention_dim=32,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=6 * 8 + 16,
+            use_linear_projection=True,
+            **UNET,
+        ),
+        scheduler=EulerDiscreteScheduler(steps_offset=1),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def flux() -> Any:
+    """A transformer in the UNet's place, T5 beside CLIP, and a scheduler of flow matching."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+    from transformers import CLIPTextModel, T5EncoderModel
+
+    torch.manual_seed(0)
+    pipe = FluxPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=vae(latent_channels=1, shift_factor=0.1),
+        text_encoder=CLIPTextModel(clip_config(projection_dim=16)).eval(),
+        tokenizer=clip_tokenizer(),
+        text_encoder_2=T5EncoderModel(t5_config()).eval(),
+        tokenizer_2=tokenizer(),
+        transformer=FluxTransformer2DModel(
+            in_channels=4,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=1,
+            joint_attention_dim=16,
+            pooled_projection_dim=16,
+            axes_dims_rope=(4, 4, 8),
+        ),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def with_scheduler(name: str, **more: Any) -> Any:
+    pipe = stable_diffusion()
+    pipe.scheduler = getattr(diffusers(), name).from_config(pipe.scheduler.config, **more)
+    return pipe
+
+
+def second_order() -> Any:
+    """Two timesteps for each step but the last one."""
+    return with_scheduler("HeunDiscreteScheduler")
+
+
+def dpm() -> Any:
+    return with_scheduler("DPMSolverMultistepScheduler")
+
+
+def image_to_image() -> Any:
+    """It makes as many of its steps as its strength says."""
+    pipe = diffusers().StableDiffusionImg2ImgPipeline(**stable_diffusion().components, requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def diffusers() -> Any:
+    import diffusers
+
+    return diffusers
+
+
+def inputs(pipe: Any) -> Dict[str, Any]:
+    """What a pipeline is called with, for images of the tiny size."""
+    if not hasattr(pipe, "vae"):
+        return {}
+    if "Img2Img" in type(pipe).__name__:
+        return {"prompt": "a b", "image": torch.linspace(-1, 1, 3 * SIZE * SIZE).reshape(1, 3, SIZE, SIZE)}
+    more = {"max_sequence_length": 16} if hasattr(pipe, "transformer") else {}
+    return {"prompt": "a b", "height": SIZE, "width": SIZE, **more}
+
+
 def ddpm() -> Any:
     """Pixels without text or VAE: a pipeline that takes no callback."""
     from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
@@ -88,7 +181,9 @@ def ddpm() -> Any:
     torch.manual_seed(0)
     blocks: Any = {"down_block_types": ("DownBlock2D", "DownBlock2D"), "up_block_types": ("UpBlock2D", "UpBlock2D")}
     unet = UNet2DModel(sample_size=8, layers_per_block=1, block_out_channels=(8, 8), norm_num_groups=4, **blocks)
-    return DDPMPipeline(unet=unet, scheduler=DDPMScheduler(num_train_timesteps=20))
+    pipe = DDPMPipeline(unet=unet, scheduler=DDPMScheduler(num_train_timesteps=20))
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
 
 
 def tokenizer() -> Any:
@@ -121,12 +216,10 @@ def llama() -> Any:
     return LlamaForCausalLM(config).eval()
 
 
-def t5() -> Any:
-    """An encoder and a decoder."""
-    from transformers import T5Config, T5ForConditionalGeneration
+def t5_config() -> Any:
+    from transformers import T5Config
 
-    torch.manual_seed(0)
-    config = T5Config(
+    return T5Config(
         vocab_size=3 + len(LETTERS),
         d_model=16,
         d_kv=8,
@@ -137,7 +230,14 @@ def t5() -> Any:
         eos_token_id=1,
         decoder_start_token_id=0,
     )
-    return T5ForConditionalGeneration(config).eval()
+
+
+def t5() -> Any:
+    """An encoder and a decoder."""
+    from transformers import T5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    return T5ForConditionalGeneration(t5_config()).eval()
 
 
 def saved(library: str, folder: Any) -> None:

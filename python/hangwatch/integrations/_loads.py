@@ -1,0 +1,133 @@
+"""Loads: a class method that loads is a section, with tqdm's bars as its count.
+
+What is fetched meanwhile moves bars in other threads, disabled ones too: that is a section of its own within the load, at phase
+`downloading`, and counts bytes. It ends with the next sign of the thread that loads. So a file of many gigabytes is no load that
+stands still, and a download that does is found.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from types import TracebackType
+from typing import Any, Callable, Optional, Type, cast
+
+from .. import UNKNOWN, Worker
+from ._calls import Hooks, Reporting, here, quietly
+
+__all__ = ["hook"]
+
+
+def hook(hooks: Hooks, owner: Any, name: str, reporting: Reporting) -> None:
+    """Makes a section of each call. A method that this version of the library lacks is left out."""
+    original = getattr(vars(owner).get(name), "__func__", None)
+    if original is None:
+        return
+
+    @functools.wraps(original)
+    def loaded(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        with _Load(reporting):
+            return original(cls, *args, **kwargs)
+
+    hooks.put(owner, name, classmethod(loaded))
+
+
+class _Load:
+    """A load that goes on. One within it is a part of it: a section of its own would hide how far this one is. Never raises."""
+
+    def __init__(self, reporting: Reporting) -> None:
+        self._reporting = reporting
+        self._worker: Optional[Worker] = None
+        self._is_taken = False
+        self._bars: Any = None
+        # Several threads fetch.
+        self._lock = threading.Lock()
+        self._fetched: Optional[int] = None
+
+    def __enter__(self) -> None:
+        quietly(self._begin)
+
+    def __exit__(
+        self, exc_type: Optional[Type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        quietly(self._end)
+
+    def _begin(self) -> None:
+        if here.load is not None:
+            return
+        call = here.call
+        worker, is_taken = (call.worker, False) if call is not None else self._reporting.take()
+        try:
+            if not worker.attached:
+                self._reporting.give_back(worker, is_taken)
+                return
+            worker.enter("loading")
+        except Exception:
+            self._reporting.give_back(worker, is_taken)
+            raise
+        self._worker, self._is_taken = worker, is_taken
+        here.load = self
+        from . import tqdm
+
+        # Bars that the host has reported already are its own.
+        if not tqdm.is_installed():
+            self._bars = tqdm.install(cast("Worker", _Bars(self)), phase="loading")
+            self._bars.elsewhere = self._fetches
+
+    def _end(self) -> None:
+        if self._worker is None:
+            return
+        here.load = None
+        try:
+            if self._bars is not None:
+                self._bars.remove()
+        finally:
+            with self._lock:
+                worker, self._worker = self._worker, None
+                try:
+                    self._settle(worker)
+                    worker.leave()
+                finally:
+                    self._reporting.give_back(worker, self._is_taken)
+
+    def _fetches(self, n: float) -> None:
+        with self._lock:
+            if self._worker is None:
+                return
+            if self._fetched is None:
+                self._worker.enter("downloading", UNKNOWN)
+                self._fetched = 0
+            # A file that begins again goes back.
+            self._fetched += max(0, int(n))
+            self._worker.step(self._fetched)
+
+    def _settle(self, worker: Worker) -> None:
+        if self._fetched is not None:
+            self._fetched = None
+            worker.leave()
+
+    def say(self, call: Callable[[Worker], object]) -> None:
+        """What the thread that loads says, once nothing is fetched around it."""
+        with self._lock:
+            if self._worker is not None:
+                self._settle(self._worker)
+                call(self._worker)
+
+
+class _Bars:
+    """The worker that bars of the thread that loads report to."""
+
+    def __init__(self, load: _Load) -> None:
+        self._load = load
+
+    def enter(self, phase: str, total: int) -> None:
+        self._load.say(lambda worker: worker.enter(phase, total))
+
+    def leave(self) -> None:
+        self._load.say(lambda worker: worker.leave())
+
+    def step(self, done: int) -> None:
+        self._load.say(lambda worker: worker.step(done))
+
+    def beat(self) -> None:
+        self._load.say(lambda worker: worker.beat())

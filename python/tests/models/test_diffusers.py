@@ -1,0 +1,216 @@
+"""`hangwatch.integrations.diffusers` with real pipelines of random weights: what is seen from outside, and that nothing else changes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import pytest
+
+import hangwatch
+from hangwatch import PHASES, UNKNOWN
+from hangwatch.integrations import diffusers as watching
+from slots import Slot
+
+torch = pytest.importorskip("torch")
+import tiny
+
+ENCODING = 256  # the first phase of a segment's own
+
+
+@pytest.fixture
+def installed(worker: hangwatch.Worker) -> Iterator[watching.Installed]:
+    with watching.install() as hooks:
+        yield hooks
+
+
+def seed(number: int = 1) -> Any:
+    return torch.Generator().manual_seed(number)
+
+
+class Seen:
+    """What the slot's file says whenever a part of a pipeline is at work."""
+
+    def __init__(self, segment: Path, pipe: Any) -> None:
+        self.segment = segment
+        self.seen: List[Tuple[str, int, Optional[int], int]] = []
+        for name, part in pipe.components.items():
+            if isinstance(part, torch.nn.Module):
+                (part.decoder if name == "vae" else part).register_forward_pre_hook(self.looks(name))
+
+    def looks(self, name: str) -> Callable[..., None]:
+        def look(*_: Any) -> None:
+            slot = Slot(self.segment, 0)
+            self.seen.append((name, slot.phase, slot.progress, slot.total))
+
+        return look
+
+    def steps(self) -> List[Tuple[Optional[int], int]]:
+        return [(done, total) for name, phase, done, total in self.seen if phase == PHASES["inference"] and name in ("unet", "transformer")]
+
+
+def test_a_call_is_a_job_that_encodes_denoises_and_decodes(installed: watching.Installed, segment: Path) -> None:
+    pipe = tiny.stable_diffusion()
+    seen = Seen(segment, pipe)
+    pipe("a b", num_inference_steps=3, generator=seed())
+    text, image = ("text_encoder", ENCODING, None, 0), ("vae", PHASES["post_processing"], None, 0)
+    denoising = [("unet", PHASES["inference"], done, 3) for done in (None, 1, 2)]
+    assert seen.seen == [text, text, *denoising, image], "each is seen while it goes on, with what is done until then"
+    slot = Slot(segment, 0)
+    assert (slot.phase, slot.depth, slot.jobs) == (PHASES["idle"], 0, (1, 0, 0)), "then it is idle, and a job is done"
+
+
+def test_hangwatch_status_tells_the_phase_and_the_percentage_meanwhile(
+    installed: watching.Installed, segment: Path, binary: str
+) -> None:
+    told: List[Any] = []
+
+    def tell(*_: Any) -> None:
+        status = subprocess.run([binary, "status", "--json", "--segment", segment], stdout=subprocess.PIPE, check=True)
+        (worker,) = json.loads(status.stdout)["workers"]
+        told.append(tuple(worker[field] for field in ("phase", "done", "total", "percent", "model", "verdict")))
+
+    pipe = tiny.stable_diffusion()
+    for part in (pipe.text_encoder, pipe.unet, pipe.vae.decoder):
+        part.register_forward_pre_hook(tell)
+    pipe("a b", num_inference_steps=4, guidance_scale=0)
+    name = ("StableDiffusionPipeline", "ok")
+    denoising = [("inference", done, 4, done and done * 25, *name) for done in (None, 1, 2, 3)]
+    assert told == [("encoding", None, None, None, *name), *denoising, ("post_processing", None, None, None, *name)]
+
+
+@pytest.mark.parametrize(
+    ("make", "call", "total"),
+    [
+        (tiny.stable_diffusion, {"num_inference_steps": 4}, 4),
+        (tiny.stable_diffusion_xl, {"num_inference_steps": 2}, 2),
+        (tiny.flux, {"num_inference_steps": 3}, 3),
+        (tiny.second_order, {"num_inference_steps": 4}, 7),
+        (tiny.second_order, {"num_inference_steps": 1}, 1),
+        (tiny.image_to_image, {"num_inference_steps": 10, "strength": 0.5}, 5),
+        (tiny.dpm, {"timesteps": [90, 60, 30]}, 3),
+        (tiny.flux, {"sigmas": [1.0, 0.6, 0.2], "num_inference_steps": 3}, 3),
+    ],
+)
+def test_the_total_is_the_number_of_steps_that_are_made(
+    make: Callable[[], Any], call: Dict[str, Any], total: int, installed: watching.Installed, segment: Path
+) -> None:
+    pipe = make()
+    seen = Seen(segment, pipe)
+    pipe(**tiny.inputs(pipe), **call)
+    assert seen.steps() == [(done or None, total) for done in range(total)], "as many as the scheduler has timesteps in this call"
+
+
+def test_a_pipeline_that_takes_no_callback_is_followed_by_its_bar(installed: watching.Installed, segment: Path) -> None:
+    pipe = tiny.ddpm()
+    seen = Seen(segment, pipe)
+    pipe(num_inference_steps=3)
+    assert seen.steps() == [(None, 3), (1, 3), (2, 3)]
+
+
+def made(pipe: Any, **call: Any) -> Any:
+    return pipe(**tiny.inputs(pipe), num_inference_steps=4, generator=seed(), output_type="np", **call).images
+
+
+@pytest.mark.parametrize("make", [tiny.stable_diffusion, tiny.stable_diffusion_xl, tiny.flux, tiny.second_order, tiny.image_to_image])
+def test_the_images_are_bit_for_bit_what_they_are_without(make: Callable[[], Any], worker: hangwatch.Worker, segment: Path) -> None:
+    pipe = make()
+    without = made(pipe)
+    with watching.install():
+        hooked = made(pipe)
+    assert (hooked == without).all() and without.std() > 0
+    assert Slot(segment, 0).jobs == (1, 0, 0), "and it was reported"
+
+
+def test_a_load_is_a_phase_with_a_count(installed: watching.Installed, segment: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    from diffusers import AutoencoderKL, StableDiffusionPipeline
+
+    tiny.stable_diffusion().save_pretrained(tmp_path / "tiny")
+    seen: List[Tuple[int, int]] = []
+    original = AutoencoderKL.load_config
+
+    def looks(*args: Any, **kwargs: Any) -> Any:
+        slot = Slot(segment, 0)
+        seen.append((slot.phase, slot.total))
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(AutoencoderKL, "load_config", looks)
+    with hangwatch.current().phase("idle"):  # type: ignore[union-attr]
+        pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "tiny")
+        assert Slot(segment, 0).phase == PHASES["idle"], "what was around it goes on"
+    AutoencoderKL.from_pretrained(tmp_path / "tiny" / "vae")
+    loading = PHASES["loading"]
+    assert seen == [(loading, 5), (loading, 0)], "of a pipeline's five parts; and a part alone"
+    assert pipe(**tiny.inputs(pipe), num_inference_steps=1).images
+    assert Slot(segment, 0).texts[1] == "tiny", "its folder's name is the model's"
+
+
+def test_what_meets_a_size_for_the_first_time_has_a_lease_and_the_next_has_none(
+    installed: watching.Installed, segment: Path
+) -> None:
+    pipe = tiny.stable_diffusion()
+    leases: List[int] = []
+    pipe.unet.register_forward_pre_hook(lambda *_: leases.append(Slot(segment, 0).lease_ms))
+    for size in (16, 16, 24):
+        pipe("a b", height=size, width=size, num_inference_steps=1)
+    assert leases == [300_000, 0, 300_000]
+
+
+def test_a_call_within_a_job_of_ones_own_is_a_part_of_it_and_so_is_a_second_pass(
+    installed: watching.Installed, worker: hangwatch.Worker, segment: Path
+) -> None:
+    base, refiner = tiny.stable_diffusion(), tiny.image_to_image()
+    first, second = Seen(segment, base), Seen(segment, refiner)
+    with worker.job("a1b2", model="sdxl", total=9) as job:
+        job.step(3)
+        images = base("a b", num_inference_steps=2, output_type="np").images
+        assert Slot(segment, 0).progress == 3, "the job's own count is what it was"
+        refiner("a b", image=torch.tensor(images).permute(0, 3, 1, 2), strength=0.5, num_inference_steps=4)
+        assert job.open and Slot(segment, 0).texts[:2] == ("a1b2", "sdxl")
+    assert first.steps() == second.steps() == [(None, 2), (1, 2)], "each pass has its count"
+    assert Slot(segment, 0).jobs == (1, 0, 0)
+
+
+def test_bars_that_are_reported_by_tqdms_hooks_too_are_reported_once(installed: watching.Installed, segment: Path) -> None:
+    from hangwatch.integrations import tqdm as bars
+
+    with bars.install():
+        for pipe, steps in ((tiny.second_order(), 3), (tiny.ddpm(), 3)):
+            seen = Seen(segment, pipe)
+            pipe(**tiny.inputs(pipe), num_inference_steps=2 if steps == 3 and hasattr(pipe, "vae") else 3)
+            assert seen.steps() == [(None, steps), (1, steps), (2, steps)]
+
+
+def test_pipelines_know_nothing_of_it_but_during_a_call(installed: watching.Installed, tmp_path: Path) -> None:
+    pipe = tiny.stable_diffusion()
+    before = [dict(vars(it)) for it in (pipe, pipe.vae)]
+    copies: List[Any] = []
+    pipe.unet.register_forward_pre_hook(lambda *_: copies.append(copy.deepcopy(pipe.unet)))
+    made(pipe)
+    assert [{name: vars(it)[name] for name in was} for it, was in zip((pipe, pipe.vae), before)] == before
+    assert not {"progress_bar", "encode_prompt", "decode"} & {*vars(pipe), *vars(pipe.vae)}
+    pipe.save_pretrained(tmp_path)
+    installed.remove()
+    for cls in (type(pipe), type(pipe).__mro__[1], tiny.diffusers().DiffusionPipeline):
+        for name in ("__call__", "from_pretrained", "register_modules"):
+            hooked = getattr(vars(cls).get(name), "__func__", vars(cls).get(name))
+            assert getattr(hooked, "__module__", "diffusers") != watching.__name__, f"{cls.__name__}.{name} is its own again"
+
+
+def test_a_total_that_nobody_knows_is_not_known(installed: watching.Installed, segment: Path) -> None:
+    pipe = tiny.ddpm()
+    pipe.scheduler.set_timesteps(2)
+    seen: List[int] = []
+    pipe.unet.register_forward_pre_hook(lambda *_: seen.append(Slot(segment, 0).total))
+
+    class Endless(type(pipe)):  # type: ignore[misc]
+        def __call__(self) -> None:
+            for t in self.progress_bar(iter(self.scheduler.timesteps)):
+                self.unet(torch.zeros(1, 3, 8, 8), t)
+
+    Endless(pipe.unet, pipe.scheduler)()
+    assert seen == [UNKNOWN] * 2

@@ -1,0 +1,80 @@
+"""What a load fetches, as the bars of huggingface_hub tell it: nothing is fetched here but the way that they are moved is its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, List, Optional, Tuple
+
+import pytest
+
+import hangwatch
+from hangwatch import PHASES, UNKNOWN
+from hangwatch.integrations import _loads, tqdm as bars
+from hangwatch.integrations._calls import Hooks, Reporting
+from slots import Slot
+
+hub = pytest.importorskip("huggingface_hub.utils.tqdm")
+LOADING, DOWNLOADING = PHASES["loading"], PHASES["downloading"]
+
+
+class Model:
+    """Loads as transformers and diffusers do: it fetches a file in a thread of the hub's, then puts weights into places."""
+
+    seen: List[Tuple[int, Optional[int], int]]
+    segment: Path
+
+    @classmethod
+    def from_pretrained(cls) -> str:
+        cls.look()
+        fetched = hub.tqdm(total=30, unit="B", disable=True)
+        hub.hf_thread_map(lambda sizes: [(fetched.update(n), cls.look()) for n in sizes], [(10, 20, -5, 5)], disable=True)
+        cls.look()
+        for _ in hub.tqdm(range(2), disable=True):
+            cls.from_config()
+        return "model"
+
+    @classmethod
+    def from_config(cls) -> None:
+        cls.look()
+
+    @classmethod
+    def look(cls) -> None:
+        slot = Slot(cls.segment, 0)
+        cls.seen.append((slot.phase, slot.progress, slot.total))
+
+
+@pytest.fixture
+def model(worker: hangwatch.Worker, segment: Path) -> Any:
+    made = type("Model", (Model,), {name: vars(Model)[name] for name in ("from_pretrained", "from_config")})
+    made.seen, made.segment = [], segment  # type: ignore[attr-defined]
+    hooks = Hooks()
+    for name in ("from_pretrained", "from_config", "from_elsewhere"):
+        _loads.hook(hooks, made, name, Reporting(worker, "test", {}, None))
+    yield made
+    hooks.take_out()
+    assert vars(made)["from_pretrained"] is vars(Model)["from_pretrained"], "its own again"
+
+
+def test_what_is_fetched_in_other_threads_is_a_download_with_its_bytes_until_the_load_goes_on(model: Any, segment: Path) -> None:
+    assert model.from_pretrained() == "model"
+    fetching = [(DOWNLOADING, done, UNKNOWN) for done in (10, 30, 30, 35)]
+    assert model.seen == [(LOADING, None, 0), *fetching, (LOADING, None, 0), (LOADING, None, 2), (LOADING, 1, 2)]
+    slot = Slot(segment, 0)
+    assert (slot.phase, slot.depth) == (PHASES["starting"], 0), "what was around it goes on"
+    hub.tqdm(total=1, disable=True).update()
+    assert Slot(segment, 0).beats == slot.beats, "its hooks are out of tqdm"
+
+
+def test_where_the_host_reports_its_bars_itself_a_load_leaves_them_to_it(model: Any, worker: hangwatch.Worker) -> None:
+    with bars.install(worker, phase="compiling"):
+        assert model.from_pretrained() == "model"
+        assert bars.is_installed()
+    assert model.seen[-1] == (PHASES["compiling"], 1, 2)
+
+
+def test_a_load_that_fails_is_left(model: Any, segment: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Model, "look", classmethod(lambda cls: 1 / 0))
+    with pytest.raises(ZeroDivisionError):
+        model.from_pretrained()
+    slot = Slot(segment, 0)
+    assert (slot.phase, slot.depth, bars.is_installed()) == (PHASES["starting"], 0, False)
