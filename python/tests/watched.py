@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Sequence
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -25,15 +25,16 @@ def events_of(path: Path) -> List[Event]:
 class Run:
     """`hangwatch run` on a folder of its own, not replacing whom it ends. As a block it is ended with it."""
 
-    def __init__(self, binary: str, scratch: Path, flags: List[str], command: List[str], **variables: str) -> None:
+    def __init__(
+        self, binary: str, scratch: Path, flags: List[str], command: List[str], python: Sequence[str] = (sys.executable, "-B")
+    ) -> None:
         self.events, self.logs, self.evidence = scratch / "events", scratch / "logs", scratch / "evidence"
-        self._scratch = scratch
         fixed = "--poll 50ms --restart never --faulthandler SIGUSR1".split()
         if "--grace" not in flags:
             fixed += ["--grace", "300ms"]
         places = ["--events", str(self.events), "--log-dir", str(self.logs), "--evidence", str(self.evidence)]
-        env = {**os.environ, "HANGWATCH_SEGMENT": str(scratch / "segment"), **variables}
-        words = [binary, "run", *fixed, *places, *flags, "--", sys.executable, "-B", *command]
+        env = {**os.environ, "HANGWATCH_SEGMENT": str(scratch / "segment")}
+        words = [binary, "run", *fixed, *places, *flags, "--", *python, *command]
         self._process: subprocess.Popen[bytes] = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def __enter__(self) -> Run:
