@@ -10,8 +10,8 @@
   install on and between prompts the worker is idle.
 - **A node** that runs is a section: `loading` where its class is a loader (or ComfyUI says that it loads), else `inference`; `phases`
   says otherwise by class. The note tells which node it is.
-- **A progress bar** is the section's count from its first value on. A second bar of the same node begins anew. Nodes that run in a
-  thread of their own and count there are signs of life alone.
+- **A progress bar** is the section's count from its first value on. A second bar of the same node begins anew, and one that
+  falls back is a further pass of it. A bar that another thread moves is a sign of life alone.
 - **A stop** that the monitor asks for interrupts as the button does, at the next node or the next value of a bar, and `on_stop` is
   called once: a queue goes on with its next prompt, which is interrupted as well. With `watch` a helper thread looks twice a second,
   for nodes that look for interrupts without counting.
@@ -285,10 +285,13 @@ class Installed:
         if prompt.is_in_bar:
             return
         parts = _PARTS if total == 1.0 and isinstance(total, float) else 1
-        if prompt.bar != bar or value < prompt.last:
+        if prompt.bar != bar:
             prompt.bar = bar
             self._leave(prompt)
             self._enter(prompt, prompt.phase, max(1, int(total * parts)) if total > 0 else UNKNOWN)
+        elif value < prompt.last:
+            # Only so often: one that falls back for ever gets nowhere.
+            self._loop.say("begin_pass")
         prompt.last = value
         self._loop.say("step", int(value * parts))
         self._ask()

@@ -26,11 +26,8 @@ class _Hook:
         if not self._is_compiling():
             quietly(self._call, sys._getframe(1))
 
-    def __deepcopy__(self, memo: Any) -> Any:
-        return contextlib.nullcontext().__exit__
-
     def __reduce__(self) -> Tuple[Any, ...]:
-        # The standard library's function that takes anything and gives None: what is saved is loaded without us.
+        # A function of the standard library that takes anything and gives None: what is saved is loaded without us, and a copy has it too.
         return getattr, (contextlib.nullcontext(), "__exit__")
 
 
