@@ -156,6 +156,23 @@ def test_a_step_that_an_amp_scaler_skips_is_no_step(calls: Calls) -> None:
     assert told == [("training", "", 9), "beat", 1, "beat", "ok"], "the first, of infinite gradients, made none"
 
 
+def test_an_optimizer_that_accelerate_prepared_is_hooked_and_what_is_none_begins_no_job(calls: Calls) -> None:
+    accelerate = pytest.importorskip("accelerate")
+    accelerator = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2)
+    model, optimizer = accelerator.prepare(net(), sgd(net()))
+    with loops.training(optimizer, total=1):
+        for _ in range(2):
+            with accelerator.accumulate(model):
+                accelerator.backward(model(torch.ones(1, 4)).sum())
+                optimizer.step()
+                optimizer.zero_grad()
+    assert calls.calls == [("training", "", 1), 1, "ok"], "an accumulated step is none"
+    calls.calls.clear()
+    with pytest.raises(AttributeError):
+        loops.training("no optimizer")
+    assert calls.calls == []
+
+
 def test_without_an_optimizer_a_batch_is_a_step_and_of_two_optimizers_the_first_counts(calls: Calls) -> None:
     with loops.training(total=3, start=7) as training:
         for _ in training.batches("ab"):

@@ -36,11 +36,14 @@ class Training:
         patience: Optional[dict[str, float]],
     ) -> None:
         self._loop = Loop(worker, on_stop, {**_PATIENCE, **(patience or {})})
-        self._optimizers = optimizers
+        self._has_optimizer = bool(optimizers)
         self._start = self._done = start
+        # Before the job: where one cannot be hooked, none has begun.
+        self._hooks = [
+            _hookable(optimizer).register_step_post_hook(self._beats if index else self._stepped)
+            for index, optimizer in enumerate(optimizers)
+        ]
         self._is_open = True
-        # Sections in which batches are no steps of the job: a validation.
-        self._aside = 0
         said = UNKNOWN if total is None else max(1, total)
         # A job that the caller began stays his: the loop is a section of it, with a count of its own.
         self._is_job = not quietly(lambda: self._loop.worker.in_job)
@@ -53,10 +56,6 @@ class Training:
         self._first_by = time.monotonic() + (warm_up or 0)
         self._warm()
         self._compiling = Compiling(self._loop)
-        self._hooks = [
-            optimizer.register_step_post_hook(self._stepped if index == 0 else self._beats)
-            for index, optimizer in enumerate(optimizers)
-        ]
         atexit.register(self._exits)
 
     @property
@@ -167,7 +166,7 @@ class Batches(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         training, loop = self._training, self._training._loop
         if self._phase is None:
-            yield from self._gone_over(lambda _: training._beats() if training._optimizers else training.step())
+            yield from self._gone_over(lambda _: training._beats() if training._has_optimizer else training.step())
             return
         with loop.section(self._phase, length(self._loader)):
             yield from self._gone_over(lambda done: loop.say("step", done))
@@ -188,6 +187,13 @@ class Batches(Generic[T]):
             count += 1
             if self._training._is_open and loop.is_here:
                 done(count)
+
+
+def _hookable(optimizer: Any) -> Any:
+    """The optimizer within those that a library wraps around it: accelerate's has no hooks of its own."""
+    while not hasattr(optimizer, "_optimizer_step_post_hooks") and hasattr(optimizer, "optimizer"):
+        optimizer = optimizer.optimizer
+    return optimizer
 
 
 def training(
