@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any, Iterator, List, Optional
@@ -231,6 +234,15 @@ SOON = ["--inference-step-timeout", "1s"]
 
 def where(event: Any) -> List[Any]:
     return [event[key] for key in ("verdict", "phase", "done", "total", "job", "model")]
+
+
+def test_the_example_says_the_same_watched_or_not(segment: Path, scratch: Path) -> None:
+    def said(**variables: str) -> str:
+        words = [sys.executable, "-B", WORKER, str(scratch / "counts.onnx")]
+        return subprocess.run(words, env={**os.environ, **variables}, capture_output=True, text=True, check=True).stdout
+
+    assert said() == said(HANGWATCH_SEGMENT=str(segment)) == "".join(["alone: 5.0\n", *(f"{n} {n + 1}.0\n" for n in range(10))])
+    assert Slot(segment, 0).jobs == (2, 0, 0)
 
 
 def test_a_run_that_never_ends_is_caught_in_it_and_its_stack_is_kept(binary: str, scratch: Path) -> None:

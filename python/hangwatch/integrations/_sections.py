@@ -36,7 +36,10 @@ class Loop:
 
     def say(self, report: str, *args: Any) -> None:
         """One report, by its name."""
-        quietly(lambda: getattr(self.worker, report)(*args))
+        try:
+            getattr(_living.of(self._worker), report)(*args)
+        except Exception:  # noqa: BLE001, S110 - a report harms no host
+            pass
 
     def move_here(self) -> None:
         """From now on the loop is this thread's."""
@@ -44,15 +47,25 @@ class Loop:
 
     def ask(self) -> bool:
         """Whether the monitor asks the worker to stop. The first time that it does, `on_stop` is called; what that raises goes nowhere."""
-        if not self.stopped and self.is_here and quietly(lambda: self.worker.should_stop()):
-            self.stopped = True
-            if self._on_stop is not None:
-                quietly(self._on_stop)
+        if self.stopped or threading.get_ident() != self._thread:
+            return self.stopped
+        try:
+            self.stopped = _living.of(self._worker).should_stop()
+        except Exception:  # noqa: BLE001 - as above
+            return False
+        if self.stopped and self._on_stop is not None:
+            quietly(self._on_stop)
         return self.stopped
 
     def enter(self, phase: str, total: Optional[int] = None) -> bool:
         """Enters a section; whether there is one to leave."""
-        return self.is_here and quietly(self._enter, phase, total) is not None
+        if threading.get_ident() != self._thread:
+            return False
+        try:
+            self._enter(phase, total)
+        except Exception:  # noqa: BLE001 - as above
+            return False
+        return True
 
     def leave(self) -> None:
         """Leaves the section that was entered last."""
@@ -68,8 +81,8 @@ class Loop:
             if entered:
                 self.leave()
 
-    def _enter(self, phase: str, total: Optional[int]) -> bool:
-        worker = self.worker
+    def _enter(self, phase: str, total: Optional[int]) -> None:
+        worker = _living.of(self._worker)
         if phase not in PHASES and self._registered.get(phase) is not worker:
             try:
                 worker.register_phase(phase, "work", self._budgets.get(phase))
@@ -79,7 +92,6 @@ class Loop:
             else:
                 self._registered[phase] = worker
         worker.enter(phase, total)
-        return True
 
 
 def length(items: object) -> int:

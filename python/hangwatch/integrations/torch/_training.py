@@ -130,8 +130,8 @@ class Training:
 
     def _warm(self) -> None:
         # A lease ends by itself at the first step, and at every change of phase.
-        left = self._first_by - time.monotonic()
-        if left > 0 and self._done == self._start:
+        left = self._first_by - time.monotonic() if self._done == self._start else 0
+        if left > 0:
             self._loop.say("extend", left)
 
     def _exits(self) -> None:
@@ -177,11 +177,14 @@ class Batches(Generic[T]):
             # Its workers are made here.
             items = iter(self._loader)
         while not loop.ask():
-            with loop.section("data"):
-                try:
-                    item = next(items)
-                except StopIteration:
-                    return
+            entered = loop.enter("data")
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                if entered:
+                    loop.leave()
             self._training._warm()
             yield item
             count += 1
