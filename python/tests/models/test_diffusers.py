@@ -45,6 +45,7 @@ class Seen:
     def looks(self, name: str) -> Callable[..., None]:
         def look(*_: Any) -> None:
             slot = Slot(self.segment, 0)
+            assert slot.depth == 1, "one section within the job: those before it were left"
             self.seen.append((name, slot.phase, slot.progress, slot.total))
 
         return look

@@ -37,6 +37,7 @@ def seen(segment: Path, model: Any) -> List[Tuple[int, Optional[int], int]]:
 
     def look(*_: Any) -> None:
         slot = Slot(segment, 0)
+        assert slot.depth == 1, "one section within the job: the one before it was left"
         found.append((slot.phase, slot.progress, slot.total))
 
     model.register_forward_pre_hook(look)
@@ -85,8 +86,9 @@ def test_an_assistants_drafts_are_a_part_of_the_call(installed: watching.Install
     installed.remove()
     without = model.generate(PROMPT, max_new_tokens=6, assistant_model=assistant)
     with watching.install():
-        found = seen(segment, model)
+        found, drafting = seen(segment, model), seen(segment, assistant)
         assert torch.equal(model.generate(PROMPT, max_new_tokens=6, assistant_model=assistant), without)
+    assert drafting[0] == (PREFILL, None, 0) and set(drafting[1:]) <= set(found), "a draft shows what the call shows"
     assert found[0] == (PREFILL, None, 0)
     done = [progress for phase, progress, total in found[1:] if (phase, total) == (DECODE, 6) and progress is not None]
     assert len(done) == len(found) - 1 > 0 and done == sorted(set(done)) and done[0] >= 1, "several tokens at once are so many steps"
