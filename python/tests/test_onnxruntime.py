@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Iterator, List, Optional
+from typing import Any, Iterator, List
 
 import hangwatch
 import pytest
+from noted import Broken, Noted
 from slots import Slot, taken
 from watched import EXAMPLES, Run
 
@@ -20,6 +21,7 @@ np: Any = pytest.importorskip("numpy")
 pytest.importorskip("onnx")
 from hangwatch.integrations import onnxruntime as runs  # noqa: E402
 
+RUN = ("counts.onnx", "counts.onnx")
 WORKER = str(EXAMPLES / "onnxruntime_worker.py")
 
 
@@ -42,51 +44,15 @@ def feed(times: int = 3) -> Any:
     return {"x": np.array(1, np.float32), "times": np.array(times)}
 
 
-class Calls:
-    """A worker that notes what is called."""
-
-    def __init__(self) -> None:
-        self.calls: List[Any] = []
-        self.in_job = False
-        self.stop = False
-
-    def register_phase(self, name: str, cls: str, budget: Optional[float]) -> int:
-        self.calls.append(f"{name} {budget}")
-        return 256
-
-    def enter(self, phase: str, total: Optional[int]) -> None:
-        self.calls.append(phase)
-
-    def leave(self) -> None:
-        self.calls.append("leave")
-
-    def begin_job(self, id: str, model: str) -> None:  # noqa: A002
-        self.in_job = True
-        self.calls.append(id)
-
-    def end_job(self, outcome: str) -> None:
-        self.in_job = False
-        self.calls.append(outcome)
-
-    def beat(self) -> None:
-        self.calls.append("beat")
-
-    def extend(self, seconds: float) -> None:
-        self.calls.append(f"extend {seconds}")
-
-    def should_stop(self) -> bool:
-        return self.stop
-
-
 @pytest.fixture
-def calls() -> Iterator[Calls]:
-    calls = Calls()
+def calls() -> Iterator[Noted]:
+    calls = Noted()
     hangwatch.set_current(calls)  # type: ignore[arg-type]
     yield calls
     hangwatch.set_current(None)
 
 
-def test_loading_a_session_is_a_phase_and_a_run_a_job_by_its_models_name(calls: Calls, model: str) -> None:
+def test_loading_a_session_is_a_phase_and_a_run_a_job_by_its_models_name(calls: Noted, model: str) -> None:
     with runs.install():
         made = session(model)
         made.run(None, feed())
@@ -98,7 +64,7 @@ def test_loading_a_session_is_a_phase_and_a_run_a_job_by_its_models_name(calls: 
         values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(value) for name, value in feed().items()}
         made.run_with_ort_values(None, values)
     made.run(None, feed())
-    assert calls.calls == ["loading", "leave", *["counts.onnx", "ok"] * 3], "and nothing more once the hooks are out"
+    assert calls.calls == ["loading", "leave", *[RUN, "ok"] * 3], "and nothing more once the hooks are out"
     assert binding.copy_outputs_to_cpu()[0] == 4
 
 
@@ -117,16 +83,16 @@ def test_within_a_job_a_run_is_beats_and_several_sessions_go_by_their_own_names(
     assert Slot(segment, 0).jobs == (3, 0, 0)
 
 
-def test_a_budget_makes_runs_a_phase_and_a_lease_is_granted_to_each(calls: Calls, model: str) -> None:
+def test_a_budget_makes_runs_a_phase_and_a_lease_is_granted_to_each(calls: Noted, model: str) -> None:
     made = session(model)
     with runs.install(budget=30, lease=9):
         for _ in range(2):
             made.run(None, feed())
     run = ["run", "extend 9", "leave", "extend 0", "ok"]
-    assert calls.calls == ["counts.onnx", "run 30", *run, "counts.onnx", *run]
+    assert calls.calls == [RUN, *run, RUN, *run] and calls.budgets == {"run": 30}
 
 
-def test_a_first_run_compiles_where_its_provider_or_the_caller_says_so(calls: Calls, model: str) -> None:
+def test_a_first_run_compiles_where_its_provider_or_the_caller_says_so(calls: Noted, model: str) -> None:
     made, engine = session(model), session(model)
     engine.get_providers = lambda: ["TensorrtExecutionProvider", "CPUExecutionProvider"]
     with runs.install():
@@ -134,7 +100,7 @@ def test_a_first_run_compiles_where_its_provider_or_the_caller_says_so(calls: Ca
             one.run(None, feed())
     with runs.install(warm_up=True):
         made.run(None, feed())
-    plain, compiling = ["counts.onnx", "ok"], ["counts.onnx", "compiling", "leave", "ok"]
+    plain, compiling = [RUN, "ok"], [RUN, "compiling", "leave", "ok"]
     assert calls.calls == [*plain, *compiling, *plain, *compiling]
 
 
@@ -157,10 +123,6 @@ def answers(model: str) -> List[Any]:
 
 
 def test_what_is_returned_and_raised_is_what_it_is_without(worker: hangwatch.Worker, segment: Path, model: str) -> None:
-    class Broken:
-        def __getattr__(self, name: str) -> Any:
-            raise RuntimeError(name)
-
     without = answers(model)
     with runs.install():
         assert answers(model) == without
@@ -196,7 +158,7 @@ def test_runs_of_other_threads_are_jobs_on_lanes_of_theirs_which_end_with_them(w
     assert taken(segment, 8) == [0]
 
 
-def test_a_stop_is_told_once_after_a_run(calls: Calls, model: str) -> None:
+def test_a_stop_is_told_once_after_a_run(calls: Noted, model: str) -> None:
     made = session(model)
     told: List[int] = []
 
@@ -213,7 +175,7 @@ def test_a_stop_is_told_once_after_a_run(calls: Calls, model: str) -> None:
     assert told == [1] and installed.stopped
 
 
-def test_a_run_in_progress_is_ended_from_the_side_where_that_is_wanted(calls: Calls, model: str) -> None:
+def test_a_run_in_progress_is_ended_from_the_side_where_that_is_wanted(calls: Noted, model: str) -> None:
     made, options = session(model), onnxruntime.RunOptions()
     before = threading.active_count()
     with runs.install():
@@ -226,7 +188,7 @@ def test_a_run_in_progress_is_ended_from_the_side_where_that_is_wanted(calls: Ca
                 made.run(None, feed(10**15), *more)
         calls.stop = False
         assert made.run(None, feed(), options) == [4], "the caller's options are as they were"
-    assert calls.calls == ["counts.onnx", "cancelled", "counts.onnx", "cancelled", "counts.onnx", "ok"]
+    assert calls.calls == [RUN, "cancelled", RUN, "cancelled", RUN, "ok"]
 
 
 SOON = ["--inference-step-timeout", "1s"]

@@ -8,8 +8,8 @@
 
 - **A prompt** is a job by its id, with the first model that it names. It is ok, failed, or cancelled where it was interrupted. From the
   install on and between prompts the worker is idle.
-- **A node** that runs is a section: `loading` where its class is a loader (or ComfyUI says that it loads), else `inference`; `phases`
-  says otherwise by class. The note tells which node it is.
+- **A node** that runs is a section: `loading` where its class is a loader, and while it brings models to the device, else `inference`;
+  `phases` says otherwise by class. The note tells which node it is.
 - **A progress bar** is the section's count from its first value on. A second bar of the same node begins anew, and one that
   falls back is a further pass of it. A bar that another thread moves is a sign of life alone.
 - **A stop** that the monitor asks for interrupts as the button does, at the next node or the next value of a bar, and `on_stop` is
@@ -61,6 +61,7 @@ class _Prompt:
         self.node: Optional[str] = None
         self.phase = "inference"
         self.sections = 0
+        self.is_loading = False
         # Which bar counts, and what it said last.
         self.bar: object = None
         self.last = 0.0
@@ -103,6 +104,8 @@ class Installed:
         ):
             if name in vars(registry or object):
                 self._hook(registry, name, report)
+        if not hasattr(registry, "set_activity"):
+            self._hook_loads(importlib.import_module("comfy.model_management"))
         server = getattr(sys.modules.get("server"), "PromptServer", None)
         if server is not None:
             self._hook_server(server)
@@ -192,6 +195,25 @@ class Installed:
 
         self._hooks.put(cls, "execute", execute)
 
+    def _hook_loads(self, management: Any) -> None:
+        """What newer versions tell of by themselves: models on their way to the device, in the middle of a node."""
+        original = getattr(management, "load_models_gpu", None)
+        if original is None:
+            return
+
+        @functools.wraps(original)
+        def load_models_gpu(*args: Any, **kwargs: Any) -> Any:
+            prompt = self._here()
+            if prompt is None or prompt.is_loading:
+                return original(*args, **kwargs)
+            quietly(self._loads, prompt, True)
+            try:
+                return original(*args, **kwargs)
+            finally:
+                quietly(self._loads, prompt, False)
+
+        self._hooks.put(management, "load_models_gpu", load_models_gpu)
+
     def _begin(self, executor: Any, args: Any, kwargs: Any) -> Optional[_Prompt]:
         if self._prompt is not None or self._gone.is_set():
             # One in another thread: a worker tells of one at a time.
@@ -252,10 +274,16 @@ class Installed:
 
     def _activity(self, _: Any, node: str, activity: Optional[str], *__: Any, **___: Any) -> None:
         prompt = self._here()
-        if prompt is not None and prompt.node == node and prompt.phase != "loading":
-            self._leave(prompt)
-            prompt.bar = None
-            self._enter(prompt, "loading" if activity == "loading" else prompt.phase)
+        if prompt is not None and prompt.node == node:
+            self._loads(prompt, activity == "loading")
+
+    def _loads(self, prompt: _Prompt, begins: bool) -> None:
+        """A load within a node is a section within the node's, which goes on with its count."""
+        if begins and not prompt.is_loading and prompt.phase != "loading":
+            self._enter(prompt, "loading")
+            prompt.is_loading = True
+        elif not begins and prompt.is_loading:
+            self._leave(prompt, prompt.sections - 1)
 
     def _updated(self, _: Any, node: str, value: float, max_value: float, *__: Any, **___: Any) -> None:
         self._count(("node", node), value, max_value)
@@ -299,8 +327,9 @@ class Installed:
     def _enter(self, prompt: _Prompt, phase: str, total: Optional[int] = None) -> None:
         prompt.sections += self._loop.enter(phase, total)
 
-    def _leave(self, prompt: _Prompt) -> None:
-        while prompt.sections:
+    def _leave(self, prompt: _Prompt, left: int = 0) -> None:
+        prompt.is_loading = False
+        while prompt.sections > left:
             prompt.sections -= 1
             self._loop.leave()
 

@@ -194,6 +194,14 @@ def hijack(server: Server, executor: Any) -> None:
     importlib.import_module("comfy.utils").set_progress_bar_global_hook(hook)
 
 
+def prestart(path: str) -> None:
+    """`main.execute_prestartup_script`: before torch is imported."""
+    script = Path(path) / "prestartup_script.py"
+    spec = importlib.util.spec_from_file_location(str(script.with_suffix("")), script)
+    assert spec is not None and spec.loader is not None
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
 def load_custom_node(path: str) -> Any:
     """`nodes.load_custom_node`: the module goes by its path."""
     spec = importlib.util.spec_from_file_location(path, str(Path(path) / "__init__.py"))
@@ -250,6 +258,7 @@ NODES = {"CheckpointLoaderSimple": Loader, "KSampler": Sampler, "VAEDecode": Dec
 
 def main(code: str, node: str, hang: str) -> None:
     """A server whose prompts run in a thread of their own, as the real one's do."""
+    prestart(node)
     executor_of = load(code, new=True)
     sys.modules["nodes"].NODE_CLASS_MAPPINGS.update(NODES)
     server = Server()

@@ -14,6 +14,7 @@ from typing import Any, Iterator, List, Optional
 
 import hangwatch
 import pytest
+from noted import Broken, Noted
 from slots import Slot
 from watched import EXAMPLES, Run
 
@@ -41,49 +42,6 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> str:
     with zipfile.ZipFile(kept / WHEEL) as wheel:
         wheel.extractall(folder, [name for name in wheel.namelist() if name.startswith("comfy/")])
     return str(folder)
-
-
-class Calls:
-    """A worker that notes what is called."""
-
-    def __init__(self) -> None:
-        self.calls: List[Any] = []
-        self.in_job = False
-        self.stop_at: Any = None
-
-    def begin_job(self, id: str, model: str) -> None:  # noqa: A002
-        self.in_job = True
-        self.calls.append((id, model))
-
-    def end_job(self, outcome: str) -> None:
-        self.in_job = False
-        self.calls.append(outcome)
-
-    def enter(self, phase: str, total: Optional[int]) -> None:
-        self.calls.append(phase if total is None else (phase, total))
-
-    def phase(self, phase: str) -> None:
-        self.calls.append(phase)
-
-    def leave(self) -> None:
-        self.calls.append("leave")
-
-    def note(self, text: str) -> None:
-        self.calls.append(text)
-
-    def step(self, done: int) -> None:
-        self.calls.append(done)
-
-    def alive(self) -> None:
-        self.calls.append("alive")
-
-    def should_stop(self) -> bool:
-        return self.stop_at is not None and self.stop_at in self.calls
-
-
-class Broken:
-    def __getattr__(self, name: str) -> Any:
-        raise RuntimeError(name)
 
 
 class Host:
@@ -123,8 +81,8 @@ def new(code: str) -> Host:
 
 
 @pytest.fixture
-def calls() -> Iterator[Calls]:
-    calls = Calls()
+def calls() -> Iterator[Noted]:
+    calls = Noted()
     with comfyui.install(calls):  # type: ignore[arg-type]
         calls.calls.clear()
         yield calls
@@ -140,14 +98,14 @@ WHOLE = [
 
 
 def test_a_prompt_is_a_job_its_nodes_are_sections_and_its_bars_counts(comfy: Host) -> None:
-    calls = Calls()
+    calls = Noted()
     with comfyui.install(calls):  # type: ignore[arg-type]
         comfy.run(thread=True)
     comfy.run()
     assert calls.calls == ["idle", *WHOLE], "in the thread in which ComfyUI runs it, and nothing more once the hooks are out"
 
 
-def test_a_prompt_without_a_client_is_told_as_well(new: Host, calls: Calls) -> None:
+def test_a_prompt_without_a_client_is_told_as_well(new: Host, calls: Noted) -> None:
     _, sent = new.run(client=None)
     assert {event for event, _, _ in sent} == {"progress_state", "progress"}, "ComfyUI sends no word of its begin and its end"
     assert calls.calls == WHOLE
@@ -155,7 +113,7 @@ def test_a_prompt_without_a_client_is_told_as_well(new: Host, calls: Calls) -> N
 
 def test_in_an_old_comfyui_a_prompt_without_a_client_has_its_bars_alone(code: str) -> None:
     old = Host(code, False)
-    calls = Calls()
+    calls = Noted()
     with comfyui.install(calls):  # type: ignore[arg-type]
         old.run(client=None)
     assert calls.calls[2:] == [("inference", 5), 1, 2, 3, 4, 5, "leave", ("inference", 2), 1, 2, "leave", "ok"]
@@ -194,13 +152,13 @@ def test_a_server_of_anothers_class_is_heard_too(code: str) -> None:
     old = Host(code, False)
     original = Shim.send_sync
     old.executor.server = Shim()
-    calls = Calls()
+    calls = Noted()
     with comfyui.install(calls):  # type: ignore[arg-type]
         old.executor.execute(host.GRAPH, "a1b2", {"client_id": "page"})
     assert "node 2: KSampler" in calls.calls and Shim.send_sync is original
 
 
-def test_a_stop_interrupts_at_the_next_value_of_a_bar_and_the_prompt_is_cancelled(comfy: Host, calls: Calls) -> None:
+def test_a_stop_interrupts_at_the_next_value_of_a_bar_and_the_prompt_is_cancelled(comfy: Host, calls: Noted) -> None:
     told: List[int] = []
     with comfyui.install(calls, on_stop=lambda: told.append(1)):  # type: ignore[arg-type]
         calls.stop_at = 2
@@ -213,7 +171,7 @@ def test_a_stop_interrupts_at_the_next_value_of_a_bar_and_the_prompt_is_cancelle
 
 
 def test_a_node_that_looks_without_counting_is_interrupted_from_the_side_where_that_is_wanted(new: Host) -> None:
-    calls = Calls()
+    calls = Noted()
 
     class Waits:
         FUNCTION = "wait"
@@ -239,10 +197,44 @@ def test_a_load_that_comfyui_tells_of_is_one_and_phases_may_be_named_by_class(ne
             return ("",)
 
     sys.modules["nodes"].NODE_CLASS_MAPPINGS["Loads"] = Loads
-    calls = Calls()
+    calls = Noted()
     with comfyui.install(calls, phases={"Loads": "safety"}):  # type: ignore[arg-type]
         new.run({"9": {"class_type": "Loads", "inputs": {}}})
-    assert calls.calls[2:] == ["node 9: Loads", "safety", "leave", "loading", "leave", "safety", "leave", "ok"]
+    assert calls.calls[2:] == ["node 9: Loads", "safety", "loading", "leave", "leave", "ok"]
+
+
+def test_in_an_old_comfyui_bringing_models_to_the_device_is_a_load_and_the_bar_around_it_goes_on(
+    code: str, worker: hangwatch.Worker, segment: Path
+) -> None:
+    old = Host(code, False)
+    seen: List[Any] = []
+
+    class Model:
+        """As far as the real one asks, before it loads it."""
+
+        load_device = "cpu"
+
+        def __getattr__(self, name: str) -> Any:
+            seen.append(Slot(segment, 0).phase)
+            raise RuntimeError(name)
+
+    class Samples:
+        FUNCTION = "sample"
+
+        def sample(self) -> Any:
+            bar: Any = sys.modules["comfy.utils"].ProgressBar(3)
+            bar.update(2)
+            with pytest.raises(RuntimeError):
+                sys.modules["comfy.model_management"].load_models_gpu([Model()])
+            seen.append((Slot(segment, 0).phase, Slot(segment, 0).progress, Slot(segment, 0).total))
+            return ("x",)
+
+    sys.modules["nodes"].NODE_CLASS_MAPPINGS["Samples"] = Samples
+    original = sys.modules["comfy.model_management"].load_models_gpu
+    with comfyui.install():
+        old.run({"9": {"class_type": "Samples", "inputs": {}}})
+    assert seen == [hangwatch.PHASES["loading"], (hangwatch.PHASES["inference"], 2, 3)]
+    assert sys.modules["comfy.model_management"].load_models_gpu is original
 
 
 def test_a_bar_that_falls_back_is_a_further_pass_and_none_of_its_values_a_fall(new: Host, worker: hangwatch.Worker, segment: Path) -> None:
@@ -267,7 +259,7 @@ def test_a_bar_that_falls_back_is_a_further_pass_and_none_of_its_values_a_fall(n
     assert seen == [(1, 2, 0), (2, 2, 0), (1, 2, 0), (2, 2, 0), (250, 1000, 0)]
 
 
-def test_a_bar_of_another_thread_is_a_sign_of_life_and_an_async_node_a_node(new: Host, calls: Calls) -> None:
+def test_a_bar_of_another_thread_is_a_sign_of_life_and_an_async_node_a_node(new: Host, calls: Noted) -> None:
     class Threaded:
         FUNCTION = "work"
 

@@ -1,9 +1,7 @@
-"""`hangwatch.integrations.torch`, with the real torch."""
+"""`hangwatch.integrations.torch`, training loops, with the real torch."""
 
 from __future__ import annotations
 
-import copy
-import io
 import subprocess
 import sys
 from pathlib import Path
@@ -11,63 +9,18 @@ from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 import hangwatch
 import pytest
+from noted import Broken, Noted
 from slots import FREE, Slot, taken
 
 torch: Any = pytest.importorskip("torch")
 from hangwatch.integrations import torch as loops  # noqa: E402
 
-INFERENCE, IDLE, COMPILING = (hangwatch.PHASES[name] for name in ("inference", "idle", "compiling"))
 torch.set_num_threads(1)
 
 
-class Calls:
-    """A worker that notes what is called."""
-
-    def __init__(self) -> None:
-        self.calls: List[Any] = []
-        self.in_job = False
-        self.stop = False
-
-    def register_phase(self, name: str, cls: str, budget: Optional[float]) -> int:
-        return 256
-
-    def enter(self, phase: str, total: Optional[int]) -> None:
-        self.calls.append(phase if total is None else (phase, total))
-
-    def leave(self) -> None:
-        self.calls.append("leave")
-
-    def begin_job(self, id: str, model: str, total: Optional[int]) -> None:  # noqa: A002
-        self.in_job = True
-        self.calls.append((id, model, "?" if total == hangwatch.UNKNOWN else total))
-
-    def end_job(self, outcome: str) -> None:
-        self.in_job = False
-        self.calls.append(outcome)
-
-    def step(self, done: int) -> None:
-        self.calls.append(done)
-
-    def beat(self) -> None:
-        self.calls.append("beat")
-
-    def extend(self, seconds: float) -> None:
-        self.calls.append(f"extend {seconds:.0f}")
-
-    def should_stop(self) -> bool:
-        return self.stop
-
-
-class Broken:
-    """A worker on which everything fails."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise RuntimeError(name)
-
-
 @pytest.fixture
-def calls() -> Iterator[Calls]:
-    calls = Calls()
+def calls() -> Iterator[Noted]:
+    calls = Noted()
     hangwatch.set_current(calls)  # type: ignore[arg-type]
     yield calls
     hangwatch.set_current(None)
@@ -110,7 +63,7 @@ def same(one: Tuple[Any, ...], other: Tuple[Any, ...]) -> bool:
     return len(one[0]) == len(other[0]) and all(torch.equal(a, b) for a, b in zip(one[0], other[0])) and torch.equal(one[1], other[1]) and one[2] == other[2]
 
 
-def test_one_line_makes_each_step_of_the_optimizer_a_step_of_the_job(calls: Calls) -> None:
+def test_one_line_makes_each_step_of_the_optimizer_a_step_of_the_job(calls: Noted) -> None:
     model = net()
     optimizer = sgd(model)
     training = loops.training(optimizer, total=2, model="tiny", warm_up=60)
@@ -121,7 +74,7 @@ def test_one_line_makes_each_step_of_the_optimizer_a_step_of_the_job(calls: Call
     assert calls.calls == [("training", "tiny", 2), "extend 60", 1, 2, "ok"], "and after its end nothing is said"
 
 
-def test_a_warm_up_is_granted_until_the_first_step_and_again_after_each_wait_for_data(calls: Calls) -> None:
+def test_a_warm_up_is_granted_until_the_first_step_and_again_after_each_wait_for_data(calls: Noted) -> None:
     optimizer = sgd(net())
     with loops.training(optimizer, warm_up=60) as training:
         for at, _ in enumerate(training.batches(range(4))):
@@ -131,7 +84,7 @@ def test_a_warm_up_is_granted_until_the_first_step_and_again_after_each_wait_for
     assert told == [("training", "", "?"), *["extend 60"] * 2, "beat", "extend 60", 1, "beat", 2, "beat", 3, "beat", "ok"]
 
 
-def test_waiting_for_data_is_a_phase_and_a_batch_without_a_step_is_a_beat(calls: Calls) -> None:
+def test_waiting_for_data_is_a_phase_and_a_batch_without_a_step_is_a_beat(calls: Noted) -> None:
     optimizer = sgd(net())
     with loops.training(optimizer, total=1) as training:
         assert len(training.batches(loader())) == 3, "a bar around it knows how many there are"
@@ -142,7 +95,7 @@ def test_waiting_for_data_is_a_phase_and_a_batch_without_a_step_is_a_beat(calls:
     assert calls.calls == [("training", "", 1), *data, *data, "beat", *data, "beat", *data, 1, "beat", *data, "ok"]
 
 
-def test_a_step_that_an_amp_scaler_skips_is_no_step(calls: Calls) -> None:
+def test_a_step_that_an_amp_scaler_skips_is_no_step(calls: Noted) -> None:
     model = net()
     optimizer = sgd(model)
     scaler = torch.amp.GradScaler("cpu")
@@ -156,7 +109,7 @@ def test_a_step_that_an_amp_scaler_skips_is_no_step(calls: Calls) -> None:
     assert told == [("training", "", 9), "beat", 1, "beat", "ok"], "the first, of infinite gradients, made none"
 
 
-def test_an_optimizer_that_accelerate_prepared_is_hooked_and_what_is_none_begins_no_job(calls: Calls) -> None:
+def test_an_optimizer_that_accelerate_prepared_is_hooked_and_what_is_none_begins_no_job(calls: Noted) -> None:
     accelerate = pytest.importorskip("accelerate")
     accelerator = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2)
     model, optimizer = accelerator.prepare(net(), sgd(net()))
@@ -173,7 +126,7 @@ def test_an_optimizer_that_accelerate_prepared_is_hooked_and_what_is_none_begins
     assert calls.calls == []
 
 
-def test_without_an_optimizer_a_batch_is_a_step_and_of_two_optimizers_the_first_counts(calls: Calls) -> None:
+def test_without_an_optimizer_a_batch_is_a_step_and_of_two_optimizers_the_first_counts(calls: Noted) -> None:
     with loops.training(total=3, start=7) as training:
         for _ in training.batches("ab"):
             pass
@@ -187,8 +140,8 @@ def test_without_an_optimizer_a_batch_is_a_step_and_of_two_optimizers_the_first_
     assert calls.calls == [("training", "", "?"), "beat", 1, "ok"]
 
 
-def test_a_validation_counts_for_itself_and_a_checkpoint_is_a_phase_with_or_without_a_lease(calls: Calls) -> None:
-    with loops.training(total=9) as training:
+def test_a_validation_counts_for_itself_and_a_checkpoint_is_a_phase_with_or_without_a_lease(calls: Noted) -> None:
+    with loops.training(total=9, patience={"validation": 60}) as training:
         for _ in training.validation(loader(4)):
             pass
         with training.checkpoint(), training.collective():
@@ -199,9 +152,10 @@ def test_a_validation_counts_for_itself_and_a_checkpoint_is_a_phase_with_or_with
     validation = [("validation", 2), *data, *data, 1, *data, 2, *data, "leave"]
     checkpoints = ["checkpoint", "collective", "leave", "leave", "checkpoint", "extend 90", "leave"]
     assert calls.calls == [("training", "", 9), *validation, *checkpoints, "ok"]
+    assert calls.budgets == {"data": 300, "validation": 60, "checkpoint": 1800, "collective": 1800}
 
 
-def test_a_stop_ends_batches_and_epochs_at_the_next_boundary_and_the_job_is_cancelled(calls: Calls) -> None:
+def test_a_stop_ends_batches_and_epochs_at_the_next_boundary_and_the_job_is_cancelled(calls: Noted) -> None:
     told: List[int] = []
 
     def on_stop() -> None:
@@ -220,7 +174,7 @@ def test_a_stop_ends_batches_and_epochs_at_the_next_boundary_and_the_job_is_canc
 
 
 @pytest.mark.parametrize(("raised", "outcome"), [(ValueError, "failed"), (KeyboardInterrupt, "cancelled")])
-def test_how_the_block_ends_is_how_its_job_does_and_the_hooks_are_out(calls: Calls, raised: Any, outcome: str) -> None:
+def test_how_the_block_ends_is_how_its_job_does_and_the_hooks_are_out(calls: Noted, raised: Any, outcome: str) -> None:
     optimizer = sgd(net())
     with pytest.raises(raised), loops.training(optimizer):
         raise raised
@@ -252,7 +206,7 @@ def test_weights_state_and_random_numbers_are_the_same_bit_for_bit(worker: hangw
     assert same(broken, without) and same(nobody, without), "whatever is wrong with a report"
 
 
-def test_what_a_loader_raises_reaches_the_loop_as_it_is(calls: Calls) -> None:
+def test_what_a_loader_raises_reaches_the_loop_as_it_is(calls: Noted) -> None:
     error = ZeroDivisionError()
 
     def items() -> Iterator[int]:
@@ -295,92 +249,7 @@ class Meddling:
         return hangwatch.current() is not None
 
 
-def test_a_call_of_a_model_is_a_job_and_a_layer_a_step(calls: Calls) -> None:
-    model = net().eval()
-    with loops.inference(model, layers=model, model="tiny"):
-        with torch.inference_mode():
-            model(torch.ones(1, 4))
-    model(torch.ones(1, 4))
-    assert calls.calls == [("Sequential", "tiny", 3), 1, 2, 3, "ok"], "and nothing more once the hooks are out"
-
-
-def test_a_call_within_a_job_is_beats_and_of_two_models_each_is_its_own_job(calls: Calls) -> None:
-    inner, outer = net().eval(), torch.nn.Sequential(torch.nn.Linear(1, 4))
-    with loops.inference(inner, layers=inner[:1], id="inner"), loops.inference(outer, id="outer"):
-        outer(torch.ones(1, 1))
-        inner(torch.ones(1, 4))
-        calls.calls.append("--")
-        outer.append(inner)
-        outer(torch.ones(1, 1))
-    assert calls.calls[:5] == [("outer", "", None), "ok", ("inner", "", 1), 1, "ok"]
-    assert calls.calls[6:] == [("outer", "", None), "beat", "beat", "beat", "ok"], "begin, layer and end of the one within"
-
-
-def test_a_module_that_calls_itself_is_one_job(calls: Calls) -> None:
-    class Twice(torch.nn.Module):  # type: ignore[misc]
-        def forward(self, x: Any, deep: int = 2) -> Any:
-            return self(x, deep - 1) if deep else x
-
-    module = Twice()
-    with loops.inference(module):
-        module(torch.ones(1))
-        module(torch.ones(1))
-    assert calls.calls == [("Twice", "", None), "ok"] * 2
-
-
-def test_a_call_that_raises_is_a_failed_job_and_one_within_an_except_is_not(calls: Calls) -> None:
-    model = net()
-    with loops.inference(model, id="a"):
-        with pytest.raises(RuntimeError):
-            model(torch.ones(1, 5))
-        try:
-            raise ValueError
-        except ValueError:
-            model(torch.ones(1, 4))
-    assert calls.calls == [("a", "", None), "failed", ("a", "", None), "ok"]
-
-
-def test_a_call_that_ctrl_c_ends_is_over_at_the_next_one_or_at_the_hooks_end(calls: Calls) -> None:
-    model = net()
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    watched = loops.inference(model, id="a")
-    for _ in range(2):
-        with_it = model.register_forward_pre_hook(interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            model(torch.ones(1, 4))
-        with_it.remove()
-        if _ == 0:
-            model(torch.ones(1, 4))
-    watched.remove()
-    assert calls.calls == [("a", "", None), ("a", "", None), "ok", ("a", "", None), "cancelled"]
-
-
-def test_outputs_are_the_same_and_copies_and_pickles_of_a_watched_model_are_not_watched(worker: hangwatch.Worker, segment: Path) -> None:
-    model = net().eval()
-    x = torch.ones(2, 4)
-    without = model(x)
-    with loops.inference(model, layers=model) as watched:
-        assert torch.equal(model(x), without) and Slot(segment, 0).jobs == (1, 0, 0)
-        saved = io.BytesIO()
-        torch.save(model, saved)
-        clone = copy.deepcopy(model)
-        ema = torch.optim.swa_utils.AveragedModel(model)
-        assert torch.equal(clone(x), without) and torch.equal(ema(x), without)
-        assert Slot(segment, 0).jobs == (1, 0, 0), "a copy is not the model that is watched"
-        assert not watched.should_stop()
-    assert b"hangwatch" not in saved.getvalue(), "what is saved is loaded without hangwatch"
-    saved.seek(0)
-    assert torch.equal(torch.load(saved, weights_only=False)(x), without)
-    hangwatch.set_current(Broken())  # type: ignore[arg-type]
-    with loops.inference(model, layers=model):
-        assert torch.equal(model(x), without), "whatever is wrong with a report"
-    hangwatch.set_current(None)
-
-
-def test_reports_of_another_thread_are_none(calls: Calls) -> None:
+def test_reports_of_another_thread_are_none(calls: Noted) -> None:
     import threading
 
     model = net()
@@ -391,24 +260,6 @@ def test_reports_of_another_thread_are_none(calls: Calls) -> None:
         thread.start()
         thread.join()
         assert calls.calls == []
-
-
-def test_a_compile_is_a_phase_at_the_first_call_and_at_a_shape_that_is_met_later(worker: hangwatch.Worker, segment: Path) -> None:
-    seen: List[int] = []
-
-    def backend(graph: Any, _: Any) -> Any:
-        seen.append(Slot(segment, 0).phase)
-        return graph.forward
-
-    model = net().eval()
-    compiled = torch.compile(model, backend=backend, dynamic=False)
-    expected = [model(torch.ones(n, 4)) for n in (2, 2, 3)]
-    with loops.inference(compiled, layers=model), loops.training(total=1):
-        for n, out in zip((2, 2, 3), expected):
-            assert torch.equal(compiled(torch.ones(n, 4)), out)
-            seen.append(Slot(segment, 0).phase)
-    assert seen == [COMPILING, INFERENCE, INFERENCE, COMPILING, INFERENCE]
-    assert Slot(segment, 0).depth == 0
 
 
 def test_a_worker_is_named_by_its_rank_on_its_ranks_device(segment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
