@@ -126,6 +126,32 @@ def test_an_optimizer_that_accelerate_prepared_is_hooked_and_what_is_none_begins
     assert calls.calls == []
 
 
+def test_the_loop_of_transformers_trainer_is_counted_and_trains_the_same(calls: Noted, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+
+    class Model(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = net()
+
+        def forward(self, x: Any) -> Any:
+            return {"loss": self.inner(x).square().mean()}
+
+    def run() -> Any:
+        model = Model()
+        asked = {"max_steps": 3, "use_cpu": True, "report_to": [], "save_strategy": "no", "disable_tqdm": True}
+        arguments = transformers.TrainingArguments(str(tmp_path), gradient_accumulation_steps=2, **asked)
+        data = [{"x": torch.full((4,), float(n))} for n in range(48)]
+        transformers.Trainer(model=model, args=arguments, train_dataset=data).train()
+        return [value for value in model.state_dict().values()]
+
+    without = run()
+    with loops.training(any_optimizer=True, total=3):
+        watched = run()
+    assert calls.calls == [("training", "", 3), 1, 2, 3, "ok"]
+    assert all(torch.equal(one, other) for one, other in zip(watched, without))
+
+
 def test_without_an_optimizer_a_batch_is_a_step_and_of_two_optimizers_the_first_counts(calls: Noted) -> None:
     with loops.training(total=3, start=7) as training:
         for _ in training.batches("ab"):

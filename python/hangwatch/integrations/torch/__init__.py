@@ -13,7 +13,8 @@
             with training.checkpoint():
                 torch.save(net.state_dict(), path)
 
-A loop that is left as it is needs one line before it, `loops.training(optimizer, total=…)`. For inference the line is
+A loop that is left as it is needs one line before it, `loops.training(optimizer, total=…)`, and one of others, as transformers' Trainer,
+`loops.training(any_optimizer=True)`. For inference the line is
 `loops.inference(net)`: each call of the model is a job.
 
 What is said, and by whom:

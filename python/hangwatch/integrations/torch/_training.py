@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import sys
 import time
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ class Training:
         self,
         optimizers: List[Any],
         *,
+        any_optimizer: bool,
         total: Optional[int],
         start: int,
         id: str,  # noqa: A002 - the word of the vocabulary
@@ -36,13 +38,16 @@ class Training:
         patience: Optional[dict[str, float]],
     ) -> None:
         self._loop = Loop(worker, on_stop, {**_PATIENCE, **(patience or {})})
-        self._has_optimizer = bool(optimizers)
+        self._has_optimizer = any_optimizer or bool(optimizers)
         self._start = self._done = start
         # Before the job: where one cannot be hooked, none has begun.
         self._hooks = [
             _hookable(optimizer).register_step_post_hook(self._beats if index else self._stepped)
             for index, optimizer in enumerate(optimizers)
         ]
+        if any_optimizer:
+            every: Any = importlib.import_module("torch.optim.optimizer")
+            self._hooks.append(every.register_optimizer_step_post_hook(self._stepped))
         self._is_open = True
         said = UNKNOWN if total is None else max(1, total)
         # A job that the caller began stays his: the loop is a section of it, with a count of its own.
@@ -201,6 +206,7 @@ def _hookable(optimizer: Any) -> Any:
 
 def training(
     *optimizers: Any,
+    any_optimizer: bool = False,
     total: Optional[int] = None,
     start: int = 0,
     id: str = "training",  # noqa: A002
@@ -217,11 +223,13 @@ def training(
     worker to stop; what it raises goes nowhere, so it sets a flag. `patience` are the seconds that the phases `data` (300), `validation` (600),
     `checkpoint` (1800) and `collective` (1800) may be without a sign of life.
 
-    Within a job that is open already it is no job of its own but a section of that one, with its own count. Raises what torch raises
-    where one of the `optimizers` is none.
+    Where the optimizer is made by others (transformers' Trainer, Lightning), `any_optimizer` counts the steps of whichever is at work in
+    this thread. Within a job that is open already it is no job of its own but a section of that one, with its own count. Raises
+    `AttributeError` where one of the `optimizers` is none.
     """
     return Training(
         list(optimizers),
+        any_optimizer=any_optimizer,
         total=total,
         start=start,
         id=id,
