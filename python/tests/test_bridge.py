@@ -87,6 +87,8 @@ def test_the_spellings_of_the_workers_own_reader_are_taken(scratch: Path, line: 
         ("api_key: x\npreload_timeout: 1:30\n", "FILE:2': preload_timeout is '1:30', expected whole seconds"),
         ("api_key: x\nprocess_timeout: -1\n", "FILE:2': process_timeout is -1, expected whole seconds"),
         ("api_key: x\npreload_timeout:\n", "FILE:2': preload_timeout is empty, expected whole seconds"),
+        ("api_key: x\npreload_timeout: true\n", "FILE:2': preload_timeout is True, expected whole seconds"),
+        ("api_key: x\npreload_timeout: '~'\n", "FILE:2': preload_timeout is '~', expected whole seconds"),
         ("api_key: x\npreload_timeout: [1]\n", "FILE:2': preload_timeout is a list, expected whole seconds"),
         ("api_key: x\nmax_batch: many\n", "FILE:2': max_batch is 'many', expected a whole number"),
         ("api_key: x\nexit_on_unhandled_faults: 2\n", "FILE:2': exit_on_unhandled_faults is 2, expected true or false"),
