@@ -6,9 +6,9 @@ import http.client
 import re
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List
 
 import pytest
 
@@ -71,78 +71,91 @@ def caught(run: Run, verdict: str, phase: str, **fields: Any) -> Dict[str, Any]:
     return opened
 
 
+@contextmanager
+def all_of(binary: str, scratch: Path, ways: Dict[str, List[str]], *flags: str, waits_for: str = "") -> Iterator[Dict[str, Run]]:
+    """A run of each way, side by side: most of their time is waiting."""
+    with ExitStack() as running:
+        runs = {}
+        for way, command in ways.items():
+            folder = scratch / way
+            folder.mkdir()
+            more = waiting_for(folder, waits_for) if waits_for else []
+            runs[way] = running.enter_context(Run(binary, folder, command, *flags, *more))
+        yield runs
+
+
 def test_what_goes_on_and_ends_is_ok_and_nothing_is_told(binary: str, scratch: Path) -> None:
     bars = example("tqdm_worker.py", "--items", str(STEPS), "--item-ms", "50")
     ways = {"bars": bars, "track": worker("track", "goes on"), "nvrx": worker("nvrx", "goes on")}
-    with ExitStack() as running:
-        runs = {}
-        for name, command in ways.items():
-            (scratch / name).mkdir()
-            runs[name] = running.enter_context(Run(binary, scratch / name, command, *LATER))
-        for name, run in runs.items():
-            assert (run.wait(), run.accusations()) == (0, []), f"{name}: it worked for longer than any budget, and ended"
+    with all_of(binary, scratch, ways, *LATER) as runs:
+        for way, run in runs.items():
+            assert (run.wait(), run.accusations()) == (0, []), f"{way}: it worked for longer than any budget, and ended"
 
 
-@pytest.mark.parametrize("server", ["asgi", "wsgi"])
+SERVERS = {"asgi": example("asgi_app.py", "--port", "0"), "wsgi": worker("wsgi", "")}
+
+
 def test_a_server_whose_requests_go_on_or_that_waits_for_some_is_ok(
-    binary: str, scratch: Path, monkeypatch: pytest.MonkeyPatch, server: str
+    binary: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = example("asgi_app.py", "--port", "0") if server == "asgi" else worker("wsgi", "")
+    tokens = {"asgi": 125, "wsgi": STEPS}
     monkeypatch.setenv("HANGWATCH_STARTING_TIMEOUT", "2s")
-    with Run(binary, scratch, command, *LATER) as run:
-        port, tokens = port_of(run), 125 if server == "asgi" else STEPS
-        streams = [Client(port, f"/generate?tokens={tokens}") for _ in range(2)]
-        answers = [stream.rest().count(b"\n") for stream in streams]
-        assert answers == [tokens, tokens], "streams that lasted longer than any budget"
-        run.until(lambda: [run.slot(index).jobs for index in (1, 2)] == [(1, 0, 0), (1, 0, 0)])
-        assert run.accusations() == []
+    with all_of(binary, scratch, SERVERS, *LATER) as runs:
+        streams = [(way, Client(port_of(run), f"/generate?tokens={tokens[way]}")) for way, run in runs.items() for _ in range(2)]
+        for way, stream in streams:
+            assert stream.rest().count(b"\n") == tokens[way], f"{way}: a stream that lasted longer than any budget"
+        for way, run in runs.items():
+            until_served(run, 1, 2)
+            assert run.accusations() == [], way
 
 
-@pytest.mark.parametrize("server", ["asgi", "wsgi"])
-def test_a_client_that_does_not_read_its_answer_is_no_hang_of_the_server(binary: str, scratch: Path, server: str) -> None:
+def until_served(run: Run, *lanes: int) -> None:
+    run.until(lambda: all(run.slot(lane).jobs == (1, 0, 0) for lane in lanes))
+
+
+def until_waiting(run: Run) -> None:
+    run.until(lambda: run.slot(1).phase >= USER)
+
+
+def test_a_client_that_does_not_read_its_answer_is_no_hang_of_the_server(binary: str, scratch: Path) -> None:
     chunks = 400  # more than buffers hold
-    with Run(binary, scratch, worker(server, ""), *SOON) as run:
-        slow = Client(port_of(run), f"/?chunks={chunks}")
-        run.until(lambda: run.slot(1).phase >= USER)
+    with all_of(binary, scratch, {"asgi": worker("asgi", ""), "wsgi": worker("wsgi", "")}, *SOON) as runs:
+        clients = {way: Client(port_of(run), f"/?chunks={chunks}") for way, run in runs.items()}
+        for run in runs.values():
+            until_waiting(run)
         time.sleep(1.5)  # three budgets
-        assert run.slot(1).phase >= USER, "the lane says that its client is waited for"
-        assert len(slow.rest()) == chunks << 16, "and is served when it reads at last"
-        run.until(lambda: run.slot(1).jobs == (1, 0, 0))
-        assert run.accusations() == []
+        for way, run in runs.items():
+            assert run.slot(1).phase >= USER, f"{way}: the lane says that its client is waited for"
+            assert len(clients[way].rest()) == chunks << 16, f"{way}: and is served when it reads at last"
+            until_served(run, 1)
+            assert run.accusations() == [], way
 
 
-HANGS: List[Tuple[str, List[str], str, Dict[str, Any]]] = [
-    ("track", worker("track", "hangs"), "inference", {"done": 5, "total": 50, "job": "batch", "model": "tiny"}),
-    ("bars", example("tqdm_worker.py", "--stuck-at", "6", "--item-ms", "50"), "inference", {"done": 5, "total": 50}),
-    ("nvrx", worker("nvrx", "hangs"), "step/0.5s", {}),
-]
+def test_a_lock_that_is_never_released_is_caught_where_it_is(binary: str, scratch: Path) -> None:
+    bars = example("tqdm_worker.py", "--stuck-at", "6", "--item-ms", "50")
+    ways = {"track": worker("track", "hangs"), "bars": bars, "nvrx": worker("nvrx", "hangs")}
+    with all_of(binary, scratch, ways, *SOON, "--faulthandler", "SIGUSR1") as runs:
+        caught(runs["track"], "silent", "inference", done=5, total=STEPS, job="batch", model="tiny")
+        caught(runs["bars"], "silent", "inference", done=5, total=STEPS)
+        caught(runs["nvrx"], "overdue", "step/0.5s")
+        for way, run in runs.items():
+            stuck = "in work" if way == "bars" else "in the_step_that_hangs"
+            assert stuck in stacks(run), f"{way}: and its Python stack is kept"
 
 
-@pytest.mark.parametrize(("way", "command", "phase", "fields"), HANGS, ids=[row[0] for row in HANGS])
-def test_a_lock_that_is_never_released_is_caught_where_it_is(
-    binary: str, scratch: Path, way: str, command: List[str], phase: str, fields: Dict[str, Any]
-) -> None:
-    with Run(binary, scratch, command, *SOON, "--faulthandler", "SIGUSR1") as run:
-        caught(run, "overdue" if way == "nvrx" else "silent", phase, **fields)
-        assert ("in work" if way == "bars" else "in the_step_that_hangs") in stacks(run), "and its Python stack is kept"
-
-
-RETRIES: List[Tuple[str, List[str], str, str]] = [
-    ("track", worker("track", "retries"), "stalled", "inference"),
-    ("bars", example("tqdm_worker.py", "--retry-at", "6", "--item-ms", "20"), "stalled", "inference"),
-    ("nvrx", worker("nvrx", "retries"), "overdue", "step/0.5s"),
-]
-
-
-@pytest.mark.parametrize(("way", "command", "verdict", "phase"), RETRIES, ids=[row[0] for row in RETRIES])
 def test_one_that_lives_and_does_not_advance_is_caught_and_ends_when_it_is_asked_to(
-    binary: str, scratch: Path, monkeypatch: pytest.MonkeyPatch, way: str, command: List[str], verdict: str, phase: str
+    binary: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HANGWATCH_MAX_PHASE_FACTOR", "2")
-    with Run(binary, scratch, command, *SOON, *waiting_for(scratch, "asked to stop")) as run:
-        caught(run, verdict, phase)
-        assert "asked to stop" in run.log()
-        assert "action" not in {event["event"] for event in run.events()}, "it ended by itself: nobody sent it a signal"
+    bars = example("tqdm_worker.py", "--retry-at", "6", "--item-ms", "20")
+    ways = {"track": worker("track", "retries"), "bars": bars, "nvrx": worker("nvrx", "retries")}
+    with all_of(binary, scratch, ways, *SOON, waits_for="asked to stop") as runs:
+        caught(runs["track"], "stalled", "inference")
+        caught(runs["bars"], "stalled", "inference")
+        caught(runs["nvrx"], "overdue", "step/0.5s")
+        for way, run in runs.items():
+            assert "asked to stop" in run.log(), way
+            assert "action" not in {event["event"] for event in run.events()}, f"{way}: it ended by itself, unsignalled"
 
 
 def waiting_for(scratch: Path, words: str) -> List[str]:
@@ -157,7 +170,7 @@ def test_one_request_that_hangs_is_told_of_while_others_go_on_and_they_tell_the_
     binary: str, scratch: Path, server: str
 ) -> None:
     is_asgi = server == "asgi"
-    command = example("asgi_app.py", "--port", "0") if is_asgi else worker("wsgi", "")
+    command = SERVERS[server]
     stopped = "Shutting down" if is_asgi else "asked to stop"
     with Run(binary, scratch, command, *SOON, *waiting_for(scratch, stopped)) as run:
         port = port_of(run)

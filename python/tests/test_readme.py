@@ -20,9 +20,11 @@ CAUGHT = "A script that hangs, caught"
 
 def installed(scratch: Path) -> Path:
     """The folder of programs of a fresh venv, in which the README's line for that has installed the package."""
-    subprocess.run([sys.executable, "-m", "venv", str(scratch / "venv")], check=True)
+    # The same folder each time: what was built for its interpreter need not be built again.
+    venv = ROOT / "target" / "python-fresh-venv"
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
     line = next(line for line in blocks("Install", "sh")[0].splitlines() if line.startswith("pip install"))
-    programs = scratch / "venv" / "bin"
+    programs = venv / "bin"
     env = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     done = subprocess.run(["sh", "-c", line.split("#")[0]], cwd=ROOT, env=env, capture_output=True, text=True)
     if done.returncode != 0 and not index_answers([str(programs / "pip")], scratch):
