@@ -5,7 +5,7 @@ A call inside a job that is open already (a job of the host's, or a call around 
 A worker belongs to one thread at a time. Of calls that are in flight at once, in several threads, the first has the worker, and
 each other one a lane of its thread's own, which is given back with the thread.
 
-Nothing here raises into a library but what `quietly` is not around.
+What is here may raise, where a worker does; `quietly` is around each call of it that stands in a host's way.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class _Here(threading.local):
-    """What a thread has: the innermost call that it is in, the innermost load, and its lane."""
+    """What a thread has: the innermost call that it is in, the load that it is in, and its lane."""
 
     def __init__(self) -> None:
         self.call: Optional[Call] = None
@@ -165,6 +165,8 @@ class Call:
 
     def end(self, outcome: Outcome) -> None:
         here.call = self.around
+        if self.around is not None and self.is_stopped:
+            self.around.is_stopped = True
         # What refers to each other waits for the collector, and a lane with it.
         self.running = None
         try:

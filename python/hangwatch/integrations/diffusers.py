@@ -184,10 +184,12 @@ class Installed:
         self._hooks = Hooks()
         self._shapes: WeakKeyDictionary[Any, Set[Any]] = WeakKeyDictionary()
         self._base: Any = importlib.import_module("diffusers").DiffusionPipeline
+        loaders: Any = importlib.import_module("diffusers.loaders")
         models: Any = importlib.import_module("diffusers.models.modeling_utils").ModelMixin
-        files: Any = importlib.import_module("diffusers.loaders.single_file").FromSingleFileMixin
-        for owner, name in ((self._base, "from_pretrained"), (models, "from_pretrained"), (files, "from_single_file")):
-            _loads.hook(self._hooks, owner, name, reporting)
+        for owner in (self._base, models):
+            _loads.hook(self._hooks, owner, "from_pretrained", reporting)
+        for owner in (loaders.FromSingleFileMixin, loaders.FromOriginalModelMixin):
+            _loads.hook(self._hooks, owner, "from_single_file", reporting)
         self._hook_registering()
         classes = [self._base]
         while classes:
@@ -285,13 +287,13 @@ def _hook_stages(running: _Running) -> None:
     """For the time of the call: what the pipeline and its parts do is a section. Copies and files of them know nothing of it."""
     pipe = running.pipe
     for name, phase in _STAGES.items():
-        _hook_stage(running.hooks, pipe, name, phase)
+        quietly(_hook_stage, running.hooks, pipe, name, phase)
     module: Any = sys.modules["torch"].nn.Module
     for part in (quietly(lambda: pipe.components) or {}).values():
         if isinstance(part, module):
-            _hook_stage(running.hooks, part, "encode", "encoding")
-            _hook_stage(running.hooks, part, "decode", "post_processing")
-    _hook_bar(running.hooks, pipe)
+            quietly(_hook_stage, running.hooks, part, "encode", "encoding")
+            quietly(_hook_stage, running.hooks, part, "decode", "post_processing")
+    quietly(_hook_bar, running.hooks, pipe)
 
 
 def _hook_stage(hooks: Hooks, owner: Any, name: str, phase: str) -> None:

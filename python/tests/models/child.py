@@ -33,6 +33,7 @@ class Child:
         self.place = own[starts] if starts < len(own) else ""
         self.call = 0
         self.step = 0
+        self.slow_steps = 1
 
     def at(self, place: str) -> None:
         if place == self.place:
@@ -63,7 +64,7 @@ class Child:
         self.step += 1
         if self.call == 2 and self.step == 3:
             self.at("step")
-        if self.call == 2 and self.step == 1 and self.place == "well":
+        if self.call == 2 and self.step <= self.slow_steps and self.place == "well":
             time.sleep(SLOW)
 
     def begins(self, call: int) -> None:
@@ -97,6 +98,8 @@ def transformers(child: Child) -> None:
     from hangwatch.integrations import transformers as watching
 
     watching.install(prefill=BUDGET, warm_up=WARM_UP)
+    # The prompt, and the second token, which the first one begins to make.
+    child.slow_steps = 2
     child.loads(LlamaForCausalLM, "_load_pretrained_model")
     prompt = AutoTokenizer.from_pretrained(child.folder)("a b c", return_tensors="pt").input_ids
     model: Any = None

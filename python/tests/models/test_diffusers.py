@@ -150,6 +150,53 @@ def test_a_load_is_a_phase_with_a_count(installed: watching.Installed, segment: 
     assert Slot(segment, 0).texts[1] == "tiny", "its folder's name is the model's"
 
 
+@pytest.mark.parametrize("name", ["StableDiffusionPipeline", "AutoencoderKL"])
+def test_a_load_of_a_single_file_is_a_phase_and_fails_as_it_does_without(
+    name: str, installed: watching.Installed, segment: Path, monkeypatch: Any
+) -> None:
+    import importlib
+
+    seen: List[int] = []
+
+    def fails(*args: Any, **kwargs: Any) -> Any:
+        seen.append(Slot(segment, 0).phase)
+        raise OSError("no such file")
+
+    for module in ("single_file", "single_file_model"):
+        monkeypatch.setattr(importlib.import_module(f"diffusers.loaders.{module}"), "load_single_file_checkpoint", fails)
+    with pytest.raises(OSError, match="no such file"):
+        getattr(tiny.diffusers(), name).from_single_file("model.safetensors")
+    assert (seen, Slot(segment, 0).phase) == ([PHASES["loading"]], PHASES["starting"])
+
+
+def test_what_an_image_is_made_from_is_encoded_too_and_what_the_host_put_into_a_pipelines_place_stays(
+    installed: watching.Installed, segment: Path
+) -> None:
+    seen: List[Tuple[str, int]] = []
+
+    def look(part: str) -> None:
+        seen.append((part, Slot(segment, 0).phase))
+
+    def checks(image: Any, device: Any, dtype: Any) -> Any:
+        look("checker")
+        return image, None
+
+    pipe = tiny.image_to_image()
+    decode = pipe.vae.decode
+
+    def decodes(*args: Any, **kwargs: Any) -> Any:
+        look("decode")
+        return decode(*args, **kwargs)
+
+    # As one does with what torch.compile makes of it.
+    pipe.vae.decode, pipe.run_safety_checker = decodes, checks
+    pipe.vae.encoder.register_forward_pre_hook(lambda *_: look("encode"))
+    made(pipe)
+    phases = {"encode": ENCODING, "decode": PHASES["post_processing"], "checker": PHASES["safety"]}
+    assert seen == list(phases.items())
+    assert (vars(pipe.vae)["decode"], vars(pipe)["run_safety_checker"]) == (decodes, checks)
+
+
 def test_what_meets_a_size_for_the_first_time_has_a_lease_and_the_next_has_none(
     installed: watching.Installed, segment: Path
 ) -> None:

@@ -122,6 +122,22 @@ def test_a_stop_that_the_monitor_asks_for_interrupts_the_pipeline_which_returns_
         assert (len(steps), told) == (4, [3]), "the host is told once; a call that it makes all the same ends after its first step"
 
 
+def test_a_pipeline_that_calls_another_is_one_job_whose_steps_count_once_and_which_a_stop_calls_off(
+    worker: hangwatch.Worker, segment: Path
+) -> None:
+    shown: List[Any] = []
+    with watching.install():
+        pipe = tiny.combined()
+        pipe.unet.register_forward_pre_hook(lambda *_: shown.append((Slot(segment, 0).progress, Slot(segment, 0).depth)))
+        without = Callback()
+        pipe("a b", num_inference_steps=3, callback_on_step_end=without)
+        assert shown == [(None, 1), (1, 1), (2, 1)] and [step for step, _ in without.calls] == [0, 1, 2]
+        assert Slot(segment, 0).jobs == (1, 0, 0)
+        asks_to_stop(segment, worker)
+        pipe("a b", num_inference_steps=3)
+        assert (len(shown), Slot(segment, 0).jobs) == (4, (1, 0, 1))
+
+
 def test_a_pipeline_that_cannot_be_interrupted_goes_on_and_the_host_is_told(worker: hangwatch.Worker, segment: Path) -> None:
     told: List[int] = []
     with watching.install(on_stop=lambda: told.append(1)):

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
+from unittest.mock import ANY
 
 import pytest
 
@@ -46,7 +47,8 @@ class Hang(NamedTuple):
 LIBRARIES = {
     # A worker each: where it blocks when it is started for the first time, then for the second time.
     "diffusers": [
-        {"load": Hang("overdue", "loading", "phase", job=None), "step": Hang("silent", "inference", "heartbeat", 2, STEPS)},
+        # Of its five parts, which come in any order.
+        {"load": Hang("overdue", "loading", "phase", ANY, 5, None), "step": Hang("silent", "inference", "heartbeat", 2, STEPS)},
         {"encoding": Hang("overdue", "encoding", "phase"), "decode": Hang("overdue", "post_processing", "phase")},
     ],
     "transformers": [

@@ -158,6 +158,21 @@ def image_to_image() -> Any:
     return pipe
 
 
+def combined() -> Any:
+    """A pipeline that calls another one, as Kandinsky's do. Its class is one that nobody has seen before."""
+
+    class Combined(diffusers().DiffusionPipeline):  # type: ignore[misc]
+        def __init__(self, inner: Any) -> None:
+            super().__init__()
+            self.inner = inner
+            self.register_modules(unet=inner.unet)
+
+        def __call__(self, prompt: str, num_inference_steps: int = 2, callback_on_step_end: Any = None, **more: Any) -> Any:
+            return self.inner(prompt, num_inference_steps=num_inference_steps, callback_on_step_end=callback_on_step_end, **more)
+
+    return Combined(stable_diffusion())
+
+
 def diffusers() -> Any:
     import diffusers
 
