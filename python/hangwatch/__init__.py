@@ -33,6 +33,7 @@ from ._hangwatch import PHASES, UNKNOWN, Job, Section, Worker, __version__, deta
 from ._living import attach, current, set_current  # noqa: E402
 from ._stacks import dump_stacks_on  # noqa: E402
 from ._track import track, watched  # noqa: E402
+from ._watch import InterpreterWatch, watch_interpreter  # noqa: E402
 
 __all__ = [
     "PHASES",
@@ -42,6 +43,7 @@ __all__ = [
     "Error",
     "FullError",
     "HeldError",
+    "InterpreterWatch",
     "Job",
     "NotFoundError",
     "Section",
@@ -55,5 +57,6 @@ __all__ = [
     "dump_stacks_on",
     "set_current",
     "track",
+    "watch_interpreter",
     "watched",
 ]

@@ -138,6 +138,18 @@ class Section:
         self, exc_type: Optional[type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None: ...
 
+@final
+class InterpreterWatch:
+    """The native thread of a `hangwatch.InterpreterWatch`."""
+
+    @property
+    def running(self) -> bool:
+        """Whether its thread is there: not after `stop`, nor in a forked child."""
+    def pulse(self) -> None:
+        """A thread of Python had the interpreter just now."""
+    def stop(self) -> None:
+        """Ends the thread and waits for it. Nothing is asked of the interpreter any more."""
+
 def attach(
     name: Optional[str] = None,
     *,
@@ -147,3 +159,5 @@ def attach(
 ) -> Worker: ...
 def detached() -> Worker:
     """A worker on which everything does nothing."""
+def watch_interpreter(worker: Worker, every: _Seconds) -> InterpreterWatch:
+    """Starts the native thread of a watch: `hangwatch.watch_interpreter` is what to call."""

@@ -6,10 +6,12 @@
 //! | `quick` | the calls of a step, past PyO3's argument parser |
 //! | `value` | Python's values as the library's: any value is taken, since a report raises nothing |
 //! | `worker`, `job`, `section` | the classes |
+//! | `interpreter` | whether the interpreter runs while no step comes |
 //! | `error` | the library's errors as Python's classes |
 
 mod error;
 mod held;
+mod interpreter;
 mod job;
 mod quick;
 mod section;
@@ -33,9 +35,11 @@ fn _hangwatch(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<worker::Worker>()?;
     module.add_class::<job::Job>()?;
     module.add_class::<section::Section>()?;
+    module.add_class::<interpreter::InterpreterWatch>()?;
     quick::add(module.py())?;
     module.add_function(wrap_pyfunction!(worker::attach, module)?)?;
     module.add_function(wrap_pyfunction!(worker::detached, module)?)?;
+    module.add_function(wrap_pyfunction!(interpreter::watch_interpreter, module)?)?;
     module.add("PHASES", phases(module.py())?)?;
     module.add("UNKNOWN", u64::MAX)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
