@@ -33,6 +33,6 @@ pub use orphans::become_subreaper;
 pub use pulse::Pulse;
 pub use sampler::Sampler;
 pub use scan::{Judged, Poll, Scanner};
-pub use supervise::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart, Stopper};
+pub use supervise::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart, Spawner, Start, Stopper};
 pub use thread::{Builder, Home, Monitor, Reloader};
 pub use view::{Source, View, Viewer};

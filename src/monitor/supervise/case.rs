@@ -1,6 +1,7 @@
 //! One process and all it started, under the ladder: asked, looked at, ended, swept, and what it held given back.
 
 use super::evidence::{self, Gathered};
+use super::host::Spawner;
 use super::mail::Ask;
 use super::slots::{Of, Slots};
 use super::world::World;
@@ -16,6 +17,7 @@ use crate::recover::{Act, Exit, Ladder, Patience, Tree};
 use crate::tell::text::age;
 use crate::tell::{Event, EventKind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is left of a tree is looked at again this soon.
@@ -157,10 +159,24 @@ impl Case {
         self.ladder.reclaimed();
     }
 
+    /// How its leader ended, if it has; its host may have reaped it meanwhile.
+    fn exit_of_tree(&self, world: &World<'_>) -> Option<Exit> {
+        match self.tree.exit()? {
+            Exit::Unknown => Some(self.host(world).and_then(|host| host.ended(self.pid())).map_or(Exit::Unknown, Exit::from)),
+            known => Some(known),
+        }
+    }
+
+    /// Who made it, where that was the program around the monitor.
+    fn host<'a>(&self, world: &World<'a>) -> Option<&'a Arc<dyn Spawner>> {
+        if self.is_of_others() { None } else { world.fleet.host() }
+    }
+
     /// Deadlines that have come, an exit that has happened, what has gone of its tree.
     pub(super) fn advance(&mut self, world: &World<'_>) -> Course {
+        self.tree.look_at_leader();
         if self.ladder.awaits_exit()
-            && let Some(exit) = self.tree.exit()
+            && let Some(exit) = self.exit_of_tree(world)
         {
             self.exit = Some(exit);
             // Those that were told lost already are set aside by now, and still its own.
@@ -310,8 +326,11 @@ impl Case {
 
     /// Its tree is gone: it is reaped and its slots are freed.
     pub(super) fn bury(self, world: &World<'_>) -> Buried {
-        let before = self.before();
+        let (before, host) = (self.before(), self.host(world));
         self.tree.reap();
+        if let Some(host) = host {
+            host.gone(before.pid);
+        }
         for slot in self.slots {
             match self.of {
                 // Its handle was proven to be the owner's, and has exited, whatever namespace the owner's number is of.

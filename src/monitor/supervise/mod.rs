@@ -7,6 +7,7 @@ mod case;
 mod children;
 mod evidence;
 mod fleet;
+mod host;
 mod ledger;
 mod mail;
 mod reclaim;
@@ -19,6 +20,7 @@ mod wards;
 mod world;
 
 pub use fleet::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart};
+pub use host::{Spawner, Start};
 pub use thread::Stopper;
 pub(super) use thread::{Asker, Running, Setup};
 pub(super) use turn::OBSERVES;
