@@ -3,7 +3,6 @@
 mod commands;
 mod config;
 mod conformance;
-mod events;
 mod exit;
 mod hooks;
 mod logging;

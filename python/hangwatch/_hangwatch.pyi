@@ -4,11 +4,12 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import Final, Literal, Optional, Union, final
+from typing import Callable, Final, Literal, Optional, Union, final
 
 _Phase = Union[str, int]
 _Outcome = Literal["ok", "failed", "cancelled"]
 _Seconds = Union[float, timedelta]
+_Path = Union[str, os.PathLike[str]]
 
 __version__: Final[str]
 PHASES: Final[Mapping[str, int]]
@@ -149,6 +150,86 @@ class InterpreterWatch:
         """A thread of Python had the interpreter just now."""
     def stop(self) -> None:
         """Ends the thread and waits for it. Nothing is asked of the interpreter any more."""
+
+@final
+class Monitor:
+    """The threads of a monitor: `hangwatch.Monitor` stands on it. Absent without the cargo feature `monitor`."""
+
+    @property
+    def running(self) -> bool: ...
+    @property
+    def segment(self) -> str: ...
+    def stop(self) -> None: ...
+    def reload(self, policy: Optional[Mapping[str, object]]) -> None: ...
+    def status(self) -> str:
+        """As JSON, and so below."""
+    def workers(self) -> str: ...
+    def worker(self, slot: int) -> str: ...
+
+@final
+class Supervisor:
+    """The threads of a supervisor: `hangwatch.Supervisor` stands on it. Absent without the cargo feature `monitor`."""
+
+    @property
+    def running(self) -> bool: ...
+    @property
+    def segment(self) -> str: ...
+    @property
+    def wrong(self) -> list[str]: ...
+    def next(self) -> Union[Start, int, None]:
+        """Waits for what the interpreter is asked to do: to make a child, or to reap one. None: never any more."""
+    def wait(self, timeout: Optional[float]) -> Optional[str]:
+        """How all replicas ended, as JSON."""
+    def ask_to_stop(self) -> None:
+        """Ends all workers; a second time without grace."""
+    def stop(self) -> None: ...
+    def reload(self, policy: Optional[Mapping[str, object]]) -> None: ...
+    def status(self) -> str: ...
+    def workers(self) -> str: ...
+
+@final
+class Start:
+    """One child that is asked for. Where it is dropped without an answer it has failed."""
+
+    @property
+    def replica(self) -> int: ...
+    @property
+    def variables(self) -> list[tuple[str, str]]: ...
+    @property
+    def log(self) -> Optional[str]: ...
+    def started(self, pid: int) -> bool:
+        """Whether it is taken; one that is not is the caller's to end and to reap."""
+    def failed(self, why: str) -> None: ...
+
+def start_supervisor(
+    command: list[str],
+    ended: Optional[Callable[[int], Optional[int]]],
+    how: object,
+    keeps: Optional[object],
+    place: object,
+    policy: Optional[Mapping[str, object]],
+    feed: object,
+    on_event: Optional[Callable[..., object]],
+) -> Supervisor:
+    """Starts a supervisor. Absent without the cargo feature `monitor`."""
+
+def start_monitor(
+    segment: Optional[_Path],
+    policy: Optional[Mapping[str, object]],
+    feed: object,
+    on_event: Optional[Callable[..., object]],
+    *,
+    mode: str,
+    slots: Optional[int],
+    slot_size: Optional[int],
+    learnt: Optional[_Path],
+    jsonl: Optional[_Path],
+    unlink_at_end: bool,
+) -> Monitor:
+    """Starts a monitor. Absent without the cargo feature `monitor`."""
+
+def segment_status(segment: Optional[_Path], policy: Optional[Mapping[str, object]]) -> str:
+    """A segment as JSON. Absent without the cargo feature `monitor`."""
 
 def attach(
     name: Optional[str] = None,

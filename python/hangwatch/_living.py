@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Protocol, Set, Union
 from weakref import WeakSet
 
 from . import _hangwatch
@@ -13,7 +13,20 @@ from . import _hangwatch
 if TYPE_CHECKING:
     from ._hangwatch import Worker
 
+
+
+class Running(Protocol):
+    """What has threads in this process: a monitor."""
+
+    def _end(self) -> None:
+        """The interpreter ends, or it is no longer wanted."""
+
+    def _forget(self) -> None:
+        """This is a forked child, which has none of its threads."""
+
+
 _living: WeakSet[Worker] = WeakSet()
+_running: Set[Running] = set()
 _current: Optional[Worker] = None
 _nobody = _hangwatch.detached()
 _finalized_in: Optional[int] = None
@@ -62,18 +75,35 @@ def keep(worker: Worker) -> None:
     _finalize_here()
 
 
+def keep_running(it: Running) -> None:
+    """Like a thread it lives until it ends, whoever still holds it, and at the interpreter's end at the latest."""
+    _running.add(it)
+    _finalize_here()
+
+
+def let_go(it: Running) -> None:
+    """It has ended."""
+    _running.discard(it)
+
+
 def _finalize_here() -> None:
     # A child of multiprocessing ends by os._exit, which runs none of atexit's functions before 3.13, but its own finalizers.
     global _finalized_in
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None and _finalized_in != os.getpid():
         _finalized_in = os.getpid()
-        util.Finalize(None, _detach_all, exitpriority=0)
+        util.Finalize(None, _end_all, exitpriority=0)
 
 
-def _detach_all() -> None:
+def _end_all() -> None:
+    # The workers first: a monitor that still looks sees that they left, and not that they hang.
     for worker in list(_living):
         worker.detach()
+    for running in list(_running):
+        try:
+            running._end()
+        except Exception:  # noqa: BLE001 - the interpreter ends, and so do its threads
+            pass
 
 
 def _forget() -> None:
@@ -81,7 +111,10 @@ def _forget() -> None:
     global _current
     _current = None
     _living.clear()
+    for running in list(_running):
+        running._forget()
+    _running.clear()
 
 
-atexit.register(_detach_all)
+atexit.register(_end_all)
 os.register_at_fork(after_in_child=_forget)

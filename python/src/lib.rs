@@ -1,4 +1,4 @@
-//! `hangwatch._hangwatch`: the worker's side for Python. What each call does stands in `hangwatch/_hangwatch.pyi`, the manual.
+//! `hangwatch._hangwatch`: the worker's side for Python, and the monitor's. What each call does stands in `hangwatch/_hangwatch.pyi`, the manual.
 //!
 //! | file | holds |
 //! |---|---|
@@ -8,11 +8,14 @@
 //! | `worker`, `job`, `section` | the classes |
 //! | `interpreter` | whether the interpreter runs while no step comes |
 //! | `error` | the library's errors as Python's classes |
+//! | `monitor` | the monitor in threads of the interpreter's process, and what a segment says (the feature `monitor`) |
 
 mod error;
 mod held;
 mod interpreter;
 mod job;
+#[cfg(feature = "monitor")]
+mod monitor;
 mod quick;
 mod section;
 mod value;
@@ -40,6 +43,8 @@ fn _hangwatch(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(worker::attach, module)?)?;
     module.add_function(wrap_pyfunction!(worker::detached, module)?)?;
     module.add_function(wrap_pyfunction!(interpreter::watch_interpreter, module)?)?;
+    #[cfg(feature = "monitor")]
+    monitor::add(module)?;
     module.add("PHASES", phases(module.py())?)?;
     module.add("UNKNOWN", u64::MAX)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))

@@ -9,9 +9,11 @@
 //! A poll is glance, read, judge (the pure [`crate::engine`]), write. Nothing in `Scanner::poll` is unbounded: no kill, wait,
 //! dump, hook, DNS or fsync, and no lock that another thread holds for long.
 
+mod builder;
 mod exits;
 mod glance;
 mod history;
+mod hosted;
 mod keeper;
 mod look;
 mod loss;
@@ -24,15 +26,19 @@ mod sampler;
 mod scan;
 pub mod status;
 mod supervise;
+mod sweep;
 mod takeover;
 mod thread;
 mod view;
 
+pub use builder::Builder;
+pub use hosted::{Health, Hosted, Seen};
 pub use keeper::{learnt_path, read_learnt};
 pub use orphans::become_subreaper;
 pub use pulse::Pulse;
 pub use sampler::Sampler;
 pub use scan::{Judged, Poll, Scanner};
-pub use supervise::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart, Spawner, Start, Stopper};
-pub use thread::{Builder, Home, Monitor, Reloader};
+pub use supervise::{Ending, Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart, Spawner, Start, Stopper};
+pub use sweep::check;
+pub use thread::{Home, Monitor, Reloader};
 pub use view::{Source, View, Viewer};

@@ -69,6 +69,35 @@ pub struct WorkerStatus {
 }
 
 impl WorkerStatus {
+    /// Of a slot that was looked at.
+    pub fn of(view: &View) -> Self {
+        let View { snapshot: s, .. } = view;
+        let info = s.info.as_deref();
+        let text = |text: &str| (!text.is_empty()).then(|| escaped(text));
+        let hot = s.hot.as_ref();
+        Self {
+            slot: s.index,
+            name: info.and_then(|info| text(&info.name)),
+            lane: info.and_then(|info| text(&info.lane)),
+            kind: (s.owner.tag() != Tag::Reserved).then(|| s.owner.kind().name()),
+            device: info.map(|info| info.device).filter(|device| *device != NO_DEVICE),
+            pid: (s.owner.tag() != Tag::Reserved).then(|| s.owner.pid()),
+            phase: Some(view.phase_name().unwrap_or_else(|| tag_name(s.owner.tag()).into())),
+            verdict: view.verdict.name(),
+            heartbeat_age_s: view.heartbeat_age.map(seconds),
+            progress_age_s: view.progress_age.map(seconds),
+            done: hot.and_then(HotWords::done),
+            total: hot.and_then(HotWords::known_total),
+            percent: view.percent().map(|percent| (percent * 10.0).round() / 10.0),
+            rate_per_s: view.rate.map(|rate| (rate * 1e6).round() / 1e6),
+            eta_s: view.eta_s.map(|eta| (eta * 10.0).round() / 10.0),
+            job: view.job_name(),
+            model: info.and_then(|info| text(&info.model)),
+            restarts: view.restarts,
+            lease_s: view.lease_left.map(seconds),
+        }
+    }
+
     /// Whether an acting verdict stands.
     pub fn is_acting(&self) -> bool {
         Verdict::ALL.iter().any(|v| v.name() == self.verdict && v.severity() == judge::Severity::Acting)
@@ -103,35 +132,10 @@ pub fn read(segment: &Arc<Segment>, policies: &PolicySet) -> Status {
         schema_version: SCHEMA_VERSION,
         segment: segment.path().display().to_string(),
         monitor: viewer.monitor(),
-        workers: (0..segment.len()).filter_map(|index| viewer.taken(index, policies)).map(|view| worker(&view)).collect(),
-    }
-}
-
-fn worker(view: &View) -> WorkerStatus {
-    let View { snapshot: s, .. } = view;
-    let info = s.info.as_deref();
-    let text = |text: &str| (!text.is_empty()).then(|| escaped(text));
-    let hot = s.hot.as_ref();
-    WorkerStatus {
-        slot: s.index,
-        name: info.and_then(|info| text(&info.name)),
-        lane: info.and_then(|info| text(&info.lane)),
-        kind: (s.owner.tag() != Tag::Reserved).then(|| s.owner.kind().name()),
-        device: info.map(|info| info.device).filter(|device| *device != NO_DEVICE),
-        pid: (s.owner.tag() != Tag::Reserved).then(|| s.owner.pid()),
-        phase: Some(view.phase_name().unwrap_or_else(|| tag_name(s.owner.tag()).into())),
-        verdict: view.verdict.name(),
-        heartbeat_age_s: view.heartbeat_age.map(seconds),
-        progress_age_s: view.progress_age.map(seconds),
-        done: hot.and_then(HotWords::done),
-        total: hot.and_then(HotWords::known_total),
-        percent: view.percent().map(|percent| (percent * 10.0).round() / 10.0),
-        rate_per_s: view.rate.map(|rate| (rate * 1e6).round() / 1e6),
-        eta_s: view.eta_s.map(|eta| (eta * 10.0).round() / 10.0),
-        job: view.job_name(),
-        model: info.and_then(|info| text(&info.model)),
-        restarts: view.restarts,
-        lease_s: view.lease_left.map(seconds),
+        workers: (0..segment.len())
+            .filter_map(|index| viewer.taken(index, policies))
+            .map(|view| WorkerStatus::of(&view))
+            .collect(),
     }
 }
 

@@ -1,68 +1,52 @@
 //! The monitor as a thread in a host program: polls, tells, and hands what it wants done to a supervisor if there is one.
 
-use super::keeper::{self, Keeper};
+use super::builder::Builder;
+use super::keeper::Keeper;
 use super::loss::Follower;
 use super::pulse::Pulse;
 use super::scan::{Poll, Scanner};
-use super::supervise::{Asker, Fleet, FleetEnd, OBSERVES, Running, Setup};
+use super::supervise::{Asker, Ending, FleetEnd, OBSERVES, Running, Stopper};
 use crate::clock;
-use crate::error::{Error, Result};
-use crate::evidence::Settings;
+use crate::error::Result;
 use crate::os::canary::Process;
 use crate::os::wake::{Bell, wait_readable};
 use crate::policy::{Policy, PolicySet, ns};
 use crate::segment::Segment;
-use crate::tell::{Event, EventKind, LogSink, Sink, Teller, Told};
+use crate::tell::{Event, EventKind, Teller, TellingThread, Told};
+use std::iter;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// What a monitor is to do. `Monitor::builder(segment).policy(policy).on_event(|event| …).spawn()?`
-pub struct Builder {
-    segment: Arc<Segment>,
-    policies: PolicySet,
-    learnt: Option<PathBuf>,
-    sinks: Vec<Box<dyn Sink>>,
-    log: bool,
-    setup: Setup,
-    unlinks: bool,
-    follows: bool,
-}
-
-impl std::fmt::Debug for Builder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder").field("segment", &self.segment).field("policies", &self.policies).finish_non_exhaustive()
-    }
-}
-
 /// A running monitor. Dropping it stops its threads, tells what is queued, and leaves no thread and no descriptor behind. A
 /// forked child has none of its threads: there it is dead, and dropping it leaves what it held to the child's end or exec.
 #[derive(Debug)]
 pub struct Monitor {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     // It gives the scanner back, and with it the segment's lock.
-    scan: Option<JoinHandle<Scanner>>,
-    unlinks: bool,
-    supervisor: Option<Running>,
+    pub(super) scan: Option<JoinHandle<Scanner>>,
+    pub(super) unlinks: bool,
+    pub(super) supervisor: Option<Running>,
     /// The one that spawned it: in a forked child none of its threads is.
-    process: Process,
-    // Last: the other threads' handles on it are gone when it is dropped.
-    teller: Teller,
+    pub(super) process: Process,
+    // Last but one: the other threads' handles on it are gone when it is dropped.
+    pub(super) teller: Teller,
+    // Last: the teller hands over to them.
+    pub(super) apart: Vec<Teller>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    bell: Bell,
-    stop: AtomicBool,
-    lost: AtomicBool,
-    pulse: Pulse,
+pub(super) struct Shared {
+    pub(super) bell: Bell,
+    pub(super) stop: AtomicBool,
+    pub(super) lost: AtomicBool,
+    pub(super) pulse: Pulse,
     /// Policies that are to be put in force at the next poll.
-    wanted: Mutex<Option<Result<PolicySet>>>,
+    pub(super) wanted: Mutex<Option<Result<PolicySet>>>,
     /// Where it watches: another one once it has gone over.
-    segment: Mutex<Arc<Segment>>,
+    pub(super) segment: Mutex<Arc<Segment>>,
 }
 
 impl Shared {
@@ -106,16 +90,7 @@ impl Home {
 impl Monitor {
     /// A monitor of `segment`, with the default policy until told otherwise.
     pub fn builder(segment: Arc<Segment>) -> Builder {
-        Builder {
-            segment,
-            policies: Policy::default().into(),
-            learnt: None,
-            sinks: Vec::new(),
-            log: true,
-            setup: Setup::default(),
-            unlinks: false,
-            follows: false,
-        }
+        Builder::new(segment)
     }
 
     /// Whether the segment was lost: nothing is watched any more, or not until its name leads to one again (see
@@ -126,12 +101,26 @@ impl Monitor {
 
     /// Events that the sinks were too slow for.
     pub fn events_lost(&self) -> u64 {
-        self.teller.told().dropped()
+        self.tellers().map(|teller| teller.told().dropped()).sum()
+    }
+
+    fn tellers(&self) -> impl Iterator<Item = &Teller> {
+        iter::once(&self.teller).chain(&self.apart)
+    }
+
+    /// The threads on which it tells: dropped in one of them it would wait for itself.
+    pub fn telling(&self) -> Vec<TellingThread> {
+        self.tellers().map(Teller::mark).collect()
     }
 
     /// Waits until every replica of the fleet has ended. Returns at once where there is no fleet.
     pub fn wait(&mut self) -> FleetEnd {
         self.supervisor.as_mut().map(Running::wait).unwrap_or_default()
+    }
+
+    /// A handle that waits for the fleet's end beside others.
+    pub fn fleet_ending(&self) -> Option<Ending> {
+        self.supervisor.as_ref().map(Running::ending)
     }
 
     /// The segment that it watches now; see [`Builder::follow`].
@@ -160,7 +149,7 @@ impl Monitor {
     }
 
     /// A handle that ends the fleet from any thread: SIGTERM, grace, SIGKILL. A second call does not wait for the grace.
-    pub fn fleet_stopper(&self) -> Option<super::supervise::Stopper> {
+    pub fn fleet_stopper(&self) -> Option<Stopper> {
         self.supervisor.as_ref().map(Running::stopper)
     }
 }
@@ -171,6 +160,7 @@ impl Drop for Monitor {
             // Its threads are the parent's: a join would wait for ever, and a bell would ring there.
             std::mem::forget((self.scan.take(), self.supervisor.take()));
             self.teller.forget();
+            self.apart.iter_mut().for_each(Teller::forget);
             return;
         }
         // The supervisor first: its workers end, or are left as its own stop says, while they are still watched.
@@ -186,136 +176,6 @@ impl Drop for Monitor {
     }
 }
 
-impl Builder {
-    /// With this policy; it should be validated.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policies = policy.into();
-        self
-    }
-
-    /// With policies by model and worker.
-    #[must_use]
-    pub fn policies(mut self, policies: PolicySet) -> Self {
-        self.policies = policies;
-        self
-    }
-
-    /// Keeps what it learns in this file; `<segment>.learnt` where none is named.
-    #[must_use]
-    pub fn learnt(mut self, path: impl Into<PathBuf>) -> Self {
-        self.learnt = Some(path.into());
-        self
-    }
-
-    /// Calls `callback` for each event, on the telling thread. May be slow; a callback that panics is left out from then on.
-    #[must_use]
-    pub fn on_event(self, callback: impl FnMut(&Event) + Send + 'static) -> Self {
-        self.sink(Box::new(callback))
-    }
-
-    /// The same for a sink.
-    #[must_use]
-    pub fn sink(mut self, sink: Box<dyn Sink>) -> Self {
-        self.sinks.push(sink);
-        self
-    }
-
-    /// Without log lines through `tracing`.
-    #[must_use]
-    pub fn without_log(mut self) -> Self {
-        self.log = false;
-        self
-    }
-
-    /// Spawns, watches and replaces these workers; without a fleet the monitor observes and says what it would do.
-    #[must_use]
-    pub fn fleet(mut self, fleet: Fleet) -> Self {
-        self.setup.fleet = Some(fleet);
-        self
-    }
-
-    /// Ends workers that others spawned when they hang, where it is proven who they are; never starts one.
-    #[must_use]
-    pub fn act_on_others(mut self) -> Self {
-        self.setup.acts_on_others = true;
-        self
-    }
-
-    /// Keeps evidence of a worker before it is ended.
-    #[must_use]
-    pub fn evidence(mut self, settings: Settings) -> Self {
-        self.setup.evidence = Some(settings);
-        self
-    }
-
-    /// Removes the segment at the end, while the lock is held still: a successor that waits for the lock would else have its
-    /// segment removed.
-    #[must_use]
-    pub fn unlink_at_end(mut self) -> Self {
-        self.unlinks = true;
-        self
-    }
-
-    /// Lives on when the segment is lost, and goes over to the one that its name leads to: at once where the old one cannot be
-    /// read, else when the last worker has left it. A fleet's workers are in the one segment, and its monitor follows nowhere.
-    #[must_use]
-    pub fn follow(mut self) -> Self {
-        self.follows = true;
-        self
-    }
-
-    /// Starts. Another live monitor of the segment is an error of kind `Held`.
-    pub fn spawn(mut self) -> Result<Monitor> {
-        let what = format!("cannot monitor segment '{}'", self.segment.path().display());
-        let failed = |e: std::io::Error| Error::io(&what, &e);
-        let learnt = self.learnt.unwrap_or_else(|| keeper::learnt_path(&self.segment));
-        let mut scanner = Scanner::new(Arc::clone(&self.segment), self.policies.clone())?;
-        // Under the lock: the monitor before this one has written its last.
-        let (known, keeps) = keeper::load(&learnt);
-        scanner = scanner.with_learnt(known);
-        let mut keeper = keeps.then(|| Keeper::spawn(learnt)).transpose().map_err(failed)?;
-        if self.log {
-            self.sinks.insert(0, Box::new(LogSink));
-        }
-        let teller = Teller::spawn(self.sinks).map_err(failed)?;
-        let shared = Arc::new(Shared {
-            bell: Bell::new().map_err(failed)?,
-            stop: AtomicBool::new(false),
-            lost: AtomicBool::new(false),
-            pulse: Pulse::default(),
-            wanted: Mutex::new(None),
-            segment: Mutex::new(Arc::clone(&self.segment)),
-        });
-        let process = Process::this().map_err(failed)?;
-        let mut follower = (self.follows && self.setup.fleet.is_none()).then(Follower::default);
-        let supervisor = if self.setup.is_wanted() {
-            scanner.leave_the_dead();
-            if self.setup.evidence.is_some() {
-                scanner.keep_history();
-            }
-            Some(Running::start(self.setup, Arc::clone(&self.segment), self.policies.base().clone(), teller.told())?)
-        } else {
-            None
-        };
-        let (asker, stopper) = (supervisor.as_ref().map(Running::asker), supervisor.as_ref().map(Running::stopper));
-        let (theirs, told) = (Arc::clone(&shared), teller.told());
-        let scan = std::thread::Builder::new()
-            .name("hangwatch-scan".into())
-            .spawn(move || {
-                scan_until_stopped(&mut scanner, &theirs, &told, &mut keeper, &mut follower, asker.as_ref());
-                if let Some(stopper) = stopper.filter(|_| theirs.lost.load(Relaxed)) {
-                    // Nobody can see its workers any more, and those that hang would never touch the segment again.
-                    stopper.stop();
-                }
-                keeper.iter_mut().for_each(|keeper| keeper.keep(scanner.learnt(), 0, true));
-                scanner
-            })
-            .map_err(failed)?;
-        Ok(Monitor { shared, scan: Some(scan), unlinks: self.unlinks, supervisor, process, teller })
-    }
-}
-
 fn say_what_would_be_done(poll: &Poll, told: &Told) {
     // Told right after the opening, whose event says all the rest.
     for event in poll.events.iter().filter(|event| event.event == EventKind::Opened && event.slot.is_some()) {
@@ -326,7 +186,7 @@ fn say_what_would_be_done(poll: &Poll, told: &Told) {
     }
 }
 
-fn scan_until_stopped(
+pub(super) fn scan_until_stopped(
     scanner: &mut Scanner,
     shared: &Shared,
     told: &Told,

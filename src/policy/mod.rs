@@ -15,14 +15,18 @@
 //! | `origin` | layers, and which of them each value came from |
 //! | `set` | a policy for each worker, by its model and its label |
 //! | `glob` | patterns of names |
+//! | `raw` | a value of a file or a program, before it is known whose it is |
+//! | `nearest` | the name that was probably meant |
 
 mod budget;
 mod check;
 mod choice;
 mod glob;
 mod keys;
+mod nearest;
 mod origin;
 mod profile;
+mod raw;
 mod set;
 mod text;
 mod value;
@@ -30,8 +34,10 @@ mod value;
 pub use check::Problem;
 pub use choice::Adaptive;
 pub use keys::{Bound, KEYS, Key, Policy, Scope};
+pub use nearest::{did_you_mean, nearest};
 pub use origin::{Layered, Origin, Origins};
 pub use profile::{PROFILES, Profile};
+pub use raw::{Mismatch, Raw};
 pub use set::{Entry, Of, PolicySet};
 pub use text::{DURATION_FORMS, parse_duration, quoted};
 pub use value::{Kind, MAX_COUNT, MAX_DURATION, MAX_FACTOR, Value, ns};

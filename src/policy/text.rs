@@ -1,6 +1,7 @@
 //! Text as a key's value, the same for a file, the environment, a flag and a binding of another language.
 
-use super::keys::Key;
+use super::keys::{KEYS, Key};
+use super::nearest::did_you_mean;
 use super::value::{Kind, Value};
 use crate::error::{Error, ErrorKind, Result};
 use std::time::Duration;
@@ -64,10 +65,13 @@ impl Key {
     /// The key of that name and the value that the text stands for; else an error that names both and how it is written.
     pub fn parse(name: &str, text: &str) -> Result<(&'static Self, Value)> {
         let what = || format!("cannot set policy key {}", quoted(name));
-        let key = Self::from_name(name).ok_or_else(|| {
-            Error::new(ErrorKind::Usage, what(), "there is no such key")
-                .hint("the keys are those of the policy table, such as progress_timeout: see docs/policy.md")
-        })?;
+        let key =
+            Self::from_name(name).ok_or_else(|| {
+                let near = did_you_mean(name, KEYS.iter().map(|key| key.name));
+                Error::new(ErrorKind::Usage, what(), "there is no such key").hint(near.unwrap_or_else(|| {
+                    "the keys are those of the policy table, such as progress_timeout: see docs/policy.md".into()
+                }))
+            })?;
         let value = key.kind.parse(text).ok_or_else(|| {
             Error::new(ErrorKind::Usage, what(), format!("{} is no value of it, expected {}", quoted(text), key.kind.expected()))
                 .hint(key.kind.forms())
@@ -151,6 +155,7 @@ mod tests {
             refused("max_batch", "many\n"),
             "cannot set policy key 'max_batch': 'many\\n' is no value of it, expected a count\n  write a whole number, such as 4"
         );
-        assert!(refused("progres_timeout", "1s").contains("'progres_timeout': there is no such key\n  the keys are"));
+        assert!(refused("progres_timeout", "1s").ends_with("there is no such key\n  did you mean 'progress_timeout'?"));
+        assert!(refused("colour", "1s").contains("'colour': there is no such key\n  the keys are"));
     }
 }

@@ -90,6 +90,21 @@ pub enum Presence {
 }
 
 impl Presence {
+    /// All of them. C's `hangwatch_presence_e` numbers them from 1 on, in this order.
+    pub const ALL: [Self; 6] = [Self::Present, Self::Unlinked, Self::Replaced, Self::Truncated, Self::Superseded, Self::Erased];
+
+    /// Its name, everywhere.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Unlinked => "unlinked",
+            Self::Replaced => "replaced",
+            Self::Truncated => "truncated",
+            Self::Superseded => "superseded",
+            Self::Erased => "erased",
+        }
+    }
+
     /// Whether its slots are still what workers write: they may be touched, and mean something.
     pub const fn is_readable(self) -> bool {
         !matches!(self, Self::Truncated | Self::Erased)

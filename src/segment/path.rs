@@ -28,6 +28,12 @@ pub fn directory() -> PathBuf {
     PathBuf::from(format!("/dev/shm/hangwatch-{}", euid()))
 }
 
+/// Where the segment is that a program means which names none: as `HANGWATCH_SEGMENT` says, else the default one.
+pub fn usual() -> Result<PathBuf> {
+    let named = std::env::var("HANGWATCH_SEGMENT").ok().filter(|named| !named.is_empty());
+    resolve(named.as_deref().unwrap_or(DEFAULT_NAME))
+}
+
 /// Makes the folder if it is absent, for us alone or for a group, and refuses one that others may change.
 pub(crate) fn ensure_directory(dir: &Path, access: &Access) -> Result<()> {
     let what = || format!("cannot use segment directory '{}'", dir.display());

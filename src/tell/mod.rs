@@ -5,10 +5,12 @@
 
 mod event;
 mod json;
+mod lines;
 mod log;
 mod teller;
 pub mod text;
 
 pub use event::{Event, EventKind, SCHEMA_VERSION};
+pub use lines::JsonLines;
 pub use log::LogSink;
-pub use teller::{Sink, Teller, Told};
+pub use teller::{Sink, Teller, TellingThread, Told};

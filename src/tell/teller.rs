@@ -1,6 +1,7 @@
 //! The thread that tells, and its bounded queue.
 
 use super::event::Event;
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -43,11 +44,33 @@ impl Told {
     }
 }
 
+/// Tells a telling thread from every other one of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TellingThread(u64);
+
+thread_local! {
+    /// 0 is none. `std::thread::current` would make something of a host's thread, and leave it behind.
+    static MARK: Cell<u64> = const { Cell::new(0) };
+}
+
+impl TellingThread {
+    fn new() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Relaxed) + 1) // Relaxed: it only has to be another one
+    }
+
+    /// Whether the caller is in that thread.
+    pub fn is_here(self) -> bool {
+        MARK.get() == self.0
+    }
+}
+
 /// The telling thread; dropping it tells what is queued and ends it.
 #[derive(Debug)]
 pub struct Teller {
     told: Option<Told>,
     thread: Option<JoinHandle<()>>,
+    mark: TellingThread,
 }
 
 impl Teller {
@@ -56,7 +79,9 @@ impl Teller {
         let (queue, events) = sync_channel::<Event>(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&dropped);
+        let mark = TellingThread::new();
         let thread = std::thread::Builder::new().name("hangwatch-tell".into()).spawn(move || {
+            MARK.set(mark.0);
             let mut reported = 0;
             for event in events {
                 sinks.retain_mut(|sink| {
@@ -73,7 +98,7 @@ impl Teller {
                 }
             }
         })?;
-        Ok(Self { told: Some(Told { queue, dropped }), thread: Some(thread) })
+        Ok(Self { told: Some(Told { queue, dropped }), thread: Some(thread), mark })
     }
 
     /// A handle for those who tell.
@@ -82,6 +107,11 @@ impl Teller {
             Some(told) => told.clone(),
             None => unreachable!("taken when it is dropped only"),
         }
+    }
+
+    /// Tells its thread from every other.
+    pub fn mark(&self) -> TellingThread {
+        self.mark
     }
 
     /// In a forked child, which has no such thread: it is neither waited for nor told to end.

@@ -7,7 +7,6 @@ use super::shared::{Mode, MonitorArgs};
 use super::workers::WorkerArgs;
 use super::{ending, standby};
 use crate::config::{Flag, Loaded};
-use crate::events::JsonLines;
 use crate::exit;
 use crate::notify::Notifier;
 use crate::output::{self, Output};
@@ -117,8 +116,8 @@ impl Args {
         if let Some(learnt) = &self.monitor.learnt {
             builder = builder.learnt(learnt);
         }
-        if let Some(events) = &self.monitor.events {
-            builder = builder.sink(Box::new(JsonLines::open(events)?));
+        if let Some(events) = self.monitor.events()? {
+            builder = builder.sink(Box::new(events));
         }
         let monitor = builder.sink(outward.hooks.sink()).spawn()?;
         Ok((monitor, logs.map(output::Ready::follow).transpose()?))

@@ -4,6 +4,7 @@ use crate::config::{self, Flag, Loaded};
 use crate::hooks::HookArgs;
 use hangwatch::policy::Value;
 use hangwatch::segment::{Geometry, Segment, path};
+use hangwatch::tell::JsonLines;
 use hangwatch::{Error, ErrorKind, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub(crate) struct MonitorArgs {
     pub(crate) learnt: Option<PathBuf>,
     /// Append events to this file as JSON Lines; '-' is standard output.
     #[arg(long, value_name = "FILE")]
-    pub(crate) events: Option<String>,
+    events: Option<PathBuf>,
     /// Where another monitor is alive, wait until it has gone, and take over.
     #[arg(long)]
     pub(crate) standby: bool,
@@ -101,6 +102,11 @@ impl TimingArgs {
 impl MonitorArgs {
     pub(crate) fn load(&self, more: &[Flag<'_>]) -> Result<Loaded> {
         self.timing.load(more)
+    }
+
+    /// Where `--events` writes.
+    pub(crate) fn events(&self) -> Result<Option<JsonLines>> {
+        self.events.as_deref().map(|to| if to == "-" { Ok(JsonLines::stdout()) } else { JsonLines::append(to) }).transpose()
     }
 
     pub(crate) fn open(&self) -> Result<Arc<Segment>> {

@@ -5,7 +5,6 @@ use super::evidence::EvidenceArgs;
 use super::outward::Outward;
 use super::shared::{Mode, MonitorArgs};
 use super::standby;
-use crate::events::JsonLines;
 use crate::exit;
 use crate::notify::Notifier;
 use hangwatch::Result;
@@ -42,8 +41,8 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         if let Some(learnt) = &args.monitor.learnt {
             builder = builder.learnt(learnt);
         }
-        if let Some(events) = &args.monitor.events {
-            builder = builder.sink(Box::new(JsonLines::open(events)?));
+        if let Some(events) = args.monitor.events()? {
+            builder = builder.sink(Box::new(events));
         }
         builder.sink(outward.hooks.sink()).spawn()
     };

@@ -1,9 +1,9 @@
 //! `HANGWATCH_*`: every key of the policy table in upper case, and `HANGWATCH_PROFILE`.
 
-use hangwatch::policy::{KEYS, Origin};
+use hangwatch::policy::{KEYS, Origin, Profile, nearest};
 use hangwatch::{Error, ErrorKind, Result};
 
-use super::{Layer, nearest, profile, value};
+use super::{Layer, value};
 
 const PREFIX: &str = "HANGWATCH_";
 const PROFILE: &str = "PROFILE";
@@ -36,9 +36,9 @@ pub(super) fn read(variables: impl Iterator<Item = (String, String)>) -> Result<
         }
         let wrong = |why: String, hint: &str| Error::new(ErrorKind::Usage, format!("cannot use {variable}"), why).hint(hint);
         if name == PROFILE {
-            layer.profile = Some(profile(&text).map_err(|(why, hint)| wrong(why, &hint))?);
+            layer.profile = Some(Profile::named(&text).map_err(|mismatch| wrong(mismatch.why, &mismatch.hint))?);
         } else if let Some(key) = KEYS.iter().find(|key| key.name.to_uppercase() == name) {
-            let value = value::from_text(key, &text).map_err(|mismatch| wrong(mismatch.why, mismatch.hint))?;
+            let value = value::from_text(key, &text).map_err(|mismatch| wrong(mismatch.why, &mismatch.hint))?;
             layer.values.push((key.name, value, Origin::Env(variable)));
         } else {
             layer.warnings.push(unknown(&variable, name));
@@ -50,7 +50,7 @@ pub(super) fn read(variables: impl Iterator<Item = (String, String)>) -> Result<
 fn unknown(variable: &str, name: &str) -> String {
     let keys: Vec<String> = KEYS.iter().map(|key| key.name.to_uppercase()).collect();
     let names = keys.iter().map(String::as_str).chain([PROFILE]).chain(RESERVED.iter().copied());
-    match nearest::nearest(name, names) {
+    match nearest(name, names) {
         Some(near) => format!("{variable} is ignored: there is no such variable; did you mean '{PREFIX}{near}'?"),
         None => format!("{variable} is ignored: there is no such variable"),
     }

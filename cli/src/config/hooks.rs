@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use hangwatch::Result;
-use hangwatch::policy::Origin;
+use hangwatch::policy::{Origin, did_you_mean};
 
 use super::yaml::{Entry, Node};
-use super::{duration, nearest, value, wrong};
+use super::{duration, value, wrong};
 use crate::hooks::{Events, Secret, Spec, Target};
 use crate::ping::{LEAST_EVERY, Ping};
 
@@ -83,7 +83,7 @@ impl<'a> Keys<'a> {
     fn know(&self, names: &[&'static str]) -> Result<()> {
         match self.entries.iter().find(|entry| !names.contains(&entry.key.as_str())) {
             Some(entry) => {
-                let hint = nearest::did_you_mean(&entry.key, names.iter().copied())
+                let hint = did_you_mean(&entry.key, names.iter().copied())
                     .unwrap_or_else(|| format!("the keys are {}", names.join(", ")));
                 Err(self.wrong(entry, &format!("unknown key {}", value::quoted(&entry.key)), hint))
             }
@@ -186,7 +186,7 @@ impl<'a> Keys<'a> {
             ));
         }
         Events::from_names(names.iter().map(String::as_str)).map_err(|met| {
-            let hint = nearest::did_you_mean(met, Events::names()).unwrap_or_else(|| format!("the events are {}", known()));
+            let hint = did_you_mean(met, Events::names()).unwrap_or_else(|| format!("the events are {}", known()));
             self.wrong(entry, &format!("there is no event {}", value::quoted(met)), hint)
         })
     }

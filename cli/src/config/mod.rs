@@ -12,14 +12,12 @@
 //! | `value` | a node or a text as a key's value |
 //! | `duration` | a text as a duration |
 //! | `size` | a text as a number of bytes |
-//! | `nearest` | the name that was probably meant |
 
 mod bridge;
 pub(crate) mod duration;
 pub(crate) mod env;
 mod hooks;
 mod native;
-mod nearest;
 pub(crate) mod size;
 mod value;
 mod yaml;
@@ -28,7 +26,7 @@ use crate::hooks::Spec;
 use crate::ping::Ping;
 use std::path::{Path, PathBuf};
 
-use hangwatch::policy::{Entry, Layered, Origin, PROFILES, PolicySet, Profile, Value};
+use hangwatch::policy::{Entry, Layered, Origin, PolicySet, Profile, Value};
 use hangwatch::{Error, ErrorKind, Result};
 
 /// Read where no file is named, if it is there.
@@ -134,16 +132,6 @@ fn read_file(path: &Path) -> Result<Layer> {
 fn wrong(path: &Path, line: Option<u64>, why: impl Into<String>) -> Error {
     let place = Origin::File(path.to_path_buf(), line);
     Error::new(ErrorKind::Usage, format!("cannot read policy '{place}'"), why)
-}
-
-/// The profile of that name; else why not, and a hint.
-fn profile(name: &str) -> std::result::Result<&'static Profile, (String, String)> {
-    Profile::from_name(name).ok_or_else(|| {
-        let names = || PROFILES.iter().map(|profile| profile.name);
-        let hint = nearest::did_you_mean(name, names())
-            .unwrap_or_else(|| format!("the profiles are {}", names().collect::<Vec<_>>().join(", ")));
-        (format!("there is no profile {}", value::quoted(name)), hint)
-    })
 }
 
 #[cfg(test)]

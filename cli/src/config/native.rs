@@ -4,10 +4,10 @@
 use std::path::Path;
 
 use hangwatch::Result;
-use hangwatch::policy::{self, KEYS, Key, Of, Origin, Scope, Value};
+use hangwatch::policy::{self, KEYS, Key, Of, Origin, Profile, Scope, Value, did_you_mean};
 
 use super::yaml::{Entry, Node};
-use super::{Layer, bridge, hooks, nearest, profile, value, wrong};
+use super::{Layer, bridge, hooks, value, wrong};
 
 /// The key of the version, and the version that this build reads.
 pub(super) const VERSION_KEY: &str = "hangwatch";
@@ -34,7 +34,7 @@ pub(super) fn read(path: &Path, entries: &[Entry]) -> Result<Layer> {
             let Node::Text(name) = &entry.node else {
                 return Err(wrong(format!("profile is {}, expected a name", entry.node), "write 'profile: mid-range'"));
             };
-            layer.profile = Some(profile(name).map_err(|(why, hint)| wrong(why, &hint))?);
+            layer.profile = Some(Profile::named(name).map_err(|mismatch| wrong(mismatch.why, &mismatch.hint))?);
             continue;
         }
         if let Some(of) = section(&entry.key) {
@@ -96,7 +96,7 @@ fn read_value<'a, I: Iterator<Item = &'a str>>(
     };
     let key = Key::from_name(&entry.key)
         .ok_or_else(|| wrong(format!("unknown key {}", value::quoted(&entry.key)), &unknown(&entry.key, names)))?;
-    let value = value::from_node(key, &entry.node).map_err(|mismatch| wrong(mismatch.why, mismatch.hint))?;
+    let value = value::from_node(key, &entry.node).map_err(|mismatch| wrong(mismatch.why, &mismatch.hint))?;
     Ok((key.name, value, Origin::File(path.to_path_buf(), Some(entry.line))))
 }
 
@@ -117,7 +117,7 @@ fn unknown<'a, I: Iterator<Item = &'a str>>(met: &str, names: impl Fn() -> I) ->
     if let Some(ours) = bridge::ours(met) {
         return format!("AI Horde's {met} is {} here", ours.join(" and "));
     }
-    nearest::did_you_mean(met, names()).unwrap_or_else(|| format!("the keys are {}", names().collect::<Vec<_>>().join(", ")))
+    did_you_mean(met, names()).unwrap_or_else(|| format!("the keys are {}", names().collect::<Vec<_>>().join(", ")))
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! An event as receivers get it: the object of `--events`, a few of its fields for a script, and an id.
 
-use crate::events;
 use hangwatch::judge::Verdict;
 use hangwatch::tell::{Event, text};
 use std::time::UNIX_EPOCH;
@@ -24,7 +23,7 @@ pub(crate) struct Message {
 impl Message {
     /// `number` is the event's among those of this process.
     pub(super) fn new(event: &Event, number: u64) -> Option<Self> {
-        let body = events::object(event)?;
+        let body = event.to_json()?.into_bytes();
         let nanos = event.time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let episode = event.episode.map_or_else(|| "none".into(), |episode| episode.to_string());
         let id = format!("{episode}-{}-{nanos}-{number}", event.event.name());

@@ -39,8 +39,7 @@ pub(crate) unsafe fn given<'a>(text: *const c_char, what: &str, name: &str) -> R
 /// `segment` is NULL or a C string.
 pub(crate) unsafe fn place(segment: *const c_char, what: &str) -> Result<PathBuf> {
     if segment.is_null() {
-        let named = std::env::var("HANGWATCH_SEGMENT").ok().filter(|named| !named.is_empty());
-        return path::resolve(named.as_deref().unwrap_or(path::DEFAULT_NAME));
+        return path::usual();
     }
     // SAFETY: not NULL, so a C string by the caller's contract.
     path::resolve(unsafe { given(segment, what, "the segment") }?)

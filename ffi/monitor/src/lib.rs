@@ -10,7 +10,6 @@
 //! | [`event`] | `hangwatch_event_t`: what a callback gets |
 //! | [`names`] | what numbers are called |
 //! | `call` | how a call that can fail says so, and fills the caller's structs |
-//! | `quiet` | that the host's signals stay with the host's threads |
 //! | the others | libhangwatch, by the very same files |
 #![allow(unsafe_code)]
 
@@ -38,6 +37,5 @@ pub mod event;
 pub mod monitor;
 pub mod names;
 pub mod policy;
-mod quiet;
 pub mod reader;
 pub mod snapshot;

@@ -3,32 +3,20 @@
 use crate::call::{Grows, given, place, put, size_of_theirs, tried, usage};
 use crate::error::CError;
 use crate::event::{OnEvent, tell};
-use crate::quiet::Quiet;
 use crate::snapshot::{CSnapshot, NS_UNKNOWN};
 use crate::{guard, policy, reader};
-use hangwatch_core::monitor::{Home, Monitor, Viewer};
-use hangwatch_core::policy::{Policy, PolicySet, ns};
+use hangwatch_core::Result;
+use hangwatch_core::monitor::{Health, Hosted, Monitor};
+use hangwatch_core::policy::PolicySet;
 use hangwatch_core::segment::{Geometry, Segment};
 use hangwatch_core::tell::{Event, Sink};
-use hangwatch_core::{Error, ErrorKind, Result, clock};
-use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// `hangwatch_monitor_t`. Any thread may use it, several at once.
 #[derive(Debug)]
-pub struct Handle {
-    /// Taken out by the stop, which waits for the callback; that may ask meanwhile, and is told so.
-    monitor: Mutex<Option<Monitor>>,
-    home: Home,
-    number: u64,
-    /// Those that were asked for last.
-    policies: Mutex<PolicySet>,
-    /// For those who ask what it judges.
-    viewer: Mutex<Viewer>,
-}
+pub struct Handle(Hosted);
 
 /// `hangwatch_monitor_options_t`.
 #[repr(C)]
@@ -82,14 +70,8 @@ unsafe impl Grows for CMonitorStatus {
 /// `HANGWATCH_MODE_ACT`; `HANGWATCH_MODE_OBSERVE` is 0.
 const ACT: u32 = 1;
 
-thread_local! {
-    /// Number of the monitor whose callback runs in this thread; 0 for none.
-    static CALLING: Cell<u64> = const { Cell::new(0) };
-}
-
 /// Hands events to the host.
 struct CallsBack {
-    number: u64,
     on_event: OnEvent,
     user_data: *mut c_void,
 }
@@ -99,17 +81,9 @@ unsafe impl Send for CallsBack {}
 
 impl Sink for CallsBack {
     fn tell(&mut self, event: &Event) {
-        CALLING.set(self.number);
         // SAFETY: the header's contract: it is called here until the monitor has stopped.
         unsafe { tell(event, self.on_event, self.user_data) };
-        CALLING.set(0);
     }
-}
-
-/// A number for each monitor: an address may be another's later.
-fn numbered() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    LAST.fetch_add(1, Relaxed) + 1 // Relaxed: it only has to be another one
 }
 
 impl Handle {
@@ -135,8 +109,7 @@ impl Handle {
         let geometry =
             Geometry { slots: or_usual(options.slots, usual.slots), slot_size: or_usual(options.slot_size, usual.slot_size) };
         let segment = Arc::new(Segment::open_or_create(&path, geometry)?);
-        let number = numbered();
-        let mut builder = Monitor::builder(Arc::clone(&segment)).policies(policies.clone()).without_log().follow();
+        let mut builder = Monitor::builder(segment).policies(policies.clone()).without_log().without_signals().follow();
         if !options.learnt.is_null() {
             // SAFETY: not NULL, so a C string by the caller's contract.
             builder = builder.learnt(unsafe { given(options.learnt, what, "the file of what is learnt") }?);
@@ -148,80 +121,35 @@ impl Handle {
             builder = builder.unlink_at_end();
         }
         if let Some(on_event) = options.on_event {
-            builder = builder.sink(Box::new(CallsBack { number, on_event, user_data: options.user_data }));
+            builder = builder.sink(Box::new(CallsBack { on_event, user_data: options.user_data }));
         }
-        let quiet = Quiet::begin();
-        let monitor = builder.spawn()?;
-        drop(quiet);
-        let viewer = Mutex::new(Viewer::new(segment));
-        let home = monitor.home();
-        Ok(Self { monitor: Mutex::new(Some(monitor)), home, number, policies: Mutex::new(policies), viewer })
-    }
-
-    /// Asks the monitor, if it is not being stopped. Nothing in `ask` waits.
-    fn ask<T>(&self, what: &str, ask: impl FnOnce(&Monitor) -> T) -> Result<T> {
-        match &*locked(&self.monitor) {
-            Some(monitor) => Ok(ask(monitor)),
-            None => Err(usage(what, "it is being stopped")),
-        }
-    }
-
-    /// Asks the viewer of the segment that is watched now.
-    fn viewed<T>(&self, what: &str, ask: impl FnOnce(&mut Viewer, &PolicySet) -> Result<T>) -> Result<T> {
-        let segment = self.ask(what, Monitor::segment)?;
-        let policies = locked(&self.policies).clone();
-        let mut viewer = locked(&self.viewer);
-        if !Arc::ptr_eq(viewer.segment(), &segment) {
-            reader::check(&segment)?;
-            *viewer = Viewer::new(segment);
-        }
-        ask(&mut viewer, &policies)
-    }
-
-    fn status(&self, what: &str) -> Result<CMonitorStatus> {
-        // One lock at a time: a reload takes the second under the first.
-        let policies = locked(&self.policies).clone();
-        self.ask(what, |monitor| status(monitor, policies.base()))
+        Ok(Self(Hosted::new(builder.spawn()?, policies)))
     }
 }
 
-fn status(monitor: &Monitor, policy: &Policy) -> CMonitorStatus {
-    let pulse = monitor.pulse();
-    let age = match pulse.last_scan_ns() {
-        0 => NS_UNKNOWN,
-        last => clock::monotonic_ns().saturating_sub(last),
-    };
+fn told(health: &Health) -> CMonitorStatus {
     CMonitorStatus {
         struct_size: 0,
-        is_running: monitor.is_running().into(),
-        presence: reader::presence_number(monitor.segment().presence()),
-        polls: pulse.scans(),
-        good_polls: pulse.good_scans(),
-        events_lost: monitor.events_lost(),
-        interval_ns: ns(policy.poll_interval),
-        last_poll_age_ns: age,
-        late_ns: pulse.late_ns(),
-        worst_late_ns: pulse.worst_late_ns(),
-        worst_case_detection_ns: ns(policy.worst_case_detection()),
+        is_running: health.is_running.into(),
+        presence: reader::presence_number(health.presence),
+        polls: health.polls,
+        good_polls: health.good_polls,
+        events_lost: health.events_lost,
+        interval_ns: health.interval,
+        last_poll_age_ns: health.last_poll_age.unwrap_or(NS_UNKNOWN),
+        late_ns: health.late,
+        worst_late_ns: health.worst_late,
+        worst_case_detection_ns: health.worst_case_detection,
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The monitor behind `m`; an error for NULL, and in a forked child, where none of its threads is.
+/// The monitor behind `m`; an error for NULL.
 ///
 /// # Safety
 /// `m` is NULL or a monitor that is not stopped during `'a`.
-unsafe fn monitor<'a>(m: *const Handle, what: &str) -> Result<&'a Handle> {
+unsafe fn monitor<'a>(m: *const Handle, what: &str) -> Result<&'a Hosted> {
     // SAFETY: the caller's contract.
-    let handle = unsafe { m.as_ref() }.ok_or_else(|| usage(what, "the monitor is NULL"))?;
-    // Before any lock, which a thread of the parent may have held when it forked.
-    if !handle.home.is_here() {
-        return Err(usage(what, "it is the parent's: a forked child has none of its threads"));
-    }
-    Ok(handle)
+    unsafe { m.as_ref() }.map(|handle| &handle.0).ok_or_else(|| usage(what, "the monitor is NULL"))
 }
 
 /// `hangwatch_monitor_start`.
@@ -252,24 +180,10 @@ pub unsafe extern "C" fn hangwatch_monitor_stop(m: *mut Handle, err: *mut CError
         let stop = || {
             // SAFETY: the caller's contract.
             let Some(handle) = (unsafe { m.as_ref() }) else { return Ok(()) };
-            if handle.home.is_here() {
-                if CALLING.get() == handle.number {
-                    return Err(Error::new(ErrorKind::Usage, what, "this is its own callback, which the stop would wait for")
-                        .hint("let the callback tell another thread to stop it"));
-                }
-                let monitor = locked(&handle.monitor).take();
-                // Not under the lock: the callback that this waits for may ask.
-                drop(monitor);
-            } else if handle.monitor.try_lock().is_err()
-                || handle.policies.try_lock().is_err()
-                || handle.viewer.try_lock().is_err()
-            {
-                // A thread of the parent was at work in there when it forked: what it left halfway is left alone.
-                return Ok(());
-            }
+            handle.0.stop(what)?;
             // SAFETY: the box that `hangwatch_monitor_start` gave away, taken back once. Its callback has returned for the last time,
             // and no other thread uses it by the caller's contract.
-            drop(unsafe { Box::from_raw(m) });
+            unsafe { Box::from_raw(m) }.0.discard();
             Ok(())
         };
         // SAFETY: the caller's contract.
@@ -291,11 +205,7 @@ pub unsafe extern "C" fn hangwatch_monitor_reload(m: *const Handle, p: *const po
             let handle = unsafe { monitor(m, what) }?;
             // SAFETY: the caller's contract.
             let policies = unsafe { p.as_ref() }.map_or_else(|| Ok(PolicySet::default()), policy::Handle::built)?;
-            // Under one lock, so that of two that reload at once one is the last in both places.
-            let mut known = locked(&handle.policies);
-            handle.ask(what, Monitor::reloader)?.reload(Ok(policies.clone()));
-            *known = policies;
-            Ok(())
+            handle.reload(what, policies)
         };
         // SAFETY: the caller's contract.
         unsafe { tried(what, reload, err) }.is_some().into()
@@ -313,7 +223,9 @@ pub unsafe extern "C" fn hangwatch_monitor_status(m: *const Handle, status: *mut
         let what = "cannot tell a monitor's status";
         let tell = || {
             // SAFETY: the caller's contract.
-            let told = unsafe { monitor(m, what) }?.status(what)?;
+            let monitor = unsafe { monitor(m, what) }?;
+            monitor.ask(what, |_| ())?;
+            let told = told(&monitor.health(what)?);
             // SAFETY: the caller's contract.
             unsafe { put(status, told, what, "the status") }
         };
@@ -338,7 +250,8 @@ pub unsafe extern "C" fn hangwatch_monitor_read(
         let read = || {
             // SAFETY: the caller's contract.
             let handle = unsafe { monitor(m, what) }?;
-            let told = handle.viewed(what, |viewer, policies| reader::read(viewer, slot, policies, true))?;
+            let (view, clocks) = handle.read(what, slot)?;
+            let told = CSnapshot::new(&view, &clocks);
             // SAFETY: the caller's contract.
             unsafe { put(snapshot, told, what, "the snapshot") }
         };
@@ -363,8 +276,8 @@ pub unsafe extern "C" fn hangwatch_monitor_next(
         let read = || {
             // SAFETY: the caller's contract.
             let handle = unsafe { monitor(m, what) }?;
-            let told = handle.viewed(what, |viewer, policies| reader::next(viewer, from, policies, true))?;
-            let Some(told) = told else { return Ok(false) };
+            let Some((view, clocks)) = handle.next(what, from)? else { return Ok(false) };
+            let told = CSnapshot::new(&view, &clocks);
             // SAFETY: the caller's contract.
             unsafe { put(snapshot, told, what, "the snapshot") }.map(|()| true)
         };

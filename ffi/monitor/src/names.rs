@@ -4,6 +4,7 @@ use crate::guard;
 use hangwatch_core::Phase;
 use hangwatch_core::judge::{Severity, Verdict};
 use hangwatch_core::layout::phase::TABLE;
+use hangwatch_core::segment::Presence;
 use hangwatch_core::tell::EventKind;
 use std::ffi::{CString, c_char, c_int};
 use std::sync::OnceLock;
@@ -65,13 +66,9 @@ pub extern "C" fn hangwatch_phase_name(phase: u32) -> *const c_char {
 /// `hangwatch_presence_name`.
 #[unsafe(no_mangle)]
 pub extern "C" fn hangwatch_presence_name(presence: u32) -> *const c_char {
-    guard::or(UNKNOWN, || match presence {
-        1 => c"present".as_ptr(),
-        2 => c"unlinked".as_ptr(),
-        3 => c"replaced".as_ptr(),
-        4 => c"truncated".as_ptr(),
-        5 => c"superseded".as_ptr(),
-        6 => c"erased".as_ptr(),
-        _ => UNKNOWN,
+    static NAMES: OnceLock<Vec<CString>> = OnceLock::new();
+    guard::or(UNKNOWN, || {
+        let at = usize::try_from(presence).ok().and_then(|number| number.checked_sub(1));
+        nth(&NAMES, Presence::ALL.iter().map(|presence| presence.name()), at)
     })
 }

@@ -5,7 +5,7 @@ use crate::call::{given, tried, usage};
 use crate::error::CError;
 use crate::guard;
 use hangwatch_core::Result;
-use hangwatch_core::policy::{Entry, Key, Layered, Of, Origin, PROFILES, PolicySet, Profile, Value, quoted};
+use hangwatch_core::policy::{Entry, Key, Layered, Mismatch, Of, Origin, PolicySet, Profile, Value};
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
@@ -69,11 +69,8 @@ impl Handle {
 }
 
 fn profile(name: &str) -> Result<&'static Profile> {
-    Profile::from_name(name).ok_or_else(|| {
-        let names = PROFILES.iter().map(|profile| profile.name).collect::<Vec<_>>().join(", ");
-        usage("cannot set policy key 'profile'", format!("there is no profile {}", quoted(name)))
-            .hint(format!("the profiles are {names}"))
-    })
+    let refuse = |mismatch: Mismatch| usage("cannot set policy key 'profile'", mismatch.why).hint(mismatch.hint);
+    Profile::named(name).map_err(refuse)
 }
 
 /// `hangwatch_policy_new`.

@@ -4,11 +4,10 @@ use crate::call::{Grows, place, put, tried, usage};
 use crate::error::CError;
 use crate::guard;
 use crate::snapshot::{CSnapshot, NS_UNKNOWN};
-use hangwatch_core::layout::word::Tag;
+use hangwatch_core::Result;
 use hangwatch_core::monitor::{Viewer, status};
 use hangwatch_core::policy::PolicySet;
 use hangwatch_core::segment::{Presence, Segment, survive_truncation};
-use hangwatch_core::{Error, ErrorKind, Result};
 use std::ffi::{CString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
@@ -65,54 +64,6 @@ pub(crate) fn presence_number(presence: Presence) -> u32 {
 unsafe fn reader<'a>(r: *mut Handle, what: &str) -> Result<&'a mut Handle> {
     // SAFETY: the caller's contract.
     unsafe { r.as_mut() }.ok_or_else(|| usage(what, "the reader is NULL"))
-}
-
-fn lost(segment: &Segment, presence: Presence) -> Error {
-    let why = match presence {
-        Presence::Truncated => "it was cut short",
-        _ => "its header was overwritten",
-    };
-    let what = format!("cannot read segment '{}'", segment.path().display());
-    Error::new(ErrorKind::BadSegment, what, why).hint("open it again: its name may lead to a new one by now")
-}
-
-/// An error where the memory must not be touched.
-pub(crate) fn check(segment: &Segment) -> Result<()> {
-    let presence = segment.presence();
-    if presence.is_readable() { Ok(()) } else { Err(lost(segment, presence)) }
-}
-
-/// Slot `index` as it is now, with the budgets that run under `policies` where these are the monitor's.
-pub(crate) fn read(viewer: &mut Viewer, index: u32, policies: &PolicySet, are_known: bool) -> Result<CSnapshot> {
-    check(viewer.segment())?;
-    viewer.look_anew();
-    let slots = viewer.segment().len();
-    let Some(view) = viewer.view(index, policies) else {
-        let what = format!("cannot read slot {index} of segment '{}'", viewer.segment().path().display());
-        return Err(Error::new(ErrorKind::NotFound, what, format!("it has {slots} slots, numbered from 0")));
-    };
-    let clocks = if are_known { view.clocks(policies) } else { Vec::new() };
-    // Lost on the way: what was read is nobody's word.
-    if viewer.is_whole() { Ok(CSnapshot::new(&view, &clocks)) } else { Err(lost(viewer.segment(), viewer.segment().presence())) }
-}
-
-/// The first slot from `from` on that is anybody's.
-pub(crate) fn next(viewer: &mut Viewer, from: u32, policies: &PolicySet, are_known: bool) -> Result<Option<CSnapshot>> {
-    check(viewer.segment())?;
-    if from == 0 {
-        viewer.look_anew();
-    }
-    let segment = Arc::clone(viewer.segment());
-    let taken = |index: &u32| segment.slot(*index).is_some_and(|slot| slot.peek_owner().tag() != Tag::Free);
-    let mut found = None;
-    for index in (from..segment.len()).filter(taken) {
-        if let Some(view) = viewer.taken(index, policies) {
-            let clocks = if are_known { view.clocks(policies) } else { Vec::new() };
-            found = Some(CSnapshot::new(&view, &clocks));
-            break;
-        }
-    }
-    if viewer.is_whole() { Ok(found) } else { Err(lost(&segment, segment.presence())) }
 }
 
 /// `hangwatch_reader_open`.
@@ -197,7 +148,8 @@ pub unsafe extern "C" fn hangwatch_reader_read(r: *mut Handle, slot: u32, snapsh
         let read = || {
             // SAFETY: the caller's contract.
             let Handle { viewer, policies, .. } = unsafe { reader(r, what) }?;
-            let told = read(viewer, slot, policies, false)?;
+            // A reader knows no monitor's policy, and so no budget.
+            let told = CSnapshot::new(&viewer.read(slot, policies)?, &[]);
             // SAFETY: the caller's contract.
             unsafe { put(snapshot, told, what, "the snapshot") }
         };
@@ -217,7 +169,8 @@ pub unsafe extern "C" fn hangwatch_reader_next(r: *mut Handle, from: u32, snapsh
         let read = || {
             // SAFETY: the caller's contract.
             let Handle { viewer, policies, .. } = unsafe { reader(r, what) }?;
-            let Some(told) = next(viewer, from, policies, false)? else { return Ok(false) };
+            let Some(view) = viewer.next(from, policies)? else { return Ok(false) };
+            let told = CSnapshot::new(&view, &[]);
             // SAFETY: the caller's contract.
             unsafe { put(snapshot, told, what, "the snapshot") }.map(|()| true)
         };

@@ -72,9 +72,10 @@ static void policies(void)
     refused(hangwatch_policy_set_for_model(NULL, "m", "grace", "1s", &err), "the policy is NULL");
     refused(hangwatch_policy_set_for_model(p, NULL, "grace", "1s", &err), "the pattern is NULL");
     refused(hangwatch_policy_set_for_worker(p, NULL, "grace", "1s", &err), "the pattern is NULL");
-    refused(hangwatch_policy_set(p, "progres_timeout", "1s", &err), "there is no such key");
+    refused(hangwatch_policy_set(p, "progres_timeout", "1s", &err), "there is no such key\n  did you mean 'progress_timeout'?");
     refused(hangwatch_policy_set(p, "progress_timeout", "soon", &err), "'soon' is no value of it, expected a duration");
-    refused(hangwatch_policy_set(p, "profile", "low", &err), "the profiles are high-end, mid-range, low-end");
+    refused(hangwatch_policy_set(p, "profile", "low", &err), "did you mean 'low-end'?");
+    refused(hangwatch_policy_set(p, "profile", "fast", &err), "the profiles are high-end, mid-range, low-end");
     refused(hangwatch_policy_set_for_model(p, "m", "profile", "low-end", &err), "models have none");
     CHECK(hangwatch_policy_set(NULL, NULL, NULL, NULL) == 0, "all may be NULL");
     CHECK(hangwatch_policy_set_for_model(NULL, NULL, NULL, NULL, NULL) == 0, "all may be NULL");

@@ -5,6 +5,7 @@
 
 mod case;
 mod children;
+mod ending;
 mod evidence;
 mod fleet;
 mod host;
@@ -19,6 +20,7 @@ mod turn;
 mod wards;
 mod world;
 
+pub use ending::Ending;
 pub use fleet::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart};
 pub use host::{Spawner, Start};
 pub use thread::Stopper;

@@ -1,6 +1,7 @@
 //! The supervisor as others see it: what it is to do, how it is asked, how it is stopped.
 
 use super::children::Children;
+use super::ending::{Ending, Tells};
 use super::fleet::{Fleet, FleetEnd};
 use super::mail::{Ask, Mail, QUEUE};
 use super::slots::Slots;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Ends the fleet, from any thread or signal.
 #[derive(Debug, Clone)]
@@ -96,8 +98,8 @@ impl Setup {
 pub(in crate::monitor) struct Running {
     mail: Mail,
     stopper: Stopper,
-    thread: Option<JoinHandle<FleetEnd>>,
-    end: FleetEnd,
+    thread: Option<JoinHandle<()>>,
+    ending: Ending,
 }
 
 impl Running {
@@ -152,8 +154,11 @@ impl Running {
             cap: Cap::default(),
         };
         supervisor.man()?;
-        let thread = std::thread::Builder::new().name("hangwatch-act".into()).spawn(move || supervisor.run()).map_err(failed)?;
-        Ok(Self { mail, stopper, thread: Some(thread), end: FleetEnd::default() })
+        let ending = Ending::default();
+        let tells = Tells(ending.clone());
+        let thread = std::thread::Builder::new().name("hangwatch-act".into());
+        let thread = thread.spawn(move || tells.tell(supervisor.run())).map_err(failed)?;
+        Ok(Self { mail, stopper, thread: Some(thread), ending })
     }
 
     pub(in crate::monitor) fn asker(&self) -> Asker {
@@ -166,9 +171,13 @@ impl Running {
 
     pub(in crate::monitor) fn wait(&mut self) -> FleetEnd {
         if let Some(thread) = self.thread.take() {
-            self.end = thread.join().unwrap_or_default();
+            let _ = thread.join();
         }
-        self.end.clone()
+        self.ending.wait(Duration::ZERO).unwrap_or_default()
+    }
+
+    pub(in crate::monitor) fn ending(&self) -> Ending {
+        self.ending.clone()
     }
 }
 

@@ -1,12 +1,12 @@
 //! The name that was probably meant.
 
 /// `did you mean 'name'?`, where one of `names` is near.
-pub(super) fn did_you_mean<'a>(met: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+pub fn did_you_mean<'a>(met: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     nearest(met, names).map(|name| format!("did you mean '{name}'?"))
 }
 
 /// The nearest of `names`: at most a third of the letters differ, or else `met` is the beginning of it.
-pub(super) fn nearest<'a>(met: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(met: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |name: &str| name.trim().to_lowercase().replace('-', "_");
     let met = plain(met);
     let mut near: Option<(usize, &str)> = None;

@@ -1,0 +1,126 @@
+"""The monitor in threads of this process."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Callable, List, Literal, Optional, Type, Union
+
+from . import _living
+from ._events import CAPACITY, Event, EventStream, Feed
+from ._status import MonitorStatus, WorkerStatus, extension, worker_of
+
+Path = Union[str, "os.PathLike[str]"]
+Policy = Mapping[str, Any]
+
+
+class Monitor:
+    """Watches the workers of every process that attached to a segment, this one's too. It runs from the call on.
+
+    Its threads hold no GIL and wait for none: a process whose GIL a stuck C extension holds is still watched by its own
+    monitor. It runs until `stop`, the end of its `with`, or the interpreter's end; a forked child's copy is dead.
+
+    `segment` is a name, or a path with a slash; None is HANGWATCH_SEGMENT, else `default`. It is made if it is absent, with
+    `slots` slots of `slot_size` bytes. `policy` is a dict of the configuration file's keys (docs/policy.md).
+    `on_event(event)` is called for each `Event` on a thread of its own, with the GIL; what it raises goes to
+    `sys.unraisablehook`. `mode` is `observe`, which signals nobody and says what it would do, or `act`, which ends hung
+    workers of the same user where it is proven who they are, and never this process. `learnt` is the file in which what is
+    learnt is kept, `<segment>.learnt` where none is named. To the file `jsonl` each event is appended as a line of JSON,
+    without the GIL. With `unlink_at_end` the segment goes when the monitor stops.
+
+    Raises `HeldError` where another monitor of the segment is alive, `UsageError` where the policy does not hold together.
+    """
+
+    def __init__(
+        self,
+        segment: Optional[Path] = None,
+        policy: Optional[Policy] = None,
+        on_event: Optional[Callable[[Event], object]] = None,
+        *,
+        mode: Literal["observe", "act"] = "observe",
+        slots: Optional[int] = None,
+        slot_size: Optional[int] = None,
+        learnt: Optional[Path] = None,
+        unlink_at_end: bool = False,
+        jsonl: Optional[Path] = None,
+    ) -> None:
+        self._feed = Feed()
+        self._threads = extension("start_monitor", "cannot start a monitor")(
+            segment,
+            policy,
+            self._feed,
+            on_event,
+            mode=mode,
+            slots=slots,
+            slot_size=slot_size,
+            learnt=learnt,
+            jsonl=jsonl,
+            unlink_at_end=unlink_at_end,
+        )
+        _living.keep_running(self)
+
+    @property
+    def segment(self) -> str:
+        """The path of the segment that it watches now: another one under the same name once the old one was lost."""
+        return os.fsdecode(self._threads.segment)
+
+    @property
+    def running(self) -> bool:
+        """Whether its scan goes on."""
+        return bool(self._threads.running)
+
+    def stop(self) -> None:
+        """Ends its scan, tells the events that are queued and joins its threads. It waits for the `on_event` that runs.
+
+        The workers go on. A second call does nothing. From its own `on_event` it raises `UsageError`.
+        """
+        self._threads.stop()
+        self._feed.end()
+        _living.let_go(self)
+
+    def reload(self, policy: Optional[Policy]) -> None:
+        """From the next poll on this policy is in force (None: the defaults), and every age goes on.
+
+        Told as `config_reloaded`. One that does not hold together raises `UsageError`, and the one in force stays.
+        """
+        self._threads.reload(policy)
+
+    def status(self) -> MonitorStatus:
+        """How it is. Never waits for a poll."""
+        return MonitorStatus(**json.loads(self._threads.status()))
+
+    def workers(self) -> List[WorkerStatus]:
+        """Every slot that is anybody's, with the budgets that run: verdicts of the last poll, ages of this instant."""
+        return [worker_of(told) for told in json.loads(self._threads.workers())]
+
+    def worker(self, slot: int) -> WorkerStatus:
+        """One slot, taken or free. Raises `NotFoundError` past the last one."""
+        return worker_of(json.loads(self._threads.worker(slot)))
+
+    def events(self, capacity: int = CAPACITY) -> EventStream:
+        """Events from here on, for `async for` in any loop of asyncio. It ends when the monitor stops.
+
+        At most `capacity` wait for a loop that is busy; what does not fit is counted by its `lost`.
+        """
+        return self._feed.stream(capacity)
+
+    def __enter__(self) -> Monitor:
+        return self
+
+    def __exit__(
+        self, exc_type: Optional[Type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<hangwatch.Monitor of '{self.segment}', {'running' if self.running else 'stopped'}>"
+
+    def _end(self) -> None:
+        # At the interpreter's end.
+        self.stop()
+
+    def _forget(self) -> None:
+        # In a forked child: nothing comes any more, and nobody waits for ever.
+        self._feed.end()
