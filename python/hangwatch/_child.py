@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal as signals
+import sys
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 # A service manager's words to the supervisor: a worker that took them for its own would speak for it.
@@ -68,3 +69,5 @@ def _redirect(log: str) -> None:
     for stream in (1, 2):
         os.dup2(file, stream)
     os.close(file)
+    # A forked child may have its parent's streams, which go anywhere.
+    sys.stdout, sys.stderr = (open(stream, "w", buffering=1, errors="backslashreplace", closefd=False) for stream in (1, 2))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+
+# Loaded before the supervisor is kept: at the interpreter's end it waits for every child, and the supervisor must end those before.
+import multiprocessing.util
 import threading
+import time
 from multiprocessing.context import BaseContext
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Union
 
@@ -13,6 +17,8 @@ Args = Union[Tuple[Any, ...], Callable[[int], Tuple[Any, ...]]]
 
 # To the end of the thread that makes them: it may be in a start that never returns.
 _PATIENCE = 5.0
+# Between two looks at one whose status another thread is just taking, and how many of them.
+_LOOK, _LOOKS = 0.01, 500
 
 
 class Children:
@@ -69,7 +75,7 @@ class Children:
             start.failed(f"{type(e).__name__}: {e}")
             return
         self._processes[process.pid] = process
-        if not start.started(process.pid):
+        if not start.started(process.pid, lambda: process.exitcode is None):
             process.kill()
             self._reap(process.pid)
 
@@ -81,6 +87,13 @@ class Children:
 
     def _reap(self, pid: int) -> None:
         process = self._processes.pop(pid, None)
-        if process is not None:
+        if process is None:
+            return
+        for _ in range(_LOOKS):
             process.join()
-            process.close()
+            try:
+                process.close()
+                return
+            except ValueError:
+                # `multiprocessing` reaps whoever has ended on any thread that makes a child, and that one has not noted it yet.
+                time.sleep(_LOOK)

@@ -197,8 +197,8 @@ class Start:
     def variables(self) -> list[tuple[str, str]]: ...
     @property
     def log(self) -> Optional[str]: ...
-    def started(self, pid: int) -> bool:
-        """Whether it is taken; one that is not is the caller's to end and to reap."""
+    def started(self, pid: int, runs: Callable[[], bool]) -> bool:
+        """Whether it is taken; one that is not is the caller's to end and to reap. `runs` is asked of a fork server's child."""
     def failed(self, why: str) -> None: ...
 
 def start_supervisor(

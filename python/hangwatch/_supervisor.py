@@ -119,7 +119,11 @@ class Supervisor:
             reclaim_probe=_words(reclaim_probe),
         )
         keeps: Optional[SimpleNamespace] = None
-        if evidence is not None and evidence is not False:
+        if evidence is None or evidence is False:
+            if signal is not None or dump or gpu_facts is not None:
+                why = "faulthandler, dump and gpu_facts are kept as evidence, and none is to be kept"
+                raise UsageError(_WHAT, why, ("name a folder: evidence=…, or True for the usual one",))
+        else:
             keeps = SimpleNamespace(
                 directory=None if evidence is True else evidence,
                 dump=[_words(each) for each in dump],
@@ -129,7 +133,7 @@ class Supervisor:
         place = SimpleNamespace(
             segment=segment, slots=slots, slot_size=slot_size, learnt=learnt, jsonl=jsonl, unlink_at_end=not keep
         )
-        self._feed = Feed()
+        self._feed, self._pid = Feed(), os.getpid()
         self._results: Optional[Tuple[ReplicaResult, ...]] = None
         ended = self._children.ended if self._children is not None else None
         self._threads = extension("start_supervisor", _WHAT)(command, ended, how, keeps, place, policy, self._feed, on_event)
@@ -164,11 +168,13 @@ class Supervisor:
     def stop(self) -> Tuple[ReplicaResult, ...]:
         """Ends every worker (SIGTERM, after the policy's `grace` SIGKILL), and then itself. Returns how each replica ended.
 
-        Ctrl-C meanwhile leaves out what is left of the grace. A second call does nothing. From its own `on_event` it raises
-        `UsageError`.
+        Ctrl-C meanwhile leaves out what is left of the grace. A second call does nothing, nor does one in a forked child. From its
+        own `on_event` it raises `UsageError`.
         """
+        if os.getpid() != self._pid:
+            return ()
         interrupted: Optional[BaseException] = None
-        if self._results is None and self._threads.running:
+        if self._results is None:
             self._threads.ask_to_stop()
             while self._results is None:
                 try:

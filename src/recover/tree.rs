@@ -285,10 +285,11 @@ impl Tree {
     /// A child of the host's making leads a session once it has made one: looked for until then, its zombie too.
     pub(crate) fn look_at_leader(&mut self) {
         // While it was not reaped its number is its own.
+        let has_its_number = |leader: &Leader| spawn::peek_exit(&leader.fd).is_ok() || !leader.fd.has_exited();
         if self.is_hosts
             && self.leader.leads != (true, true)
             && let Ok(stat) = proc::stat(self.leader.pid)
-            && spawn::peek_exit(&self.leader.fd).is_ok()
+            && has_its_number(&self.leader)
         {
             self.leader.leads = self.leader.leads_by(&stat);
         }

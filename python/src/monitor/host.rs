@@ -101,8 +101,9 @@ impl Start {
         self.with(None, |start| start.log().map(|log| log.as_os_str().to_owned()))
     }
 
-    fn started(&self, pid: u32) -> bool {
-        self.take().is_some_and(|start| start.started(pid))
+    fn started(&self, pid: u32, runs: &Bound<'_, PyAny>) -> bool {
+        let runs = || runs.call0().and_then(|it| it.is_truthy()).unwrap_or(false);
+        self.take().is_some_and(|start| start.started(pid, runs))
     }
 
     fn failed(&self, why: &str) {

@@ -34,6 +34,8 @@ pub(super) struct Case {
     ladder: Ladder,
     hung: Option<Box<Judged>>,
     exit: Option<Exit>,
+    /// It has ended, and its host is asked how.
+    untold_since: Option<u64>,
     /// Its slots as they were at its exit, or when its jobs were given up.
     slots: Vec<(u32, Owner)>,
     lost: Option<Vec<String>>,
@@ -69,6 +71,7 @@ impl Case {
             ladder: Ladder::new(patience(world.policy)),
             hung: None,
             exit: None,
+            untold_since: None,
             slots: Vec::new(),
             lost: None,
             log,
@@ -91,6 +94,11 @@ impl Case {
         self.exit
     }
 
+    /// Whether it has ended, and its host does not know yet how.
+    pub(super) fn is_untold(&self) -> bool {
+        self.untold_since.is_some()
+    }
+
     pub(super) fn is_unkillable(&self) -> bool {
         self.ladder.is_unkillable()
     }
@@ -101,6 +109,9 @@ impl Case {
 
     /// When there is something to do though nothing happened: nothing tells that what is left of a tree has gone.
     pub(super) fn deadline(&self, now: u64) -> Option<u64> {
+        if self.untold_since.is_some() && self.exit.is_none() {
+            return Some(now.saturating_add(ns(RETRY)));
+        }
         match (self.ladder.is_sweeping(), self.ladder.is_unkillable()) {
             (true, true) => Some(now.saturating_add(ns(RETRY_UNKILLABLE))),
             (true, false) => Some(now.saturating_add(ns(RETRY))),
@@ -160,11 +171,15 @@ impl Case {
     }
 
     /// How its leader ended, if it has; its host may have reaped it meanwhile.
-    fn exit_of_tree(&self, world: &World<'_>) -> Option<Exit> {
-        match self.tree.exit()? {
-            Exit::Unknown => Some(self.host(world).and_then(|host| host.ended(self.pid())).map_or(Exit::Unknown, Exit::from)),
-            known => Some(known),
+    fn exit_of_tree(&mut self, world: &World<'_>) -> Option<Exit> {
+        let (exit, pid) = (self.tree.exit()?, self.pid());
+        let Some(host) = self.host(world).filter(|_| exit == Exit::Unknown) else { return Some(exit) };
+        if let Some(status) = host.ended(pid) {
+            return Some(status.into());
         }
+        // Whoever has reaped it tells its host next.
+        let since = *self.untold_since.get_or_insert(world.now);
+        (world.now.saturating_sub(since) >= ns(world.policy.d_wait)).then_some(Exit::Unknown)
     }
 
     /// Who made it, where that was the program around the monitor.

@@ -3,12 +3,13 @@
 //! ```text
 //!   supervisor's thread                      any thread of the host
 //!   Spawner::start(Start) ── at once ──►     makes the child ──► Start::started(pid), or Start::failed(why)
-//!   its exit is seen through a pidfd         (may reap it at any time: Spawner::ended says how it ended)
+//!   its exit is seen through a pidfd         (it may be reaped at any time: Spawner::ended says how it ended)
 //!   Spawner::gone(pid) ───────────────►      reaps it: nobody asks for it any more
 //! ```
 //! All else is as for a command: the slot that is reserved, the ladder, the tree, the budget, the events.
 
 use crate::os::pidfd::PidFd;
+use crate::os::proc;
 use crate::os::spawn::peek_exit;
 use crate::os::wake::Bell;
 use std::fmt;
@@ -21,7 +22,7 @@ pub trait Spawner: Send + Sync + fmt::Debug {
     /// Starts a worker. Returns at once; the answer may come from any thread.
     fn start(&self, start: Start);
 
-    /// How a child that the host has reaped by itself ended, where it knows.
+    /// How a child that was reaped already ended; `None` while the host does not know it.
     fn ended(&self, pid: u32) -> Option<ExitStatus>;
 
     /// All of this child's tree is gone, and it may be reaped.
@@ -117,11 +118,13 @@ impl Start {
         self.log.as_deref()
     }
 
-    /// It runs, as this child of this process. `false`: it is not taken, and the caller's to end and to reap. Either it has ended and
-    /// was reaped already, and is started again; or the supervisor was stopped and has not waited for it.
-    pub fn started(mut self, pid: u32) -> bool {
-        // Who is no child of ours is somebody else who was given its number, and is not ours to end.
-        let child = PidFd::open(pid).ok().filter(|fd| peek_exit(fd).is_ok());
+    /// It runs, as this child of this process, or as a child of such a child that makes processes (a fork server). `runs` is asked
+    /// of the second, once a handle was opened: whether nobody has said that it ended. `false`: it is not taken, and the caller's to
+    /// end and to reap. Either it has ended and was reaped already, and is started again; or the supervisor was stopped and has not
+    /// waited for it.
+    pub fn started(mut self, pid: u32, runs: impl FnOnce() -> bool) -> bool {
+        // Whoever else was given its number is not ours to end.
+        let child = PidFd::open(pid).ok().filter(|fd| peek_exit(fd).is_ok() || is_grandchild(pid) && runs() && !fd.has_exited());
         let is_there = child.is_some();
         self.say(child.map_or(Started::Ended, |fd| Started::Child(pid, fd))) && is_there
     }
@@ -146,6 +149,12 @@ impl Start {
     }
 }
 
+/// Whether its parent is a child of this process.
+fn is_grandchild(pid: u32) -> bool {
+    let parent = |pid: u32| proc::stat(pid).ok().map(|stat| stat.parent);
+    parent(pid).and_then(parent) == Some(std::process::id())
+}
+
 impl Drop for Start {
     fn drop(&mut self) {
         if !self.is_answered {
@@ -158,8 +167,9 @@ impl Drop for Start {
 mod tests {
     use super::*;
     use crate::os::wake::wait_readable;
+    use std::io::{BufRead, BufReader};
     use std::os::fd::AsFd;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
     use std::time::Duration;
 
     fn start() -> (Start, Arc<Answer>, Arc<Bell>) {
@@ -173,7 +183,7 @@ mod tests {
         let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep");
         let (start, answer, bell) = start();
         assert!(answer.take().is_none(), "it was not answered");
-        assert!(start.started(child.id()));
+        assert!(start.started(child.id(), || false));
         let rang = wait_readable(&[bell.as_fd()], Some(Duration::ZERO))[0];
         let started = answer.take();
         child.kill().expect("ours");
@@ -189,9 +199,24 @@ mod tests {
         // Reaped; the second is another process's: the one that started this one.
         for number in [child.id(), std::os::unix::process::parent_id()] {
             let (start, answer, _bell) = start();
-            assert!(!start.started(number));
+            assert!(!start.started(number, || true));
             assert!(matches!(answer.take(), Some(Started::Ended)), "{number}");
         }
+    }
+
+    #[test]
+    fn a_child_of_a_child_is_taken_where_its_host_knows_it_to_run_and_never_else() {
+        let mut server =
+            Command::new("sh").args(["-c", "sleep 1000 & echo $!; wait"]).stdout(Stdio::piped()).spawn().expect("sh");
+        let mut said = String::new();
+        let mut output = BufReader::new(server.stdout.take().expect("piped"));
+        output.read_line(&mut said).expect("read");
+        let grandchild: u32 = said.trim().parse().expect("a number");
+        let taken = [true, false].map(|runs| start().0.started(grandchild, || runs));
+        let fd = PidFd::open(grandchild).expect("it is there");
+        fd.signal(libc::SIGKILL, false).expect("ours");
+        server.wait().expect("reaped");
+        assert_eq!(taken, [true, false]);
     }
 
     #[test]
@@ -199,7 +224,7 @@ mod tests {
         let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep");
         let (start, answer, _bell) = start();
         assert!(answer.give_up().is_none(), "it was not answered");
-        let taken = start.started(child.id());
+        let taken = start.started(child.id(), || true);
         child.kill().expect("ours");
         child.wait().expect("reaped");
         assert!(!taken && answer.take().is_none());
