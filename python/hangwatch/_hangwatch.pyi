@@ -228,6 +228,9 @@ def start_monitor(
 ) -> Monitor:
     """Starts a monitor. Absent without the cargo feature `monitor`."""
 
+def bridge_policy(path: str, entries: list[tuple[str, int, object]]) -> tuple[dict[str, object], list[str]]:
+    """The policy of a `bridgeData.yaml`'s keys, each with its line, and what is to be warned of. Absent without the cargo feature `monitor`."""
+
 def segment_status(segment: Optional[_Path], policy: Optional[Mapping[str, object]]) -> str:
     """A segment as JSON. Absent without the cargo feature `monitor`."""
 

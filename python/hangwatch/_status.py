@@ -28,7 +28,7 @@ class WorkerStatus:
     verdict: str
     """The last poll's where a monitor is alive, else by the worker's stamps, else `unknown`."""
     heartbeat_age_s: Optional[float]
-    """Since the last beat, step or alive."""
+    """Since the last beat or step. A helper's `alive` counts in an event's age, and in judgement."""
     progress_age_s: Optional[float]
     """Since progress last passed its mark."""
     done: Optional[int]

@@ -14,6 +14,8 @@ starts again is another pass of the job (a hires fix); the first 16 start the ma
 
 `Reporter` is the other side: a child process that reports its states and heartbeats to a hangwatch slot.
 
+`policy_of` reads the worker's `bridgeData.yaml` as a policy for `hangwatch.Monitor`.
+
 Nothing of `horde_worker_regen` is imported: members of its enums are taken by their names.
 """
 
@@ -41,6 +43,8 @@ from typing import (
     cast,
 )
 
+from ._bridge import policy_of
+
 __all__ = [
     "CALLS",
     "PHASES",
@@ -51,6 +55,7 @@ __all__ = [
     "Reporter",
     "Stuck",
     "detecting",
+    "policy_of",
 ]
 
 PHASES: Mapping[str, str] = {

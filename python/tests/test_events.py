@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import List
+from typing import Any, List
 
 import hangwatch
 from hangwatch._events import Feed
@@ -21,9 +23,8 @@ def tell(feed: Feed, *slots: int) -> None:
         for slot in slots:
             assert feed.event(LINE % slot, f"worker {slot}").slot == slot
 
-    thread = threading.Thread(target=told)
-    thread.start()
-    thread.join()
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(told).result()
 
 
 def test_a_loop_gets_each_event_of_a_worker_that_hangs_and_the_end_when_the_monitor_stops(segment: Path) -> None:
@@ -45,7 +46,11 @@ def test_a_loop_gets_each_event_of_a_worker_that_hangs_and_the_end_when_the_moni
 
 
 def test_a_loop_that_waits_is_woken_from_the_telling_thread_and_is_not_held_up_meanwhile() -> None:
-    feed, ticks = Feed(), 0
+    feed, ticks, hold = Feed(), 0, threading.Event()
+
+    def later() -> None:
+        hold.wait()
+        tell(feed, 7)
 
     async def watch() -> hangwatch.Event:
         nonlocal ticks
@@ -55,10 +60,28 @@ def test_a_loop_that_waits_is_woken_from_the_telling_thread_and_is_not_held_up_m
             await asyncio.sleep(0)
             ticks += 1
         assert not waiting.done()
-        await asyncio.get_running_loop().run_in_executor(None, tell, feed, 7)
+        # Nothing else wakes the loop.
+        threading.Thread(target=later).start()
+        asyncio.get_running_loop().call_soon(hold.set)
         return await waiting
 
     assert asyncio.run(watch()).slot == 7 and ticks == 3
+
+
+def test_an_event_that_comes_between_the_look_and_the_wait_is_not_missed() -> None:
+    feed = Feed()
+
+    class Late(deque[Any]):
+        def append(self, waiting: Any) -> None:
+            tell(feed, 5)
+            super().append(waiting)
+
+    async def watch() -> hangwatch.Event:
+        stream = feed.stream(4)
+        stream._waiting = Late()
+        return await stream.__anext__()
+
+    assert asyncio.run(watch()).slot == 5
 
 
 def test_a_queue_that_is_full_loses_what_comes_and_counts_it() -> None:

@@ -49,7 +49,7 @@ def host(segment: Path, lines: Path, how: str, **policy: Any) -> Iterator[subpro
         process.communicate()
 
 
-OURS = ["hangwatch-keep", "hangwatch-scan", "hangwatch-tell", "hangwatch-tell"]
+OURS = ["hangwatch-call", "hangwatch-keep", "hangwatch-scan", "hangwatch-tell"]
 
 
 def woken(status: Path) -> int:
@@ -84,7 +84,7 @@ def test_no_thread_of_the_monitors_waits_for_the_gil_but_the_one_that_calls_back
         tasks = Path(f"/proc/{process.pid}/task")
         names = {task.name: (task / "comm").read_text().strip() for task in tasks.iterdir()}
         assert sorted(it for it in names.values() if it.startswith("hangwatch-")) == OURS, names
-        idle = [tasks / tid / "status" for tid, name in names.items() if name in ("hangwatch-keep", "hangwatch-tell")]
+        idle = [tasks / tid / "status" for tid, name in names.items() if name in OURS and name != "hangwatch-scan"]
         scan = next(tasks / tid / "status" for tid, name in names.items() if name == "hangwatch-scan")
         before, scanned = [woken(task) for task in idle], woken(scan)
         # The GIL is waited for each 5 ms anew; in ten polls of 20 ms a thread that waits for it wakes some forty times.

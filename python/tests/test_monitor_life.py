@@ -66,6 +66,9 @@ stream = monitor.events()
 pid = os.fork()
 if pid == 0:
     assert not monitor.running
+    async def count():
+        return len([event async for event in stream])
+    assert asyncio.run(count()) == 0, "nobody waits for ever"
     monitor.stop()
     for ask in (monitor.status, monitor.workers, lambda: monitor.worker(0), lambda: monitor.reload(None)):
         try:
@@ -74,9 +77,6 @@ if pid == 0:
             assert e.why == "it is the parent's: a forked child has none of its threads", e
         else:
             raise AssertionError("it is dead")
-    async def count():
-        return len([event async for event in stream])
-    assert asyncio.run(count()) == 0, "nobody waits for ever"
     try:
         hangwatch.Monitor(segment)
     except hangwatch.HeldError as e:
@@ -135,33 +135,43 @@ def test_a_segment_that_is_lost_kills_nobody_is_told_and_its_successor_is_watche
             assert monitor.running and monitor.segment == str(segment)
 
 
-def test_a_file_that_is_cut_while_it_is_read_ends_no_host(segment: Path) -> None:
+@pytest.mark.parametrize("who", ["a reader", "a monitor"])
+def test_a_file_that_is_cut_while_it_is_read_ends_no_host(segment: Path, who: str) -> None:
     said = script(
         START
         + """
 import faulthandler
-faulthandler.enable()
+def handles_it():
+    caught = next(line for line in open("/proc/self/status") if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> signal.SIGBUS - 1 & 1)
 hangwatch.attach(segment=segment).detach()
-size, asked, refused = os.path.getsize(segment), 0, 0
+assert not handles_it(), "a worker installs no handler"
+whole = open(segment, "rb").read()
+if sys.argv[2] == "a monitor":
+    look = hangwatch.Monitor(segment, {**SOON, "poll_interval": "1ms"}).workers
+    assert handles_it(), "who watches does"
+else:
+    faulthandler.enable()  # its handler stays for what is not of a segment
+    look = lambda: hangwatch.status(segment)
+asked = refused = 0
 def cut():
-    while asked < 400:
+    while asked < 1500 or not refused:
         os.truncate(segment, 0)
-        os.truncate(segment, size)
+        with open(segment, "r+b") as file:
+            file.write(whole)
 thread = threading.Thread(target=cut)
-keep = open(segment, "rb").read()
 thread.start()
-while asked < 400:
-    with open(segment, "r+b") as file:
-        file.write(keep)
+while asked < 1500 or not refused:
     asked += 1
     try:
-        hangwatch.status(segment)
-    except hangwatch.Error:
+        look()
+    except hangwatch.BadSegmentError:
         refused += 1
 thread.join()
 print("lives")
 """,
         str(segment),
+        who,
     )
     assert (said.returncode, said.stdout) == (0, "lives\n"), said.stderr
 
@@ -173,7 +183,7 @@ def test_signals_stay_with_the_hosts_threads_and_interrupt_it_as_ever(segment: P
 with hangwatch.Monitor(segment, SOON, print) as monitor:
     for task in os.listdir("/proc/self/task"):
         status = dict(line.split(":\\t", 1) for line in open(f"/proc/self/task/{task}/status"))
-        if status["Name"].startswith("hangwatch-"):
+        if status["Name"].strip() in ("hangwatch-scan", "hangwatch-tell", "hangwatch-keep"):
             blocked = int(status["SigBlk"], 16)
             faults = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS)
             assert all(blocked >> number - 1 & 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1))
@@ -188,6 +198,27 @@ with hangwatch.Monitor(segment, SOON, print) as monitor:
         str(segment),
     )
     assert (said.returncode, said.stdout, said.stderr) == (0, "interrupted\n", "")
+
+
+def test_a_process_that_a_callback_starts_takes_signals_as_any_other(segment: Path) -> None:
+    said = script(
+        START
+        + """
+import subprocess
+codes = []
+def restarts(event):
+    if event.event == "opened":
+        child = subprocess.Popen(["sleep", "600"])
+        child.terminate()
+        codes.append(child.wait())
+with hangwatch.Monitor(segment, SOON, restarts) as monitor:
+    hangwatch.attach(segment=segment).begin_job("own")
+    until(lambda: codes)
+assert codes == [-signal.SIGTERM], codes
+""",
+        str(segment),
+    )
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", ""), "it inherits no blocked signal"
 
 
 def test_a_host_shows_the_same_with_a_monitor_and_without(segment: Path) -> None:

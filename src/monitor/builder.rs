@@ -90,7 +90,8 @@ impl Builder {
         self
     }
 
-    /// The same for a sink that may never return: it has a thread and a queue of its own, and holds up no other.
+    /// The same for a sink of the host's own code, which may never return: it has a thread and a queue of its own, and holds up no
+    /// other. That thread takes the signals that the spawning one does, and so does what it starts.
     #[must_use]
     pub fn sink_apart(mut self, sink: Box<dyn Sink>) -> Self {
         self.apart.push(sink);
@@ -104,7 +105,8 @@ impl Builder {
         self
     }
 
-    /// The process's signals stay with the host's threads: all but those of a fault are blocked in the monitor's own.
+    /// The process's signals stay with the host's threads: all but those of a fault are blocked in the monitor's own, but for those of
+    /// [`Self::sink_apart`].
     #[must_use]
     pub fn without_signals(mut self) -> Self {
         self.takes_signals = false;
@@ -152,6 +154,10 @@ impl Builder {
     pub fn spawn(mut self) -> Result<Monitor> {
         let what = format!("cannot monitor segment '{}'", self.segment.path().display());
         let failed = |e: io::Error| Error::io(&what, &e);
+        // Before the signals are blocked: a process that a callback starts would inherit that.
+        let apart: io::Result<Vec<Teller>> =
+            self.apart.into_iter().map(|sink| Teller::named("hangwatch-call", vec![sink])).collect();
+        let apart = apart.map_err(failed)?;
         let _quiet = (!self.takes_signals).then(Quiet::begin);
         let learnt = self.learnt.unwrap_or_else(|| keeper::learnt_path(&self.segment));
         let mut scanner = Scanner::new(Arc::clone(&self.segment), self.policies.clone())?;
@@ -162,8 +168,6 @@ impl Builder {
         if self.log {
             self.sinks.insert(0, Box::new(LogSink));
         }
-        let apart: Vec<Teller> =
-            self.apart.into_iter().map(|sink| Teller::spawn(vec![sink])).collect::<io::Result<_>>().map_err(failed)?;
         for told in apart.iter().map(Teller::told) {
             self.sinks.push(Box::new(move |event: &Event| told.tell(event.clone())));
         }

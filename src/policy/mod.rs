@@ -15,9 +15,11 @@
 //! | `origin` | layers, and which of them each value came from |
 //! | `set` | a policy for each worker, by its model and its label |
 //! | `glob` | patterns of names |
+//! | `bridge` | the keys of AI Horde's `bridgeData.yaml` |
 //! | `raw` | a value of a file or a program, before it is known whose it is |
 //! | `nearest` | the name that was probably meant |
 
+mod bridge;
 mod budget;
 mod check;
 mod choice;
@@ -31,6 +33,7 @@ mod set;
 mod text;
 mod value;
 
+pub use bridge::{BRIDGE, Bridge};
 pub use check::Problem;
 pub use choice::Adaptive;
 pub use keys::{Bound, KEYS, Key, Policy, Scope};
@@ -41,3 +44,10 @@ pub use raw::{Mismatch, Raw};
 pub use set::{Entry, Of, PolicySet};
 pub use text::{DURATION_FORMS, parse_duration, quoted};
 pub use value::{Kind, MAX_COUNT, MAX_DURATION, MAX_FACTOR, Value, ns};
+
+/// The key of the version of the file's format, and the version that this build reads.
+pub const VERSION_KEY: &str = "hangwatch";
+/// See [`VERSION_KEY`].
+pub const VERSION: i64 = 1;
+/// Not a row of the table: it stands for several values.
+pub const PROFILE_KEY: &str = "profile";

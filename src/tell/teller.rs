@@ -75,12 +75,17 @@ pub struct Teller {
 
 impl Teller {
     /// Starts the thread. A sink that panics is left out from then on; the others and the monitor go on.
-    pub fn spawn(mut sinks: Vec<Box<dyn Sink>>) -> io::Result<Self> {
+    pub fn spawn(sinks: Vec<Box<dyn Sink>>) -> io::Result<Self> {
+        Self::named("hangwatch-tell", sinks)
+    }
+
+    /// The same for a thread of that name.
+    pub fn named(name: &str, mut sinks: Vec<Box<dyn Sink>>) -> io::Result<Self> {
         let (queue, events) = sync_channel::<Event>(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&dropped);
         let mark = TellingThread::new();
-        let thread = std::thread::Builder::new().name("hangwatch-tell".into()).spawn(move || {
+        let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
             MARK.set(mark.0);
             let mut reported = 0;
             for event in events {

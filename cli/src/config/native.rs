@@ -4,16 +4,12 @@
 use std::path::Path;
 
 use hangwatch::Result;
-use hangwatch::policy::{self, KEYS, Key, Of, Origin, Profile, Scope, Value, did_you_mean};
+use hangwatch::policy::{
+    self, Bridge, KEYS, Key, Of, Origin, PROFILE_KEY, Profile, Scope, VERSION, VERSION_KEY, Value, did_you_mean,
+};
 
 use super::yaml::{Entry, Node};
-use super::{Layer, bridge, hooks, value, wrong};
-
-/// The key of the version, and the version that this build reads.
-pub(super) const VERSION_KEY: &str = "hangwatch";
-const VERSION: i128 = 1;
-/// Not a row of the table: it stands for several values.
-pub(super) const PROFILE_KEY: &str = "profile";
+use super::{Layer, hooks, value, wrong};
 
 /// Not rows of the table, and how deep each is: names and the keys of each, hooks with lists of words or mappings of headers, and
 /// the ping with a list of words.
@@ -106,7 +102,7 @@ fn check_version(path: &Path, entries: &[Entry]) -> Result<()> {
             .hint("put 'hangwatch: 1' on its first line")
             .hint("an AI Horde bridgeData.yaml is read as it is, without keys of hangwatch's own"));
     };
-    if entry.node != Node::Int(VERSION) {
+    if entry.node != Node::Int(VERSION.into()) {
         return Err(wrong(path, Some(entry.line), format!("version {}, this build reads {VERSION}", entry.node))
             .hint("compare 'hangwatch --version' with what the file was written for, or write 'hangwatch: 1'"));
     }
@@ -114,7 +110,7 @@ fn check_version(path: &Path, entries: &[Entry]) -> Result<()> {
 }
 
 fn unknown<'a, I: Iterator<Item = &'a str>>(met: &str, names: impl Fn() -> I) -> String {
-    if let Some(ours) = bridge::ours(met) {
+    if let Some(ours) = Bridge::renamed(met) {
         return format!("AI Horde's {met} is {} here", ours.join(" and "));
     }
     did_you_mean(met, names()).unwrap_or_else(|| format!("the keys are {}", names().collect::<Vec<_>>().join(", ")))

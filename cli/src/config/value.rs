@@ -7,16 +7,20 @@ use hangwatch::policy::{Key, Mismatch, Raw, Value};
 
 use super::yaml::Node;
 
-/// A node as the value of `key`. Text is read as the environment's is, so quotes make no difference.
-pub(super) fn from_node(key: &Key, node: &Node) -> Result<Value, Mismatch> {
-    let raw = match node {
+/// A node, if it is no more than a value.
+pub(super) fn raw(node: &Node) -> Option<Raw<'_>> {
+    match node {
         Node::Bool(met) => Some(Raw::Bool(*met)),
         Node::Int(met) => Some(Raw::Int(*met)),
         Node::Float(met) => Some(Raw::Float(*met)),
         Node::Text(text) => Some(Raw::Text(text)),
         Node::Nothing | Node::List(_) | Node::Mapping(_) => None,
-    };
-    raw.and_then(|raw| key.take(raw)).ok_or_else(|| key.mismatch(node))
+    }
+}
+
+/// A node as the value of `key`. Text is read as the environment's is, so quotes make no difference.
+pub(super) fn from_node(key: &Key, node: &Node) -> Result<Value, Mismatch> {
+    raw(node).and_then(|raw| key.take(raw)).ok_or_else(|| key.mismatch(node))
 }
 
 /// A text as the value of `key`.

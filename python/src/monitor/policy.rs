@@ -2,7 +2,8 @@
 
 use crate::error::raised;
 use hangwatch::policy::{
-    Entry, KEYS, Key, Layered, Mismatch, Of, Origin, PolicySet, Profile, Raw, Scope, Value, did_you_mean, quoted,
+    Bridge, Entry, KEYS, Key, Layered, Mismatch, Of, Origin, PROFILE_KEY, PolicySet, Profile, Raw, Scope, VERSION, VERSION_KEY,
+    Value, did_you_mean, quoted,
 };
 use hangwatch::{Error, ErrorKind};
 use pyo3::prelude::*;
@@ -10,12 +11,8 @@ use pyo3::types::{PyBool, PyMapping, PyString};
 use std::fmt;
 use std::time::Duration;
 
-/// The version of the file's format, which a dict may say too.
-const VERSION_KEY: &str = "hangwatch";
-const VERSION: i64 = 1;
-const PROFILE: &str = "profile";
 /// The file's sections that are no policy.
-const ELSEWHERE: [&str; 2] = ["hooks", "ping"];
+pub(super) const ELSEWHERE: [&str; 2] = ["hooks", "ping"];
 const FORM: &str = "write a dict of keys and values, such as {'inference_step_timeout': '60s'}";
 const SECTION_FORM: &str = "write names or patterns and the keys of each, such as {'sdxl*': {'progress_timeout': '15m'}}";
 
@@ -33,7 +30,7 @@ pub(crate) fn of(py: Python<'_>, policy: Option<&Bound<'_, PyAny>>) -> PyResult<
     for (key, value) in &items {
         if key == VERSION_KEY {
             raised(py, check_version(value))?;
-        } else if key == PROFILE {
+        } else if key == PROFILE_KEY {
             raised(py, named_profile(&Met::of(value)?).and_then(|profile| base.profile(profile)))?;
         } else if let Some(of) = [Of::Model, Of::Worker].into_iter().find(|of| of.section() == key) {
             read_section(of, value, &mut entries)?;
@@ -102,10 +99,12 @@ fn read(name: &str, met: &Met, within: Option<&str>) -> hangwatch::Result<(&'sta
         }
         // A key of the whole monitor is refused with the others of the set, where its way out is known.
         let keys = || KEYS.iter().filter(|key| within.is_none() || key.scope == Scope::Worker).map(|key| key.name);
-        let sections = [PROFILE, Of::Model.section(), Of::Worker.section()];
+        let sections = [PROFILE_KEY, Of::Model.section(), Of::Worker.section()];
         let names = || keys().chain(sections.into_iter().filter(|_| within.is_none()));
-        let hint =
-            did_you_mean(name, names()).unwrap_or_else(|| format!("the keys are {}", names().collect::<Vec<_>>().join(", ")));
+        let renamed = Bridge::renamed(name).map(|ours| format!("AI Horde's {name} is {} here", ours.join(" and ")));
+        let hint = renamed
+            .or_else(|| did_you_mean(name, names()))
+            .unwrap_or_else(|| format!("the keys are {}", names().collect::<Vec<_>>().join(", ")));
         return Err(wrong(format!("unknown key {}", quoted(name)), hint));
     };
     let value = met.raw().and_then(|raw| key.take(raw)).ok_or_else(|| {
@@ -132,7 +131,7 @@ fn named_profile(met: &Met) -> hangwatch::Result<&'static Profile> {
 
 /// A Python value, as far as a policy has such ones.
 #[derive(Debug)]
-enum Met {
+pub(super) enum Met {
     Bool(bool),
     Int(i64),
     Float(f64),
@@ -143,7 +142,7 @@ enum Met {
 }
 
 impl Met {
-    fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(super) fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(met) = value.cast::<PyBool>() {
             return Ok(Self::Bool(met.is_true()));
         }
@@ -166,7 +165,7 @@ impl Met {
         })
     }
 
-    fn raw(&self) -> Option<Raw<'_>> {
+    pub(super) fn raw(&self) -> Option<Raw<'_>> {
         Some(match self {
             Self::Bool(met) => Raw::Bool(*met),
             Self::Int(met) => Raw::Int((*met).into()),
