@@ -14,6 +14,10 @@ const ALLOWED: &[&str] = &[
     "/proc/{}/cgroup",
     // Blocks: read in a thread that may be left behind, and by nobody else.
     "/proc/{}/environ",
+    // Names and positions of open files, and those that are in memory: see os/proc/memfd.rs.
+    "/proc/{}/fd",
+    "/proc/{}/fd/{number}",
+    "/proc/{}/fdinfo/{number}",
     "/proc/{}/limits",
     "/proc/{}/oom_score",
     "/proc/{}/stat",

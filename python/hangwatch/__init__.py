@@ -35,19 +35,23 @@ from ._hangwatch import PHASES, UNKNOWN, Job, Section, Worker, __version__, deta
 from ._living import attach, current, set_current  # noqa: E402
 from ._stacks import dump_stacks_on  # noqa: E402
 from ._track import track, watched  # noqa: E402
+from ._watch import InterpreterWatch, watch_interpreter  # noqa: E402
 
 if _TYPE_CHECKING:
     from ._events import Event, EventStream
     from ._monitor import Monitor
     from ._status import MonitorStatus, SegmentMonitor, SegmentStatus, WorkerStatus, status
+    from ._supervisor import ReplicaResult, Supervisor
 
 _LATER = {
     "Event": "_events",
     "EventStream": "_events",
     "Monitor": "_monitor",
     "MonitorStatus": "_status",
+    "ReplicaResult": "_supervisor",
     "SegmentMonitor": "_status",
     "SegmentStatus": "_status",
+    "Supervisor": "_supervisor",
     "WorkerStatus": "_status",
     "status": "_status",
 }
@@ -63,13 +67,16 @@ __all__ = [
     "EventStream",
     "FullError",
     "HeldError",
+    "InterpreterWatch",
     "Job",
     "Monitor",
     "MonitorStatus",
     "NotFoundError",
+    "ReplicaResult",
     "Section",
     "SegmentMonitor",
     "SegmentStatus",
+    "Supervisor",
     "SystemCallError",
     "UsageError",
     "Worker",
@@ -82,6 +89,7 @@ __all__ = [
     "set_current",
     "status",
     "track",
+    "watch_interpreter",
     "watched",
 ]
 

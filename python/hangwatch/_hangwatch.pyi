@@ -143,6 +143,18 @@ class Section:
     ) -> None: ...
 
 @final
+class InterpreterWatch:
+    """The native thread of a `hangwatch.InterpreterWatch`."""
+
+    @property
+    def running(self) -> bool:
+        """Whether its thread is there: not after `stop`, nor in a forked child."""
+    def pulse(self) -> None:
+        """A thread of Python had the interpreter just now."""
+    def stop(self) -> None:
+        """Ends the thread and waits for it. Nothing is asked of the interpreter any more."""
+
+@final
 class Monitor:
     """The threads of a monitor: `hangwatch.Monitor` stands on it. Absent without the cargo feature `monitor`."""
 
@@ -156,6 +168,53 @@ class Monitor:
         """As JSON, and so below."""
     def workers(self) -> str: ...
     def worker(self, slot: int) -> str: ...
+
+@final
+class Supervisor:
+    """The threads of a supervisor: `hangwatch.Supervisor` stands on it. Absent without the cargo feature `monitor`."""
+
+    @property
+    def running(self) -> bool: ...
+    @property
+    def segment(self) -> str: ...
+    @property
+    def wrong(self) -> list[str]: ...
+    def next(self) -> Union[Start, int, None]:
+        """Waits for what the interpreter is asked to do: to make a child, or to reap one. None: never any more."""
+    def wait(self, timeout: Optional[float]) -> Optional[str]:
+        """How all replicas ended, as JSON."""
+    def ask_to_stop(self) -> None:
+        """Ends all workers; a second time without grace."""
+    def stop(self) -> None: ...
+    def reload(self, policy: Optional[Mapping[str, object]]) -> None: ...
+    def status(self) -> str: ...
+    def workers(self) -> str: ...
+
+@final
+class Start:
+    """One child that is asked for. Where it is dropped without an answer it has failed."""
+
+    @property
+    def replica(self) -> int: ...
+    @property
+    def variables(self) -> list[tuple[str, str]]: ...
+    @property
+    def log(self) -> Optional[str]: ...
+    def started(self, pid: int, runs: Callable[[], bool]) -> bool:
+        """Whether it is taken; one that is not is the caller's to end and to reap. `runs` is asked of a fork server's child."""
+    def failed(self, why: str) -> None: ...
+
+def start_supervisor(
+    command: list[str],
+    ended: Optional[Callable[[int], Optional[int]]],
+    how: object,
+    keeps: Optional[object],
+    place: object,
+    policy: Optional[Mapping[str, object]],
+    feed: object,
+    on_event: Optional[Callable[..., object]],
+) -> Supervisor:
+    """Starts a supervisor. Absent without the cargo feature `monitor`."""
 
 def start_monitor(
     segment: Optional[_Path],
@@ -187,3 +246,5 @@ def attach(
 ) -> Worker: ...
 def detached() -> Worker:
     """A worker on which everything does nothing."""
+def watch_interpreter(worker: Worker, every: _Seconds) -> InterpreterWatch:
+    """Starts the native thread of a watch: `hangwatch.watch_interpreter` is what to call."""

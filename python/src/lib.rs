@@ -6,11 +6,13 @@
 //! | `quick` | the calls of a step, past PyO3's argument parser |
 //! | `value` | Python's values as the library's: any value is taken, since a report raises nothing |
 //! | `worker`, `job`, `section` | the classes |
+//! | `interpreter` | whether the interpreter runs while no step comes |
 //! | `error` | the library's errors as Python's classes |
 //! | `monitor` | the monitor in threads of the interpreter's process, and what a segment says (the feature `monitor`) |
 
 mod error;
 mod held;
+mod interpreter;
 mod job;
 #[cfg(feature = "monitor")]
 mod monitor;
@@ -36,9 +38,11 @@ fn _hangwatch(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<worker::Worker>()?;
     module.add_class::<job::Job>()?;
     module.add_class::<section::Section>()?;
+    module.add_class::<interpreter::InterpreterWatch>()?;
     quick::add(module.py())?;
     module.add_function(wrap_pyfunction!(worker::attach, module)?)?;
     module.add_function(wrap_pyfunction!(worker::detached, module)?)?;
+    module.add_function(wrap_pyfunction!(interpreter::watch_interpreter, module)?)?;
     #[cfg(feature = "monitor")]
     monitor::add(module)?;
     module.add("PHASES", phases(module.py())?)?;

@@ -47,6 +47,11 @@ impl Worker {
         }
     }
 
+    /// For a thread that says `alive`.
+    pub(crate) fn helper(&self) -> Helper {
+        self.helper.clone()
+    }
+
     fn phase_of(&self, phase: &Bound<'_, PyAny>) -> PyResult<Phase> {
         // A copy: a value's own method may come back here.
         let registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -1,5 +1,6 @@
 //! What a hung worker waits for, in one line.
 
+use super::interpreter::{self, Interpreter};
 use super::places::{driver_frame, of_call, of_stack, place};
 use super::threads::{Claiming, Thread, Threads};
 use crate::os::proc::detail::Detail;
@@ -61,11 +62,20 @@ pub struct Cause {
     pub kind: CauseKind,
     /// What it rests on: `thread 4821 (worker) in S, wchan futex_wait_queue, syscall 202 (futex), no CPU time in 250 ms`.
     pub reading: String,
+    /// What its interpreter does, where the worker has it watched.
+    pub interpreter: Option<Interpreter>,
+}
+
+impl Cause {
+    pub(super) fn new(kind: CauseKind, reading: String) -> Self {
+        Self { kind, reading, interpreter: None }
+    }
 }
 
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.kind.name(), self.reading)
+        write!(f, "{}: {}", self.kind.name(), self.reading)?;
+        self.interpreter.iter().try_for_each(|it| write!(f, "; interpreter {it}"))
     }
 }
 
@@ -76,9 +86,15 @@ const BUSY_SHARED: f64 = 0.2;
 /// One that was runnable all the time and had less of it was starved, one that had more spins on what it is given.
 const HARDLY: f64 = 0.1;
 
-/// What a worker waits for. The thread that claimed decides; where that one is idle or not known, the first thread, and then
-/// whichever is busiest.
+/// What a worker waits for, and what its interpreter does where it is watched.
 pub(super) fn cause(threads: &Threads) -> Cause {
+    let elsewhere = matches!(threads.claiming, Claiming::Thread(tid) if tid != threads.pid);
+    let interpreter = threads.threads.iter().find_map(|it| interpreter::told(&it.now.name, elsewhere));
+    Cause { interpreter, ..of_threads(threads) }
+}
+
+/// The thread that claimed decides; where that one is idle or not known, the first thread, and then whichever is busiest.
+fn of_threads(threads: &Threads) -> Cause {
     let find = |tid: u32| threads.threads.iter().find(|it| it.now.tid == tid);
     let (decides, note) = match threads.claiming {
         Claiming::Thread(tid) => (find(tid), String::new()),
@@ -87,7 +103,7 @@ pub(super) fn cause(threads: &Threads) -> Cause {
     };
     let first = find(threads.pid);
     let Some(own) = decides.or(first).or_else(|| threads.threads.first()) else {
-        return Cause { kind: CauseKind::Exited, reading: format!("{note}process {} has no thread any more", threads.pid) };
+        return Cause::new(CauseKind::Exited, format!("{note}process {} has no thread any more", threads.pid));
     };
     let busiest = threads.threads.iter().max_by_key(|it| it.grew.cpu_ns);
     let kind = kind(own, threads.between_ns);
@@ -98,7 +114,7 @@ pub(super) fn cause(threads: &Threads) -> Cause {
     for other in others.filter(|_| is_idle) {
         let kind = self::kind(other, threads.between_ns);
         if matches!(kind, CauseKind::DriverWait | CauseKind::DiskWait | CauseKind::BusyLoop | CauseKind::Starved) {
-            return Cause { kind, reading: format!("{note}{}; {} is idle", reading(other), who(own)) };
+            return Cause::new(kind, format!("{note}{}; {} is idle", reading(other), who(own)));
         }
     }
     // What it waits for may be a thread that waits for more than a thread.
@@ -107,7 +123,7 @@ pub(super) fn cause(threads: &Threads) -> Cause {
         .into_iter()
         .find_map(|kind| threads.threads.iter().find(|it| tells(it, kind)));
     let besides = another.map_or_else(String::new, |it| format!("; besides, {}", reading(it)));
-    Cause { kind, reading: format!("{note}{}{besides}", reading(own)) }
+    Cause::new(kind, format!("{note}{}{besides}", reading(own)))
 }
 
 /// What one thread waits for.

@@ -6,7 +6,7 @@ use super::folder::Folder;
 use super::gatherer::{Subject, left_until};
 use super::report::Findings;
 use super::settings::{LEAST_BUNDLE, MAX_BUNDLE, Settings};
-use super::{log, name, threads};
+use super::{log, name, threads, traceback};
 use crate::clock;
 use crate::os::pidfd::PidFd;
 use crate::os::proc::text::Text;
@@ -71,7 +71,7 @@ fn of_process(found: &mut Findings, subject: &Subject, fd: &PidFd, between: Dura
     // What was read of a number that may have been given to another process by now is not evidence.
     if fd.has_exited() {
         let reading = format!("process {} ended while it was looked at", subject.pid);
-        found.cause = Some(Cause { kind: CauseKind::Exited, reading });
+        found.cause = Some(Cause::new(CauseKind::Exited, reading));
         found.missing.push("anything of the process: it ended while it was looked at".into());
         return;
     }
@@ -126,12 +126,16 @@ fn by_others(found: &mut Findings, settings: &Settings, subject: &Subject, fd: &
     }
     let Some(signal) = settings.faulthandler else { return };
     let until = until();
-    let traceback = match &subject.log {
-        Some(path) => log::traceback(signal, subject.pid, fd, path, MAX_TAIL, until),
-        None => Err("no log is known that it would be in".into()),
-    };
-    match traceback {
-        Ok(bytes) => found.add("traceback.txt".into(), format!("what came into its log at signal {signal}"), &bytes, max, false),
+    match traceback::ask(signal, subject.pid, fd, subject.log.as_deref(), MAX_TAIL, until) {
+        Ok(traceback::Traceback { bytes, place }) => {
+            found.add(
+                "traceback.txt".into(),
+                format!("what the worker wrote into {place} at signal {signal}"),
+                &bytes,
+                max,
+                false,
+            );
+        }
         Err(why) => found.missing.push(format!("traceback.txt: {why}")),
     }
 }

@@ -17,6 +17,7 @@ mod dump;
 mod folder;
 mod gather;
 mod gatherer;
+mod interpreter;
 mod log;
 mod name;
 mod places;
@@ -25,10 +26,12 @@ mod report;
 mod settings;
 mod stuck;
 mod threads;
+mod traceback;
 
 pub use cause::{Cause, CauseKind};
 pub use gatherer::Moment;
 pub(crate) use gatherer::{Gatherer, Outcome, Subject};
+pub use interpreter::{Interpreter, InterpreterState};
 pub use settings::{Dumper, Settings};
 pub(crate) use stuck::stuck;
 

@@ -38,7 +38,7 @@ pub use orphans::become_subreaper;
 pub use pulse::Pulse;
 pub use sampler::Sampler;
 pub use scan::{Judged, Poll, Scanner};
-pub use supervise::{Ending, Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart, Stopper};
+pub use supervise::{Ending, Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart, Spawner, Start, Stopper};
 pub use sweep::check;
 pub use thread::{Home, Monitor, Reloader};
 pub use view::{Source, View, Viewer};

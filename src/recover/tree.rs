@@ -23,7 +23,8 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::process::{Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
 
 /// How often the tree is looked over in one call while somebody new is found each time: more than one that is held still needs.
 const ROUNDS: usize = 4;
@@ -75,6 +76,12 @@ impl Exit {
             0 => Self::Code(status >> 8 & 0xff),
             signal => Self::Signal(signal),
         }
+    }
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Self {
+        Self::of_status(status.into_raw())
     }
 }
 
@@ -131,6 +138,8 @@ pub(crate) struct Tree {
     tells_status: bool,
     /// Ours to wait for, if it is our child.
     is_ours: bool,
+    /// A child that the program around us made and reaps, and that may become a leader yet.
+    is_hosts: bool,
     cgroup: Option<Cgroup>,
     /// As `NAME=value`; empty: not known.
     marks: Vec<String>,
@@ -199,13 +208,20 @@ impl Tree {
         Self::new(proven, pid, false)
     }
 
+    /// A child of this process that is known through this very handle, and that somebody else here reaps.
+    pub(crate) fn of_host(child: PidFd, pid: u32) -> Self {
+        let mut tree = Self::new(child, pid, false);
+        tree.is_hosts = true;
+        tree
+    }
+
     fn new(fd: PidFd, pid: u32, is_ours: bool) -> Self {
         let stat = proc::stat(pid).ok();
         let leader = Leader::new(pid, fd, stat.as_ref());
         let (inode, starttime) = (leader.fd.inode(), stat.map_or(0, |stat| stat.starttime));
         let tells_status = leader.fd.ids() == Some((file::euid(), file::egid()));
         let (marks, members) = (Vec::new(), Members::default());
-        Self { leader, inode, starttime, tells_status, is_ours, cgroup: None, marks, members }
+        Self { leader, inode, starttime, tells_status, is_ours, is_hosts: false, cgroup: None, marks, members }
     }
 
     /// Tells an orphan of it by the variables that its leader was started with, for one that was not spawned here.
@@ -266,10 +282,23 @@ impl Tree {
         self.signal(libc::SIGKILL)
     }
 
+    /// A child of the host's making leads a session once it has made one: looked for until then, its zombie too.
+    pub(crate) fn look_at_leader(&mut self) {
+        // While it was not reaped its number is its own.
+        let has_its_number = |leader: &Leader| spawn::peek_exit(&leader.fd).is_ok() || !leader.fd.has_exited();
+        if self.is_hosts
+            && self.leader.leads != (true, true)
+            && let Ok(stat) = proc::stat(self.leader.pid)
+            && has_its_number(&self.leader)
+        {
+            self.leader.leads = self.leader.leads_by(&stat);
+        }
+    }
+
     /// How the leader ended, if it has. Never waits, and leaves it to be reaped.
     pub(crate) fn exit(&self) -> Option<Exit> {
         let fd = &self.leader.fd;
-        if self.is_ours
+        if (self.is_ours || self.is_hosts)
             && let Ok(of_child) = spawn::peek_exit(fd)
         {
             return of_child.map(Exit::from);

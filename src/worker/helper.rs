@@ -1,5 +1,8 @@
 //! A helper thread's beat: a word of its own, so that two threads never write one word.
 
+use crate::layout::hot::HotWords;
+use crate::layout::phase::Phase;
+use crate::layout::slot::TOTAL_NONE;
 use crate::layout::word::Beat;
 use crate::segment::SlotHandle;
 use std::sync::Arc;
@@ -41,4 +44,18 @@ impl Helper {
     pub fn alive(&self) {
         self.shared.say_alive(&self.handle);
     }
+
+    /// The same, but not while the worker is in a job that reports no progress: there signs of life are all that is judged, and
+    /// one that comes whatever the working thread does would hide its hang for ever.
+    pub fn alive_beside_progress(&self) {
+        let hot = self.handle.live().and_then(|slot| slot.read_hot().ok());
+        // Words that change while they are read are a worker's that works.
+        if !hot.is_some_and(|hot| is_judged_by_life_alone(&hot)) {
+            self.alive();
+        }
+    }
+}
+
+fn is_judged_by_life_alone(hot: &HotWords) -> bool {
+    Phase::from_id(hot.phase.id()) == Phase::Inference && hot.total == TOTAL_NONE && hot.done().is_none()
 }

@@ -148,3 +148,29 @@ fn a_command_for_another_generation_is_nobodys() {
     slot.publish_command(Cmd::new(worker.generation(), Asked::Stop, 0));
     assert!(worker.should_stop());
 }
+
+#[test]
+fn a_helper_beside_progress_keeps_no_job_alive_that_is_judged_by_its_life_alone() {
+    use crate::{Phase, Total};
+    let dir = scratch();
+    let mut worker = Attach::new().segment(dir.path().join("s").to_string_lossy()).attach().expect("attached");
+    let helper = worker.helper();
+    let says = |worker: &super::Worker| {
+        let alive = || worker.segment().expect("attached").slot(0).expect("there").peek_alive();
+        let before = alive();
+        helper.alive_beside_progress();
+        alive() != before
+    };
+    assert!(says(&worker), "no job is open");
+    worker.begin_job("a", "", Total::None);
+    assert!(!says(&worker), "nothing but signs of life would show that it hangs");
+    helper.alive();
+    worker.step(1);
+    assert!(says(&worker), "now its steps do");
+    worker.phase(Phase::Loading);
+    assert!(says(&worker), "no phase but inference is judged by it");
+    worker.begin_job("b", "", Total::Known(9));
+    assert!(says(&worker), "its progress is judged from its beginning");
+    worker.begin_job("c", "", Total::Unknown);
+    assert!(says(&worker), "towards an end that is not known too");
+}

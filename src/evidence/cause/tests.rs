@@ -193,6 +193,25 @@ fn what_is_not_known_is_said() {
     assert_eq!(gone.kind, CauseKind::Exited, "{gone}");
 }
 
+#[test]
+fn what_the_watch_of_an_interpreter_tells_stands_behind_the_cause() {
+    let mut watch = waits('S', "futex_wait_queue", libc::SYS_futex);
+    (watch.now.tid, watch.now.name) = (4903, "hw-py gil 12s".into());
+    let mut first = waits('S', "hrtimer_nanosleep", libc::SYS_nanosleep);
+    first.now.tid = PID;
+    let it = of(vec![first.clone(), watch.clone()], Claiming::Thread(PID));
+    assert_eq!(it.kind, CauseKind::Sleeping, "the kernel's word is its own");
+    assert!(
+        it.to_string().ends_with("; interpreter gil_held: no thread of it could run Python for 12s: C code holds the GIL"),
+        "{it}"
+    );
+    let mut works = waits('S', "futex_wait_queue", libc::SYS_futex);
+    works.now.tid = 4821;
+    let it = of(vec![first.clone(), works, watch], Claiming::Thread(4821));
+    assert!(it.to_string().ends_with("; the thread that claimed is another one"), "{it}");
+    assert_eq!(of(vec![first], Claiming::Thread(PID)).interpreter, None, "without a watch nothing is known of it");
+}
+
 proptest::proptest! {
     #[test]
     fn any_reading_has_a_cause_and_never_a_panic(

@@ -1,6 +1,7 @@
 //! One process and all it started, under the ladder: asked, looked at, ended, swept, and what it held given back.
 
 use super::evidence::{self, Gathered};
+use super::host::Spawner;
 use super::mail::Ask;
 use super::slots::{Of, Slots};
 use super::world::World;
@@ -16,6 +17,7 @@ use crate::recover::{Act, Exit, Ladder, Patience, Tree};
 use crate::tell::text::age;
 use crate::tell::{Event, EventKind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is left of a tree is looked at again this soon.
@@ -32,6 +34,8 @@ pub(super) struct Case {
     ladder: Ladder,
     hung: Option<Box<Judged>>,
     exit: Option<Exit>,
+    /// It has ended, and its host is asked how.
+    untold_since: Option<u64>,
     /// Its slots as they were at its exit, or when its jobs were given up.
     slots: Vec<(u32, Owner)>,
     lost: Option<Vec<String>>,
@@ -67,6 +71,7 @@ impl Case {
             ladder: Ladder::new(patience(world.policy)),
             hung: None,
             exit: None,
+            untold_since: None,
             slots: Vec::new(),
             lost: None,
             log,
@@ -89,6 +94,11 @@ impl Case {
         self.exit
     }
 
+    /// Whether it has ended, and its host does not know yet how.
+    pub(super) fn is_untold(&self) -> bool {
+        self.untold_since.is_some()
+    }
+
     pub(super) fn is_unkillable(&self) -> bool {
         self.ladder.is_unkillable()
     }
@@ -99,6 +109,9 @@ impl Case {
 
     /// When there is something to do though nothing happened: nothing tells that what is left of a tree has gone.
     pub(super) fn deadline(&self, now: u64) -> Option<u64> {
+        if self.untold_since.is_some() && self.exit.is_none() {
+            return Some(now.saturating_add(ns(RETRY)));
+        }
         match (self.ladder.is_sweeping(), self.ladder.is_unkillable()) {
             (true, true) => Some(now.saturating_add(ns(RETRY_UNKILLABLE))),
             (true, false) => Some(now.saturating_add(ns(RETRY))),
@@ -157,10 +170,28 @@ impl Case {
         self.ladder.reclaimed();
     }
 
+    /// How its leader ended, if it has; its host may have reaped it meanwhile.
+    fn exit_of_tree(&mut self, world: &World<'_>) -> Option<Exit> {
+        let (exit, pid) = (self.tree.exit()?, self.pid());
+        let Some(host) = self.host(world).filter(|_| exit == Exit::Unknown) else { return Some(exit) };
+        if let Some(status) = host.ended(pid) {
+            return Some(status.into());
+        }
+        // Whoever has reaped it tells its host next.
+        let since = *self.untold_since.get_or_insert(world.now);
+        (world.now.saturating_sub(since) >= ns(world.policy.d_wait)).then_some(Exit::Unknown)
+    }
+
+    /// Who made it, where that was the program around the monitor.
+    fn host<'a>(&self, world: &World<'a>) -> Option<&'a Arc<dyn Spawner>> {
+        if self.is_of_others() { None } else { world.fleet.host() }
+    }
+
     /// Deadlines that have come, an exit that has happened, what has gone of its tree.
     pub(super) fn advance(&mut self, world: &World<'_>) -> Course {
+        self.tree.look_at_leader();
         if self.ladder.awaits_exit()
-            && let Some(exit) = self.tree.exit()
+            && let Some(exit) = self.exit_of_tree(world)
         {
             self.exit = Some(exit);
             // Those that were told lost already are set aside by now, and still its own.
@@ -310,8 +341,11 @@ impl Case {
 
     /// Its tree is gone: it is reaped and its slots are freed.
     pub(super) fn bury(self, world: &World<'_>) -> Buried {
-        let before = self.before();
+        let (before, host) = (self.before(), self.host(world));
         self.tree.reap();
+        if let Some(host) = host {
+            host.gone(before.pid);
+        }
         for slot in self.slots {
             match self.of {
                 // Its handle was proven to be the owner's, and has exited, whatever namespace the owner's number is of.

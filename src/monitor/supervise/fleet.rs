@@ -1,5 +1,6 @@
 //! What is to be run, and how it ended.
 
+use super::host::Spawner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::Segment;
 use crate::worker;
@@ -9,6 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What shows a process one device alone: to CUDA, and to HIP, which reads its own name first.
 const VISIBLE_DEVICES: [&str; 2] = ["CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"];
@@ -28,10 +30,11 @@ pub enum Restart {
     Never,
 }
 
-/// The workers to spawn: one command, some replicas.
+/// The workers to spawn: one command, or children of the host's own making; some replicas.
 #[derive(Debug, Clone)]
 pub struct Fleet {
     pub(super) command: Vec<OsString>,
+    spawner: Option<Arc<dyn Spawner>>,
     pub(super) replicas: u32,
     pub(super) restart: Restart,
     pub(super) acts: bool,
@@ -46,6 +49,7 @@ impl Fleet {
     pub fn new(command: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         Self {
             command: command.into_iter().map(Into::into).collect(),
+            spawner: None,
             replicas: 1,
             restart: Restart::default(),
             acts: true,
@@ -54,6 +58,16 @@ impl Fleet {
             log_dir: None,
             reclaim_probe: Vec::new(),
         }
+    }
+
+    /// One replica, which the host starts itself. Nobody takes it over where this process is killed.
+    pub fn hosted(spawner: Arc<dyn Spawner>) -> Self {
+        Self { spawner: Some(spawner), ..Self::new([""; 0]) }
+    }
+
+    /// Who starts the workers, where they are of the host's own making.
+    pub(super) fn host(&self) -> Option<&Arc<dyn Spawner>> {
+        self.spawner.as_ref()
     }
 
     /// No replica at all.
@@ -178,7 +192,7 @@ impl Fleet {
 
     /// Whether it can be run in this segment.
     pub(super) fn check(&self, segment: &Segment) -> Result<()> {
-        if self.command.is_empty() {
+        if self.command.is_empty() && self.spawner.is_none() {
             return Err(Error::new(ErrorKind::Usage, "cannot run workers", "no command was given"));
         }
         if self.replicas == 0 || self.replicas > segment.len() {

@@ -8,6 +8,7 @@ mod children;
 mod ending;
 mod evidence;
 mod fleet;
+mod host;
 mod ledger;
 mod mail;
 mod reclaim;
@@ -21,6 +22,7 @@ mod world;
 
 pub use ending::Ending;
 pub use fleet::{Fleet, FleetEnd, ModelReport, ReplicaEnd, ReplicaReport, Restart};
+pub use host::{Spawner, Start};
 pub use thread::Stopper;
 pub(super) use thread::{Asker, Running, Setup};
 pub(super) use turn::OBSERVES;

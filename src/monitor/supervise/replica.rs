@@ -5,6 +5,7 @@ mod start;
 use super::case::{Buried, Case, Course};
 use super::children::{Children, Record};
 use super::fleet::{Fleet, ReplicaEnd, ReplicaReport, Restart};
+use super::host::Answer;
 use super::reclaim::{self, Probe};
 use super::slots::{Of, Reserved, Slots};
 use super::world::World;
@@ -16,6 +17,7 @@ use crate::policy::{Policy, ns};
 use crate::recover::{Budget, Exit, NotAdopted, Tree};
 use crate::tell::EventKind;
 use crate::worker;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A slot whose owner is not proven dead yet is asked again this soon.
@@ -27,6 +29,11 @@ enum State {
     Waiting {
         until: u64,
         asked_since: Option<u64>,
+    },
+    /// The host was asked to start it. Once all is to end its answer is waited for until then.
+    Starting {
+        answer: Arc<Answer>,
+        until: Option<u64>,
     },
     Up(Box<Case>),
     Ended(ReplicaEnd),
@@ -177,10 +184,11 @@ impl Replica {
         holds.then(|| fleet.device(self.number))
     }
 
-    /// When its next start is due.
+    /// When its next start is due, or is not waited for any longer.
     pub(super) fn starts_at(&self) -> Option<u64> {
         match self.state {
             State::Waiting { until, .. } => Some(until),
+            State::Starting { until, .. } => until,
             _ => None,
         }
     }
@@ -222,6 +230,12 @@ impl Replica {
                 world.slots.unreserve(self.reserved);
                 self.state = State::Ended(ReplicaEnd::Stopped);
             }
+            // It is ended once it is there, if ever.
+            State::Starting { until, .. } => {
+                let patience = if at_once { 0 } else { ns(world.policy.grace).saturating_add(ns(world.policy.d_wait)) };
+                let due = world.now.saturating_add(patience);
+                *until = Some(until.map_or(due, |until| until.min(due)));
+            }
             State::Up(case) if at_once => case.hurry(world),
             State::Up(case) => case.end(world),
             State::Ended(_) => {}
@@ -241,6 +255,7 @@ impl Replica {
         {
             self.start(children, world);
         }
+        self.take_answer(world);
         let (again, number) = (self.wants_again(world), self.number);
         let Some(case) = self.up_mut() else { return };
         let had_exited = case.exit().is_some();

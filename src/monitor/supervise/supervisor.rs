@@ -116,7 +116,7 @@ impl Supervisor {
     fn wait(&self) {
         let cases = || self.replicas.iter().flat_map(Replica::cases).chain(self.wards.iter().flat_map(Wards::cases));
         let mut fds = vec![self.mail.bell.as_fd()];
-        fds.extend(cases().filter(|case| case.exit().is_none()).map(|case| case.tree().as_fd()));
+        fds.extend(cases().filter(|case| case.exit().is_none() && !case.is_untold()).map(|case| case.tree().as_fd()));
         let now = clock::monotonic_ns();
         let due = cases().filter_map(|case| case.deadline(now)).chain(self.replicas.iter().filter_map(Replica::starts_at)).min();
         let timeout = due.map(|at| Duration::from_nanos(at.saturating_sub(now)));

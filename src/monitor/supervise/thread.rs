@@ -119,7 +119,7 @@ impl Running {
         let stopper = Stopper { asked: Arc::default(), bell: Arc::clone(&bell) };
         let (queue, asks) = sync_channel(QUEUE);
         let mail = Mail { queue, bell, stopping: Arc::new(Bell::new().map_err(failed)?) };
-        let children = match (fleet.replicas > 0).then(|| Children::open(segment.path())).transpose() {
+        let children = match (fleet.replicas > 0 && fleet.host().is_none()).then(|| Children::open(segment.path())).transpose() {
             Ok(children) => children,
             Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
                 let what = format!("cannot use '{}'", Children::path(segment.path()).display());

@@ -10,6 +10,8 @@ pub(crate) mod environ;
 #[cfg(feature = "monitor")]
 pub(crate) mod machine;
 #[cfg(feature = "monitor")]
+pub(crate) mod memfd;
+#[cfg(feature = "monitor")]
 pub(crate) mod pressure;
 #[cfg(feature = "monitor")]
 pub(crate) mod syscall;

@@ -19,12 +19,20 @@ pub(super) struct Leader {
 impl Leader {
     /// `stat` was read after the handle was opened.
     pub(super) fn new(pid: u32, fd: PidFd, stat: Option<&Stat>) -> Self {
-        let (own, number) = (proc::stat_self().ok(), i32::try_from(pid).unwrap_or(0));
-        // Until it has exited its number is its own, so the stat was. A group that we are in ourselves is not to be ended.
-        let stat = stat.filter(|_| !fd.has_exited());
-        let group = stat.is_some_and(|stat| stat.group == number) && own.is_some_and(|own| own.group != number);
-        let session = stat.is_some_and(|stat| stat.session == number) && own.is_some_and(|own| own.session != number);
-        Self { pid, fd, leads: (group, session) }
+        let mut leader = Self { pid, fd, leads: (false, false) };
+        // Until it has exited its number is its own, so the stat was.
+        if let Some(stat) = stat.filter(|_| !leader.fd.has_exited()) {
+            leader.leads = leader.leads_by(stat);
+        }
+        leader
+    }
+
+    /// What its own stat says that it leads. A group that we are in ourselves is not to be ended.
+    pub(super) fn leads_by(&self, stat: &Stat) -> (bool, bool) {
+        let (own, number) = (proc::stat_self().ok(), i32::try_from(self.pid).unwrap_or(0));
+        let group = stat.group == number && own.is_some_and(|own| own.group != number);
+        let session = stat.session == number && own.is_some_and(|own| own.session != number);
+        (group, session)
     }
 
     fn has_led(&self, stat: &Stat) -> bool {

@@ -1,17 +1,19 @@
 //! How a replica is started: whether it may be, in which slot, with which variables, and what is told of the one before.
 
 use super::{RETRY, Replica, State};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::monitor::scan::Judged;
 use crate::monitor::supervise::case::{Buried, Case, about};
 use crate::monitor::supervise::children::Children;
 use crate::monitor::supervise::fleet::ReplicaEnd;
+use crate::monitor::supervise::host::{Start, Started};
 use crate::monitor::supervise::slots::{Of, Reserved};
 use crate::monitor::supervise::world::World;
 use crate::policy::ns;
 use crate::recover::{Journal, Spawn, Tree};
 use crate::tell::{Event, EventKind};
 use crate::worker;
+use std::sync::Arc;
 
 impl Replica {
     /// Reserves its slot and spawns it.
@@ -47,8 +49,15 @@ impl Replica {
             return;
         };
         self.reserved = reserved;
-        let argv = world.fleet.argv(self.number);
         let variables = self.variables(world);
+        if let Some(host) = world.fleet.host() {
+            let bell = Arc::clone(&world.mail.bell);
+            let (start, answer) = Start::new(self.number, variables, world.fleet.log(self.number), bell);
+            self.state = State::Starting { answer, until: None };
+            host.start(start);
+            return;
+        }
+        let argv = world.fleet.argv(self.number);
         let words = self.record_before_start().words();
         let output = match world.fleet.open_log(self.number) {
             Ok(output) => output,
@@ -74,20 +83,52 @@ impl Replica {
             _ => Err(e),
         });
         match spawned {
-            Ok(tree) => {
-                let case = Case::new(tree, Of::Spawned(reserved), world.fleet.log(self.number), world);
-                let pid = case.pid();
-                self.counts.starts += 1;
-                self.state = State::Up(Box::new(case));
-                if let Some(before) = self.before.take() {
-                    self.tell_replaced(before, pid, world);
-                }
-            }
+            Ok(tree) => self.is_up_now(tree, world),
             Err(e) => {
                 world.slots.unreserve(reserved);
                 let program = argv.first().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
                 self.not_started(&Error::io(format!("cannot start '{program}'"), &e));
             }
+        }
+    }
+
+    /// What the host answered, if it has.
+    pub(super) fn take_answer(&mut self, world: &World<'_>) {
+        let State::Starting { answer, until } = &self.state else { return };
+        let is_over = until.is_some_and(|until| world.now >= until);
+        match answer.take().or_else(|| if is_over { answer.give_up() } else { None }) {
+            None if is_over => {
+                world.slots.unreserve(self.reserved);
+                self.state = State::Ended(ReplicaEnd::Stopped);
+            }
+            None => {}
+            Some(Started::Child(pid, fd)) => {
+                let mut tree = Tree::of_host(fd, pid);
+                tree.marked(&marks(self.reserved, world));
+                self.is_up_now(tree, world);
+                if let Some(case) = self.up_mut().filter(|_| world.stopping) {
+                    case.end(world);
+                }
+            }
+            Some(_) if world.stopping => {
+                world.slots.unreserve(self.reserved);
+                self.state = State::Ended(ReplicaEnd::Stopped);
+            }
+            Some(Started::Ended) => self.plan(None, "it had ended before it could be watched", world),
+            Some(Started::Failed(why)) => {
+                world.slots.unreserve(self.reserved);
+                self.not_started(&Error::new(ErrorKind::System, format!("cannot start worker {}", self.number), why));
+            }
+        }
+    }
+
+    fn is_up_now(&mut self, tree: Tree, world: &World<'_>) {
+        let case = Case::new(tree, Of::Spawned(self.reserved), world.fleet.log(self.number), world);
+        let pid = case.pid();
+        self.counts.starts += 1;
+        self.state = State::Up(Box::new(case));
+        if let Some(before) = self.before.take() {
+            self.tell_replaced(before, pid, world);
         }
     }
 

@@ -1,0 +1,99 @@
+"""Children of `multiprocessing` that a supervisor asks for, and that are reaped when it says so."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+# Loaded before the supervisor is kept: at the interpreter's end it waits for every child, and the supervisor must end those before.
+import multiprocessing.util
+import threading
+import time
+from multiprocessing.context import BaseContext
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Union
+
+from ._child import Variables, run
+
+Args = Union[Tuple[Any, ...], Callable[[int], Tuple[Any, ...]]]
+
+# To the end of the thread that makes them: it may be in a start that never returns.
+_PATIENCE = 5.0
+# Between two looks at one whose status another thread is just taking, and how many of them.
+_LOOK, _LOOKS = 0.01, 500
+
+
+class Children:
+    """Makes them on a thread of its own, one after the other."""
+
+    def __init__(
+        self,
+        target: Callable[..., object],
+        args: Args,
+        kwargs: Mapping[str, Any],
+        context: Union[str, BaseContext, None],
+        name: str,
+        faulthandler: Optional[int],
+    ) -> None:
+        given = multiprocessing.get_context(context) if isinstance(context, str) or context is None else context
+        self._context: Any = given
+        self._target, self._args, self._kwargs = target, args, dict(kwargs)
+        self._name, self._faulthandler = name, faulthandler
+        self._processes: Dict[int, Any] = {}
+        self._thread: Optional[threading.Thread] = None
+
+    def serve(self, native: Any) -> None:
+        """Does what `native` asks for, until it has ended."""
+        self._thread = threading.Thread(target=self._serve, args=(native,), name="hangwatch-children", daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """After the end of all that asks."""
+        thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_PATIENCE)
+
+    def ended(self, pid: int) -> Optional[int]:
+        """The exit code of one that somebody here has reaped already: `multiprocessing` reaps whoever has ended as it goes along."""
+        process = self._processes.get(pid)
+        return None if process is None else process.exitcode
+
+    def _serve(self, native: Any) -> None:
+        while True:
+            asked = native.next()
+            if asked is None:
+                return
+            if isinstance(asked, int):
+                self._reap(asked)
+            else:
+                self._start(asked)
+
+    def _start(self, start: Any) -> None:
+        try:
+            process = self._make(start)
+            process.start()
+        except BaseException as e:
+            # Whatever it is, the supervisor is told, and goes on.
+            start.failed(f"{type(e).__name__}: {e}")
+            return
+        self._processes[process.pid] = process
+        if not start.started(process.pid, lambda: process.exitcode is None):
+            process.kill()
+            self._reap(process.pid)
+
+    def _make(self, start: Any) -> Any:
+        number = start.replica
+        args = self._args(number) if callable(self._args) else self._args
+        given = (Variables(dict(start.variables)), start.log, self._faulthandler, self._target, tuple(args), self._kwargs)
+        return self._context.Process(target=run, args=given, name=f"{self._name}-{number}")
+
+    def _reap(self, pid: int) -> None:
+        process = self._processes.pop(pid, None)
+        if process is None:
+            return
+        for _ in range(_LOOKS):
+            process.join()
+            try:
+                process.close()
+                return
+            except ValueError:
+                # `multiprocessing` reaps whoever has ended on any thread that makes a child, and that one has not noted it yet.
+                time.sleep(_LOOK)

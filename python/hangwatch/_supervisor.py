@@ -1,0 +1,245 @@
+"""Workers that are spawned, watched and replaced by this process: `hangwatch run` for Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal as signals
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.context import BaseContext
+from types import SimpleNamespace, TracebackType
+from typing import Any, Callable, List, Literal, Optional, Tuple, Type, Union
+
+from . import _living
+from ._children import Args, Children
+from ._errors import UsageError
+from ._events import CAPACITY, Event, EventStream, Feed
+from ._status import MonitorStatus, WorkerStatus, extension, worker_of
+
+Path = Union[str, "os.PathLike[str]"]
+Policy = Mapping[str, Any]
+Command = Union[str, Sequence[Path]]
+_WHAT = "cannot run workers"
+
+
+@dataclass(frozen=True)
+class ReplicaResult:
+    """How one replica ended, and what it went through."""
+
+    replica: int
+    end: str
+    """`exited` or `signalled` by itself; `gave_up`: its restarts were spent; `killed`: it hung and was not to be restarted;
+    `stopped` with its supervisor; `unkillable`: not even SIGKILL ended it; `not_started`; `unknown`."""
+    code: Optional[int] = None
+    """With which code it exited by itself."""
+    signal: Optional[int] = None
+    """By which signal it ended by itself."""
+    why: Optional[str] = None
+    """Why it could not be started."""
+    starts: int = 0
+    """Processes that were started for it."""
+    hangs: int = 0
+    """Of these, those that were ended because they hung."""
+    lost_jobs: int = 0
+    """Jobs that were open in processes that are gone."""
+
+
+class Supervisor:
+    """Spawns workers, watches them, and replaces those that hang or fail. It runs from the call on.
+
+    `worker` is a command (a sequence of words; `{i}` in a word is the replica's number), or a function that `multiprocessing` runs
+    in a child: with `args` and `kwargs`, queues and pipes among them, where `args` may be a function that makes them of the replica's
+    number. `context` is a start method (`spawn`, `fork`, `forkserver`) or a context of multiprocessing, by default the default
+    one. Each worker finds its slot in its environment, so that `hangwatch.attach()` in it does. It leads a session of its own:
+    whatever it has started goes with it.
+
+    A hung one is asked by its command word, its evidence is kept, and SIGTERM and after `grace` SIGKILL end it; then it is started
+    again, as is one that fails (`restart`: `on-failure`, `always`, `never`), after a pause that doubles, and so often as the policy
+    allows. `mode="observe"` signals nobody because it hangs.
+
+    `env` and `devices` are for every worker, `{i}` in a value is its number; `log_dir` gets its output as `worker-<i>.log`.
+    `evidence` is the folder for evidence of hangs (True: the usual one; None: none is kept), with the programs `dump` (`py-spy`,
+    `gdb`, a command with `{pid}`), `gpu_facts`, and `faulthandler`, a signal: functions register it by themselves, commands call
+    `hangwatch.dump_stacks_on`. `reclaim_probe` is run until it succeeds before a respawn. `segment`, `policy`, `on_event`, `slots`,
+    `slot_size`, `learnt` and `jsonl` are as for `Monitor`; with `keep` the segment's file outlives it.
+
+    It ends with `stop`, the end of its `with`, or the interpreter's end, and no worker outlives that. A forked child's copy is dead.
+    Raises `HeldError` where the segment has a monitor, `UsageError` where arguments make no sense, `FullError` where slots lack.
+    """
+
+    def __init__(
+        self,
+        worker: Union[Sequence[Path], Callable[..., object]],
+        *,
+        replicas: int = 1,
+        args: Args = (),
+        kwargs: Optional[Mapping[str, Any]] = None,
+        context: Union[str, BaseContext, None] = None,
+        name: str = "worker",
+        segment: Optional[Path] = None,
+        policy: Optional[Policy] = None,
+        on_event: Optional[Callable[[Event], object]] = None,
+        restart: Literal["on-failure", "always", "never"] = "on-failure",
+        mode: Literal["act", "observe"] = "act",
+        env: Optional[Mapping[str, str]] = None,
+        devices: Sequence[Union[str, int]] = (),
+        log_dir: Optional[Path] = None,
+        evidence: Union[Path, bool, None] = None,
+        dump: Sequence[Command] = (),
+        faulthandler: Union[int, str, None] = None,
+        gpu_facts: Optional[Command] = None,
+        reclaim_probe: Optional[Command] = None,
+        slots: Optional[int] = None,
+        slot_size: Optional[int] = None,
+        learnt: Optional[Path] = None,
+        jsonl: Optional[Path] = None,
+        keep: bool = False,
+    ) -> None:
+        signal = _signal(faulthandler)
+        self._children: Optional[Children] = None
+        command: List[str] = []
+        if callable(worker):
+            self._children = Children(worker, args, kwargs or {}, context, name, signal)
+        elif isinstance(worker, (str, bytes)) or args or kwargs:
+            why = "args and kwargs are a function's" if args or kwargs else "the worker is a text, expected words or a function"
+            raise UsageError(_WHAT, why, ("give a command as a list: ['python', 'worker.py', '--id', '{i}']",))
+        else:
+            command = [os.fsdecode(word) for word in worker]
+        if log_dir is not None:
+            os.makedirs(log_dir, mode=0o700, exist_ok=True)
+        how = SimpleNamespace(
+            replicas=replicas,
+            restart=restart,
+            mode=mode,
+            env=list((env or {}).items()),
+            devices=[str(device) for device in devices],
+            log_dir=log_dir,
+            reclaim_probe=_words(reclaim_probe),
+        )
+        keeps: Optional[SimpleNamespace] = None
+        if evidence is None or evidence is False:
+            if signal is not None or dump or gpu_facts is not None:
+                why = "faulthandler, dump and gpu_facts are kept as evidence, and none is to be kept"
+                raise UsageError(_WHAT, why, ("name a folder: evidence=…, or True for the usual one",))
+        else:
+            keeps = SimpleNamespace(
+                directory=None if evidence is True else evidence,
+                dump=[_words(each) for each in dump],
+                faulthandler=signal,
+                gpu_facts=_words(gpu_facts) or None,
+            )
+        place = SimpleNamespace(
+            segment=segment, slots=slots, slot_size=slot_size, learnt=learnt, jsonl=jsonl, unlink_at_end=not keep
+        )
+        self._feed, self._pid = Feed(), os.getpid()
+        self._results: Optional[Tuple[ReplicaResult, ...]] = None
+        ended = self._children.ended if self._children is not None else None
+        self._threads = extension("start_supervisor", _WHAT)(command, ended, how, keeps, place, policy, self._feed, on_event)
+        # Before the first child is made: it is to be ended though the next line should fail.
+        _living.keep_running(self)
+        if self._children is not None:
+            self._children.serve(self._threads)
+
+    @property
+    def segment(self) -> str:
+        """The path of the segment that its workers report into."""
+        return os.fsdecode(self._threads.segment)
+
+    @property
+    def running(self) -> bool:
+        """Whether it watches: until `stop`, though all its workers have ended."""
+        return bool(self._threads.running)
+
+    @property
+    def warnings(self) -> Tuple[str, ...]:
+        """What of the evidence's settings will not work here, a sentence each: a program that is missing or may not look."""
+        return tuple(self._threads.wrong)
+
+    def wait(self, timeout: Optional[float] = None) -> Optional[Tuple[ReplicaResult, ...]]:
+        """Waits until every replica has ended: how, in the order of their numbers. None where `timeout` seconds were over before."""
+        if self._results is None:
+            told = self._threads.wait(timeout)
+            if told is not None:
+                self._results = tuple(ReplicaResult(**result) for result in json.loads(told))
+        return self._results
+
+    def stop(self) -> Tuple[ReplicaResult, ...]:
+        """Ends every worker (SIGTERM, after the policy's `grace` SIGKILL), and then itself. Returns how each replica ended.
+
+        Ctrl-C meanwhile leaves out what is left of the grace. A second call does nothing, nor does one in a forked child. From its
+        own `on_event` it raises `UsageError`.
+        """
+        if os.getpid() != self._pid:
+            return ()
+        interrupted: Optional[BaseException] = None
+        if self._results is None:
+            self._threads.ask_to_stop()
+            while self._results is None:
+                try:
+                    self.wait()
+                except KeyboardInterrupt as e:
+                    interrupted = e
+                    self._threads.ask_to_stop()
+        self._threads.stop()
+        if self._children is not None:
+            self._children.join()
+        self._feed.end()
+        _living.let_go(self)
+        if interrupted is not None:
+            raise interrupted
+        return self.wait(0.0) or ()
+
+    def reload(self, policy: Optional[Policy]) -> None:
+        """From the next poll on this policy is in force (None: the defaults), and every age goes on."""
+        self._threads.reload(policy)
+
+    def status(self) -> MonitorStatus:
+        """How its monitor is."""
+        return MonitorStatus(**json.loads(self._threads.status()))
+
+    def workers(self) -> List[WorkerStatus]:
+        """Every slot that is anybody's: verdicts of the last poll, ages of this instant."""
+        return [worker_of(told) for told in json.loads(self._threads.workers())]
+
+    def events(self, capacity: int = CAPACITY) -> EventStream:
+        """Events from here on, for `async for` in any loop of asyncio. It ends when the supervisor stops."""
+        return self._feed.stream(capacity)
+
+    def __enter__(self) -> Supervisor:
+        return self
+
+    def __exit__(
+        self, exc_type: Optional[Type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<hangwatch.Supervisor in '{self.segment}', {'running' if self.running else 'stopped'}>"
+
+    def _end(self) -> None:
+        # At the interpreter's end.
+        self.stop()
+
+    def _forget(self) -> None:
+        # In a forked child: nothing comes any more, and nobody waits for ever.
+        self._feed.end()
+
+
+def _words(command: Optional[Command]) -> List[str]:
+    if command is None:
+        return []
+    return shlex.split(command) if isinstance(command, str) else [os.fsdecode(word) for word in command]
+
+
+def _signal(signal: Union[int, str, None]) -> Optional[int]:
+    if signal is None:
+        return None
+    try:
+        number = signals.Signals[signal] if isinstance(signal, str) else signals.Signals(signal)
+    except (KeyError, ValueError):
+        number = signals.SIGKILL
+    if number not in (signals.SIGUSR1, signals.SIGUSR2):
+        raise UsageError(_WHAT, f"faulthandler is '{signal}', expected 'SIGUSR1' or 'SIGUSR2'")
+    return int(number)

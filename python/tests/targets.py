@@ -1,0 +1,80 @@
+"""What supervised children do: functions that a child of any start method finds here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import hangwatch
+
+
+def the_target_that_hangs() -> None:
+    time.sleep(600)
+
+
+def lives(orders: Any, answers: Any) -> None:
+    """Takes an order a life, and answers with what it is."""
+    worker = hangwatch.attach("life")
+    order = orders.get()
+    with worker.job("a1", model="sdxl", total=9) as job:
+        job.step()
+        answers.put((order, os.getpid(), worker.slot, os.getsid(0)))
+        if order == "hang":
+            the_target_that_hangs()
+
+
+def exits(how: str, told: str = "") -> None:
+    if told:
+        with open(told, "a") as file:
+            file.write(f"{os.getpid()}\n")
+    if how == "raise":
+        raise RuntimeError("it fails")
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how.isdigit():
+        sys.exit(int(how))
+
+
+def ignores_sigterm_with_a_child(told: str) -> None:
+    """A worker that SIGTERM does not end, and a process that it started."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    partial = Path(told + ".partial")
+    partial.write_text(f"{os.getpid()} {child.pid}")
+    partial.rename(told)
+    time.sleep(600)
+
+
+def says(folder: str, number: int) -> None:
+    """What it finds in its environment and where its output goes."""
+    names = ("HANGWATCH_DEVICE", "CUDA_VISIBLE_DEVICES", "PORT", "NOTIFY_SOCKET")
+    print(number, [os.environ.get(name) for name in names], flush=True)
+    os.write(2, b"and an error")
+
+
+def waits_to_be_asked(told: str) -> None:
+    """Ends when its command word says so, before any signal."""
+    signal.signal(signal.SIGTERM, lambda *_: os.write(1, b""))
+    worker = hangwatch.attach()
+    with worker.job("a1", total=9) as job:
+        job.step()
+        while not worker.should_stop():
+            time.sleep(0.005)
+    Path(told).write_text("asked")
+
+
+class Blocks:
+    """An argument that does not get into a child before a file is there."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        while not os.path.exists(self.path):
+            time.sleep(0.01)
+        return Blocks, (self.path,)

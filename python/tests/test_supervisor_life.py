@@ -1,0 +1,190 @@
+"""However a supervisor ends, its workers end with it; and what cannot be is refused with a sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, List
+
+import pytest
+
+import hangwatch
+import targets
+from conftest import HERE
+from hangwatch import Event, Supervisor
+from slots import taken
+from test_supervisor import POLICY, ended, gone
+from waiting import until
+
+HOST = """
+import os, signal, sys
+import hangwatch
+import targets
+policy = {"poll_interval": "20ms", "grace": "300ms"}
+if __name__ == "__main__":
+    supervisor = hangwatch.Supervisor(
+        targets.ignores_sigterm_with_a_child, args=(sys.argv[2],), context=sys.argv[3], segment=sys.argv[1], policy=policy
+    )
+    while not os.path.exists(sys.argv[2]):
+        pass
+"""
+BY_ITSELF = HOST + """
+    print("ends")
+"""
+BY_EXCEPTION = HOST + """
+    raise RuntimeError("the host fails")
+"""
+WAITS = HOST + """
+    with supervisor:
+        print("waits", flush=True)
+        supervisor.wait()
+"""
+
+
+def host(text: str, segment: Path, pids: Path, way: str) -> subprocess.Popen[str]:
+    script = pids.parent / "host.py"
+    script.write_text(f"import sys; sys.path.insert(0, {str(HERE)!r})\n{text}")
+    command = [sys.executable, "-B", str(script), str(segment), str(pids), way]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("way", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize(("text", "code"), [(BY_ITSELF, 0), (BY_EXCEPTION, 1)])
+def test_an_interpreter_that_ends_takes_the_workers_with_it(segment: Path, scratch: Path, text: str, code: int, way: str) -> None:
+    pids = scratch / "pids"
+    process = host(text, segment, pids, way)
+    out, err = process.communicate()
+    assert process.returncode == code, err
+    assert ("the host fails" in err) == (code == 1) and (code == 1 or err == ""), err
+    assert all(ended(int(pid)) for pid in pids.read_text().split()), "nobody outlives it"
+    assert not segment.exists()
+
+
+def test_ctrl_c_ends_the_wait_and_the_workers(segment: Path, scratch: Path) -> None:
+    pids = scratch / "pids"
+    process = host(WAITS, segment, pids, "spawn")
+    assert process.stdout is not None and process.stdout.readline() == "waits\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode in (1, -signal.SIGINT) and err.rstrip().endswith("KeyboardInterrupt"), err
+    assert all(ended(int(pid)) for pid in pids.read_text().split()), "nobody outlives it"
+
+
+def test_a_second_supervisor_of_a_segment_is_refused_and_the_first_goes_on(segment: Path) -> None:
+    orders, answers = queues("hang")
+    with Supervisor(targets.lives, args=(orders, answers), segment=segment) as supervisor:
+        pid = answers.get()[1]
+        with pytest.raises(hangwatch.HeldError, match="another monitor"):
+            Supervisor(targets.exits, args=("0",), segment=segment)
+        assert supervisor.running and not gone(pid)
+
+
+def queues(*orders: str) -> Any:
+    context = multiprocessing.get_context()
+    both = context.Queue(), context.Queue()
+    for order in orders:
+        both[0].put(order)
+    return both
+
+
+def test_a_forks_copy_is_dead_and_ends_nobody(segment: Path) -> None:
+    orders, answers = queues("hang")
+    with Supervisor(targets.lives, args=(orders, answers), segment=segment) as supervisor:
+        pid = answers.get()[1]
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                assert not supervisor.running and supervisor.stop() == ()
+                with pytest.raises(hangwatch.UsageError, match="forked child"):
+                    supervisor.wait()
+                with pytest.raises(hangwatch.UsageError, match="forked child"):
+                    supervisor.workers()
+                del supervisor
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0, "the child is content"
+        assert supervisor.running and not gone(pid)
+
+
+def test_a_start_that_does_not_return_holds_up_no_stop_and_its_child_is_ended(segment: Path, scratch: Path) -> None:
+    gate = scratch / "gate"
+    policy = {**POLICY, "grace": "50ms", "d_wait": "50ms"}
+    supervisor = Supervisor(
+        targets.says, args=(targets.Blocks(str(gate)), 0), context="spawn", segment=segment, policy=policy, log_dir=scratch / "logs"
+    )
+    until(lambda: taken(segment, 4) == [0])
+    thread = supervisor._children._thread if supervisor._children is not None else None
+    supervisor._threads.ask_to_stop()
+    results = supervisor.wait()
+    assert results is not None and [it.end for it in results] == ["stopped"], "nobody waits for it for ever"
+    gate.touch()
+    supervisor.stop()
+    assert thread is not None
+    thread.join()
+    assert not list(scratch.glob("logs/*")), "it was ended before it did anything"
+
+
+def test_a_supervisor_is_not_stopped_by_its_own_callback(segment: Path) -> None:
+    refused: List[BaseException] = []
+
+    def on_event(event: Event) -> None:
+        if event.event == "gave_up":
+            try:
+                supervisor.stop()
+            except hangwatch.UsageError as e:
+                refused.append(e)
+
+    policy = {**POLICY, "max_restarts": 0}
+    with Supervisor(
+        targets.exits, args=("3",), segment=segment, policy=policy, on_event=on_event, restart="on-failure"
+    ) as supervisor:
+        until(lambda: refused)
+    assert "callback" in str(refused[0])
+
+
+def test_events_come_to_a_loop_and_end_with_the_supervisor(segment: Path) -> None:
+    async def main() -> List[str]:
+        policy = {**POLICY, "max_restarts": 1}
+        supervisor = Supervisor(targets.exits, args=("3",), context="spawn", segment=segment, policy=policy)
+        events = supervisor.events()
+        loop = asyncio.get_running_loop()
+        results = await loop.run_in_executor(None, supervisor.wait)
+        assert results is not None and results[0].end == "gave_up"
+        await loop.run_in_executor(None, supervisor.stop)
+        return [event.event async for event in events]
+
+    assert asyncio.run(main()) == ["replaced", "gave_up"]
+
+
+WRONG: List[Any] = [
+    (dict(worker="python worker.py"), "the worker is a text"),
+    (dict(worker=["python"], args=(1,)), "args and kwargs are a function's"),
+    (dict(worker=[]), "no command was given"),
+    (dict(worker=["true"], restart="often"), "restart is 'often', expected 'on-failure', 'always' or 'never'"),
+    (dict(worker=["true"], mode="kill"), "mode is 'kill'"),
+    (dict(worker=["true"], replicas=0), "0 replicas"),
+    (dict(worker=["true"], replicas=9, slots=4), "9 replicas, the segment has 4 slots"),
+    (dict(worker=["true"], env={"A=B": "c"}), "is no name of a variable"),
+    (dict(worker=["true"], faulthandler="SIGUSR1"), "kept as evidence, and none is to be kept"),
+    (dict(worker=["true"], evidence=True, faulthandler="SIGKILL"), "faulthandler is 'SIGKILL', expected 'SIGUSR1' or 'SIGUSR2'"),
+    (dict(worker=["true"], policy={"graze": 1}), "unknown key 'graze'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "why"), WRONG)
+def test_what_makes_no_sense_is_refused_with_a_sentence(segment: Path, arguments: Any, why: str) -> None:
+    with pytest.raises(hangwatch.UsageError) as refused:
+        Supervisor(segment=segment, **arguments)
+    assert why in str(refused.value), refused.value
+
+
+def test_a_dumper_that_is_not_there_is_told_before_it_is_needed(segment: Path, scratch: Path) -> None:
+    with Supervisor(["true"], segment=segment, evidence=scratch / "evidence", dump=["no-such-program {pid}"]) as supervisor:
+        assert any("no-such-program" in warning for warning in supervisor.warnings)
