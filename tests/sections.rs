@@ -37,6 +37,20 @@ fn a_section_counts_for_itself_and_the_one_around_it_gets_its_count_back() {
 }
 
 #[test]
+fn a_worker_tells_the_phase_that_its_slot_shows_and_none_where_there_is_no_slot() {
+    let mut b = Bench::new();
+    assert_eq!(b.worker.shows(), Some(Phase::Starting));
+    b.worker.begin_job("j1", "sdxl", Total::Unknown);
+    b.worker.enter(Phase::Loading, Total::None);
+    assert_eq!(b.worker.shows(), Some(Phase::Loading));
+    b.worker.leave();
+    assert_eq!(b.worker.shows(), Some(Phase::Inference), "the one around it");
+    b.worker.end_job(Outcome::Ok);
+    assert_eq!(b.worker.shows(), Some(Phase::Idle));
+    assert_eq!(Worker::detached().shows(), None);
+}
+
+#[test]
 fn leaving_more_sections_than_are_open_changes_nothing() {
     let mut b = Bench::new();
     b.worker.leave();

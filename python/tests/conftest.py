@@ -59,8 +59,8 @@ def binary() -> str:
 
 @pytest.fixture(scope="session")
 def wheel() -> Path:
-    """What `python/wheel` built, and the runner installed."""
-    (path,) = (ROOT / "target" / "wheels").glob("*.whl")
+    """What `python/wheel` built, and the runner installed. pip leaves its own beside it, of this machine alone."""
+    (path,) = (ROOT / "target" / "wheels").glob("*manylinux*.whl")
     return path
 
 

@@ -1,20 +1,15 @@
-"""`hangwatch.integrations.asgi` and `.wsgi`: requests as jobs on lanes, with the slots that show them."""
+"""`hangwatch.integrations.asgi`, and what `.wsgi` shares with it: requests as jobs on lanes, with the slots that show them."""
 
 from __future__ import annotations
 
 import asyncio
-import http.client
-import io
 import os
-import threading
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional
-from wsgiref.simple_server import WSGIRequestHandler, make_server
-from wsgiref.util import FileWrapper, setup_testing_defaults
+from typing import Any, Dict, List, Optional
 
 import hangwatch
 import pytest
-from hangwatch.integrations import asgi, wsgi
+from hangwatch.integrations import asgi
 from slots import LIVE, Slot, taken
 
 INFERENCE = hangwatch.PHASES["inference"]
@@ -329,109 +324,6 @@ def test_starlettes_streams_and_background_tasks_are_served_as_without(worker: h
     assert serve(app, asked) == serve(bare, asked)
     assert phases == [INFERENCE] * 3 + [hangwatch.PHASES["idle"]], "a background task is no part of the request"
     assert Slot(segment, 1).jobs == (1, 0, 0)
-
-
-def environ(path: str = "/generate") -> Dict[str, Any]:
-    made: Dict[str, Any] = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "SCRIPT_NAME": ""}
-    setup_testing_defaults(made)
-    return made
-
-
-def no_start(status: str, headers: Any, exc_info: Any = None) -> Any:
-    return lambda chunk: None
-
-
-def test_a_wsgi_response_that_is_made_as_it_is_sent_is_a_step_a_chunk(worker: hangwatch.Worker, segment: Path) -> None:
-    closed: List[bool] = []
-    shown: List[Any] = []
-    client = worker.register_phase("client")
-
-    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
-        start_response("200 OK", [])
-        try:
-            for chunk in (b"a", b"b"):
-                shown.append((Slot(segment, 1).phase, Slot(segment, 1).progress))
-                yield chunk
-        finally:
-            closed.append(True)
-
-    response: Any = wsgi.Middleware(app)(environ(), no_start)
-    chunks = []
-    for chunk in response:
-        chunks.append(chunk)
-        assert shown[-1] == (INFERENCE, len(chunks) - 1 or None), "while it is made"
-        assert Slot(segment, 1).phase == client, "while the server sends it no clock runs"
-    assert chunks == [b"a", b"b"] and Slot(segment, 1).phase == INFERENCE, "the server has it still"
-    response.close()
-    assert closed == [True] and Slot(segment, 1).jobs == (1, 0, 0)
-    left: Any = wsgi.Middleware(app)(environ(), no_start)
-    next(left)
-    left.close()
-    assert Slot(segment, 2).jobs == (0, 0, 1), "a client that went away"
-
-
-def test_a_wsgi_response_that_is_there_as_a_whole_is_handed_on_as_it_is(worker: hangwatch.Worker, segment: Path) -> None:
-    whole: List[Any] = [[b"all"], FileWrapper(io.BytesIO(b"all"))]
-    for response in whole:
-
-        def app(environ: Any, start_response: Any) -> Any:
-            environ[wsgi.LANE].beat()
-            start_response("500 Oh", [])
-            return response  # noqa: B023
-
-        asked = environ()
-        asked["wsgi.file_wrapper"] = FileWrapper
-        assert wsgi.Middleware(app)(asked, no_start) is response
-    assert [Slot(segment, index).jobs for index in (1, 2)] == [(0, 1, 0), (0, 1, 0)]
-
-
-def test_a_wsgi_app_that_raises_has_failed_in_the_call_and_in_a_chunk(worker: hangwatch.Worker, segment: Path) -> None:
-    def at_once(environ: Any, start_response: Any) -> Iterable[bytes]:
-        raise ZeroDivisionError
-
-    def later(environ: Any, start_response: Any) -> Iterator[bytes]:
-        yield b"a"
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        wsgi.Middleware(at_once)(environ(), no_start)
-    with pytest.raises(ZeroDivisionError):
-        list(wsgi.Middleware(later)(environ(), no_start))
-    assert [Slot(segment, index).jobs for index in (1, 2)] == [(0, 1, 0), (0, 1, 0)]
-
-
-class Silent(WSGIRequestHandler):
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-def fetched(app: Any) -> List[Any]:
-    """What a real server answers, twice."""
-    with make_server("127.0.0.1", 0, app, handler_class=Silent) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            answers = []
-            for path in ("/whole", "/chunks"):
-                connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
-                connection.request("GET", path)
-                answer = connection.getresponse()
-                headers = [(name, value) for name, value in answer.getheaders() if name != "Date"]
-                answers.append((answer.status, headers, answer.read()))
-                connection.close()
-            return answers
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def test_a_real_server_answers_the_same_with_and_without(worker: hangwatch.Worker, segment: Path) -> None:
-    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"whole"] if environ["PATH_INFO"] == "/whole" else iter([b"a", b"b"])
-
-    with_lanes = fetched(wsgi.Middleware(app))
-    assert with_lanes == fetched(app) and with_lanes[0][2] == b"whole"
 
 
 def test_a_stop_that_the_monitor_asks_for_is_told_once_at_a_requests_end() -> None:
