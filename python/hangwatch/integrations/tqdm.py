@@ -57,8 +57,8 @@ class Installed:
         self._phase = phase
         self._on_stop = on_stop
         self._thread = threading.get_ident()
-        self.elsewhere: Optional[Callable[[float], object]] = None
-        """Is told by how much a bar of another thread moved."""
+        self.elsewhere: Optional[Callable[[Any, float], object]] = None
+        """Is told of a bar of another thread, and by how much it moved."""
         # Open bars, the innermost last, with those that were closed under an open one.
         self._bars: List[_Bar] = []
         self._class: Any = importlib.import_module("tqdm.std").tqdm
@@ -146,7 +146,7 @@ class Installed:
     def _updated(self, host: Any, n: float) -> None:
         if threading.get_ident() != self._thread:
             if self._thread and self.elsewhere is not None:
-                self.elsewhere(n)
+                self.elsewhere(host, n)
             return
         bar = getattr(host, _RECORD, None)
         if bar is None:

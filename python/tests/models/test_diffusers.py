@@ -113,6 +113,15 @@ def test_a_pipeline_that_takes_no_callback_is_followed_by_its_bar(installed: wat
     assert seen.steps() == [(None, 3), (1, 3), (2, 3)]
 
 
+def test_a_callback_that_is_taken_and_never_called_leaves_the_count_to_the_bar(
+    installed: watching.Installed, segment: Path
+) -> None:
+    pipe = tiny.by_hand(tiny.ddpm())
+    seen = Seen(segment, pipe)
+    pipe(num_inference_steps=3)
+    assert seen.steps() == [(None, 5), (1, 5), (3, 5)], "of the timesteps that it says there are"
+
+
 def made(pipe: Any, **call: Any) -> Any:
     return pipe(**tiny.inputs(pipe), num_inference_steps=4, generator=seed(), output_type="np", **call).images
 

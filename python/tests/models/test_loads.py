@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import threading
 from pathlib import Path
 from typing import Any, List, Optional, Tuple
 
@@ -63,6 +65,30 @@ def test_what_is_fetched_in_other_threads_is_a_download_with_its_bytes_until_the
     assert (slot.phase, slot.depth) == (PHASES["starting"], 0), "what was around it goes on"
     hub.tqdm(total=1, disable=True).update()
     assert Slot(segment, 0).beats == slot.beats, "its hooks are out of tqdm"
+
+
+def test_what_another_thread_counts_for_itself_is_no_sign_of_a_load(worker: hangwatch.Worker, segment: Path) -> None:
+    tqdm = pytest.importorskip("tqdm").tqdm
+
+    def counts() -> None:
+        for more in ({"disable": True}, {"file": io.StringIO(), "mininterval": 0}):
+            with tqdm(total=9, **more) as bar:
+                bar.update()
+
+    class Loads:
+        @classmethod
+        def from_pretrained(cls) -> bool:
+            before = Slot(segment, 0)
+            thread = threading.Thread(target=counts)
+            thread.start()
+            thread.join()
+            after = Slot(segment, 0)
+            return (before.phase, before.beats) == (after.phase, after.beats) == (LOADING, before.beats)
+
+    hooks = Hooks()
+    _loads.hook(hooks, Loads, "from_pretrained", Reporting(worker, "test", {}, None))
+    assert Loads.from_pretrained(), "it is loading, and silent"
+    hooks.take_out()
 
 
 def test_where_the_host_reports_its_bars_itself_a_load_leaves_them_to_it(model: Any, worker: hangwatch.Worker) -> None:
