@@ -102,7 +102,10 @@ class Installed:
         self._gone = threading.Event()
         self._originals: List[Tuple[Any, str, Any, Any]] = []
         for name in ("__init__", *_POSITION):
-            owner = next(cls for cls in module.InferenceSession.__mro__ if name in vars(cls))
+            owner = next((cls for cls in module.InferenceSession.__mro__ if name in vars(cls)), None)
+            if owner is None:
+                # Not in this version.
+                continue
             original = vars(owner)[name]
             hook = self._created(original) if name == "__init__" else self._ran(original, _POSITION[name])
             hook.__name__, hook.__doc__, hook.__wrapped__ = original.__name__, original.__doc__, original
