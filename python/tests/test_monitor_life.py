@@ -20,6 +20,12 @@ import os, signal, sys, threading, time
 import hangwatch
 from waiting import SOON, Events, until
 segment = sys.argv[1]
+
+def comm(task):
+    try:
+        return open(f"/proc/self/task/{task}/comm").read()
+    except OSError:
+        return ""
 """
 
 
@@ -194,6 +200,30 @@ with hangwatch.Monitor(segment, SOON, lambda event: None) as monitor:
             time.sleep(1)
     except KeyboardInterrupt:
         print("interrupted")
+""",
+        str(segment),
+    )
+    assert (said.returncode, said.stdout, said.stderr) == (0, "interrupted\n", "")
+
+
+def test_ctrl_c_ends_the_wait_for_a_callback_that_does_not_return_and_the_stop_goes_on(segment: Path) -> None:
+    said = script(
+        START
+        + """
+runs, go = threading.Event(), threading.Event()
+monitor = hangwatch.Monitor(segment, SOON, lambda event: (runs.set(), go.wait()))
+hangwatch.attach(segment=segment).begin_job("own")
+runs.wait()
+threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    monitor.stop()
+except KeyboardInterrupt:
+    print("interrupted")
+assert not monitor.running
+threading.Timer(0.05, go.set).start()
+monitor.stop()
+assert go.is_set(), "another stop waits for the one that goes on"
+until(lambda: not any(name.startswith("hangwatch-") for name in map(comm, os.listdir("/proc/self/task"))))
 """,
         str(segment),
     )
