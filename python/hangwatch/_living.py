@@ -100,10 +100,7 @@ def _end_all() -> None:
     for worker in list(_living):
         worker.detach()
     for running in list(_running):
-        try:
-            running._end()
-        except Exception:  # noqa: BLE001 - the interpreter ends, and so do its threads
-            pass
+        running._end()
 
 
 def _forget() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import Any, Callable, List, Literal, Optional, Type, Union
 
 from . import _living
+from ._errors import UsageError
 from ._events import CAPACITY, Event, EventStream, Feed
 from ._status import MonitorStatus, WorkerStatus, extension, worker_of
 
@@ -46,8 +48,14 @@ class Monitor:
         unlink_at_end: bool = False,
         jsonl: Optional[Path] = None,
     ) -> None:
+        what = "cannot start a monitor"
+        if on_event is not None and not callable(on_event):
+            raise UsageError(what, f"on_event is {on_event!r}, expected a function of one event")
+        if iscoroutinefunction(on_event):
+            hint = "write 'async for event in monitor.events()', or schedule it in the loop yourself"
+            raise UsageError(what, "on_event is a coroutine function, which nobody would await", (hint,))
         self._feed = Feed()
-        self._threads = extension("start_monitor", "cannot start a monitor")(
+        self._threads = extension("start_monitor", what)(
             segment,
             policy,
             self._feed,
@@ -74,7 +82,8 @@ class Monitor:
     def stop(self) -> None:
         """Ends its scan, tells the events that are queued and joins its threads. It waits for the `on_event` that runs.
 
-        The workers go on. A second call does nothing. From its own `on_event` it raises `UsageError`.
+        The workers go on. A second call does nothing. From its own `on_event` it raises `UsageError`. Ctrl-C ends the wait, and
+        the stop goes on by itself; the interpreter's end waits for it.
         """
         self._threads.stop()
         self._feed.end()

@@ -6,7 +6,10 @@ import json
 import queue
 import sys
 import threading
+from datetime import timedelta
+from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -144,6 +147,10 @@ def test_a_callback_that_raises_is_unraisable_and_called_again(
         ({"max_batch": True}, "max_batch is True, expected a count"),
         ({"respawn_unkillable": 1}, "respawn_unkillable is 1, expected a flag"),
         ({"adaptive": "always"}, "adaptive is 'always', expected one of off, suspect, act"),
+        ({"loading_timeout": timedelta(seconds=-5)}, "loading_timeout is -5, expected a duration"),
+        ({"slow_factor": timedelta(seconds=5)}, "slow_factor is 5s, expected a factor"),
+        ({"loading_timeout": float("nan")}, "loading_timeout is NaN, expected a duration"),
+        ({"preload_timeout": 80}, "unknown key 'preload_timeout'\n  AI Horde's preload_timeout is loading_timeout here"),
         ({"loading_timeout": None}, "loading_timeout is None, expected a duration"),
         ({"loading_timeout": [1]}, "loading_timeout is a list, expected a duration"),
         ({"loading_timout": 80}, "unknown key 'loading_timout'\n  did you mean 'loading_timeout'?"),
@@ -167,6 +174,28 @@ def test_a_policy_that_does_not_hold_is_refused_with_the_key_the_value_and_the_w
         hangwatch.Monitor(segment, policy)
     assert sentence in str(refused.value) and str(refused.value).startswith("cannot use "), refused.value
     assert not segment.exists(), "nothing is made for a policy that is none"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [(timedelta(minutes=1, milliseconds=500), 60.5), (90, 90.0), (0.5, 0.5), ("1h 30m", 5400.0), (Fraction(5, 2), 2.5)],
+)
+def test_a_duration_is_taken_in_each_form_that_python_has(segment: Path, worker: hangwatch.Worker, value: Any, seconds: float) -> None:
+    worker.begin_job()
+    policy = MappingProxyType({"hangwatch": 1, "poll_interval": timedelta(milliseconds=20), "heartbeat_timeout": value, "models": None})
+    with hangwatch.Monitor(segment, policy) as monitor:
+        until(lambda: monitor.worker(0).source == "monitor")
+        assert monitor.worker(0).heartbeat_budget_s == seconds
+
+
+def test_a_callback_that_cannot_be_called_or_would_not_be_awaited_is_refused(segment: Path) -> None:
+    async def on_event(event: hangwatch.Event) -> None: ...
+
+    with pytest.raises(hangwatch.UsageError, match="a coroutine function, which nobody would await\n  write 'async for"):
+        hangwatch.Monitor(segment, None, on_event)
+    with pytest.raises(hangwatch.UsageError, match="on_event is 7, expected a function of one event"):
+        hangwatch.Monitor(segment, None, 7)  # type: ignore[arg-type]
+    assert not segment.exists()
 
 
 def test_a_mode_that_is_none_and_a_segment_that_cannot_be_are_refused(segment: Path, scratch: Path) -> None:

@@ -20,6 +20,12 @@ import os, signal, sys, threading, time
 import hangwatch
 from waiting import SOON, Events, until
 segment = sys.argv[1]
+
+def comm(task):
+    try:
+        return open(f"/proc/self/task/{task}/comm").read()
+    except OSError:
+        return ""
 """
 
 
@@ -28,7 +34,7 @@ def test_the_interpreters_end_stops_a_monitor_tells_what_is_queued_and_keeps_wha
         START
         + """
 told = []
-monitor = hangwatch.Monitor(segment, SOON, lambda event: (time.sleep(0.05), print(event.event)), unlink_at_end=True)
+monitor = hangwatch.Monitor(segment, SOON, lambda event: (time.sleep(0.05), event.slot is None or print(event.event)), unlink_at_end=True)
 worker = hangwatch.attach(segment=segment)
 worker.begin_job("own")
 until(lambda: monitor.worker(0).episode)
@@ -61,7 +67,7 @@ def test_a_forked_childs_copy_is_dead_and_harmless_and_the_parents_goes_on(segme
         START
         + """
 import asyncio
-monitor = hangwatch.Monitor(segment, SOON, print)
+monitor = hangwatch.Monitor(segment, SOON, lambda event: None)
 stream = monitor.events()
 pid = os.fork()
 if pid == 0:
@@ -180,7 +186,7 @@ def test_signals_stay_with_the_hosts_threads_and_interrupt_it_as_ever(segment: P
     said = script(
         START
         + """
-with hangwatch.Monitor(segment, SOON, print) as monitor:
+with hangwatch.Monitor(segment, SOON, lambda event: None) as monitor:
     for task in os.listdir("/proc/self/task"):
         status = dict(line.split(":\\t", 1) for line in open(f"/proc/self/task/{task}/status"))
         if status["Name"].strip() in ("hangwatch-scan", "hangwatch-tell", "hangwatch-keep"):
@@ -194,6 +200,30 @@ with hangwatch.Monitor(segment, SOON, print) as monitor:
             time.sleep(1)
     except KeyboardInterrupt:
         print("interrupted")
+""",
+        str(segment),
+    )
+    assert (said.returncode, said.stdout, said.stderr) == (0, "interrupted\n", "")
+
+
+def test_ctrl_c_ends_the_wait_for_a_callback_that_does_not_return_and_the_stop_goes_on(segment: Path) -> None:
+    said = script(
+        START
+        + """
+runs, go = threading.Event(), threading.Event()
+monitor = hangwatch.Monitor(segment, SOON, lambda event: (runs.set(), go.wait()))
+hangwatch.attach(segment=segment).begin_job("own")
+runs.wait()
+threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    monitor.stop()
+except KeyboardInterrupt:
+    print("interrupted")
+assert not monitor.running
+threading.Timer(0.05, go.set).start()
+monitor.stop()
+assert go.is_set(), "another stop waits for the one that goes on"
+until(lambda: not any(name.startswith("hangwatch-") for name in map(comm, os.listdir("/proc/self/task"))))
 """,
         str(segment),
     )
@@ -244,6 +274,7 @@ def test_a_worker_that_hangs_is_ended_by_a_monitor_that_may_act_and_its_host_nev
         with hangs(segment, "theirs") as process:
             process.wait()
             assert process.returncode == -signal.SIGTERM
+            events.first("action")
             of_theirs = [it for it in events.all if it.event == "action"]
         assert [it.worker for it in of_theirs] == ["theirs"], "the process of the monitor itself is spared"
         assert events.first("would_act").worker == "test", "and told of"

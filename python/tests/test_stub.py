@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Union
 
 import hangwatch
+from conftest import script
 from hangwatch import _hangwatch
 
 Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
@@ -70,3 +71,22 @@ def test_all_that_the_package_offers_is_there_and_documented() -> None:
     for name in hangwatch.__all__:
         assert getattr(hangwatch, name) is not None
     assert (Path(hangwatch.__file__).parent / "py.typed").exists()
+
+
+def test_a_workers_start_pays_for_nothing_of_the_monitors_side() -> None:
+    said = script(
+        """
+import sys
+import hangwatch
+late = {"asyncio", "json", "dataclasses", "hangwatch._events", "hangwatch._monitor", "hangwatch._status"}
+assert not late & set(sys.modules), late & set(sys.modules)
+assert set(hangwatch.__all__) <= set(dir(hangwatch))
+hangwatch.Monitor
+assert late <= set(sys.modules)
+try:
+    hangwatch.monitor
+except AttributeError as e:
+    print(e)
+"""
+    )
+    assert (said.returncode, said.stdout) == (0, "module 'hangwatch' has no attribute 'monitor'\n"), said.stderr

@@ -54,6 +54,8 @@ pub struct Hosted {
     /// As they were when it was stopped.
     events_lost: AtomicU64,
     stopped: AtomicBool,
+    /// Held by the stop: another one waits for it.
+    stopping: Mutex<()>,
     /// Those that were asked for last.
     policies: Mutex<PolicySet>,
     /// For those who ask what it judges.
@@ -73,6 +75,7 @@ impl Hosted {
             pulse: monitor.pulse(),
             events_lost: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            stopping: Mutex::default(),
             policies: Mutex::new(policies),
             viewer: Mutex::new(Viewer::new(monitor.segment())),
             monitor: Mutex::new(Some(monitor)),
@@ -180,22 +183,29 @@ impl Hosted {
         ask(&mut viewer, &policies)
     }
 
-    /// Stops it: ends its scan, tells what is queued, and joins its threads. It waits for the callback that runs. A second call, and
-    /// one in a forked child, does nothing; one from its own callback is an error.
+    /// Stops it: ends its scan, tells what is queued, and joins its threads. It waits for the callback that runs. A second call
+    /// waits for the first; one in a forked child does nothing, and one from its own callback is an error.
     pub fn stop(&self, what: &str) -> Result<()> {
         if !self.is_here() {
             return Ok(());
         }
-        if self.telling.iter().any(|thread| thread.is_here()) {
-            return Err(Error::new(ErrorKind::Usage, what, "this is its own callback, which the stop would wait for")
-                .hint("let the callback tell another thread to stop it"));
-        }
+        self.check_caller(what)?;
+        let _one = locked(&self.stopping);
         let Some(monitor) = locked(&self.monitor).take() else { return Ok(()) };
         self.events_lost.store(monitor.events_lost(), Relaxed);
-        // Not under the lock: the callback that this waits for may ask.
+        // Not under the monitor's lock: the callback that this waits for may ask.
         drop(monitor);
         self.stopped.store(true, Relaxed);
         Ok(())
+    }
+
+    /// An error in its own callback, which a stop would wait for.
+    pub fn check_caller(&self, what: &str) -> Result<()> {
+        if !self.telling.iter().any(|thread| thread.is_here()) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Usage, what, "this is its own callback, which the stop would wait for")
+            .hint("let the callback tell another thread to stop it"))
     }
 
     /// Frees it, stopped or not. In a forked child nothing is waited for, and where a thread of the parent was at work in there when it

@@ -70,3 +70,48 @@ impl Profile {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(name: &str, raw: Raw<'_>) -> Option<Value> {
+        Key::from_name(name).unwrap().take(raw)
+    }
+
+    #[test]
+    fn each_kind_takes_what_means_it_and_nothing_else() {
+        let seconds = |met| Some(Value::Duration(Duration::from_secs_f64(met)));
+        for (raw, value) in [
+            (Raw::Int(80), seconds(80.0)),
+            (Raw::Float(2.5), seconds(2.5)),
+            (Raw::Text("1m"), seconds(60.0)),
+            (Raw::Duration(Duration::from_millis(1)), seconds(0.001)),
+            (Raw::Int(-1), None),
+            (Raw::Float(-0.1), None),
+            (Raw::Float(f64::NAN), None),
+            (Raw::Bool(true), None),
+        ] {
+            assert_eq!(take("loading_timeout", raw), value, "{raw:?}");
+        }
+        assert_eq!(take("max_batch", Raw::Int(4)), Some(Value::Count(4)));
+        assert_eq!(take("max_batch", Raw::Float(4.0)), None);
+        assert_eq!(take("slow_factor", Raw::Int(4)), Some(Value::Factor(4.0)));
+        assert_eq!(take("slow_factor", Raw::Duration(Duration::from_secs(4))), None, "a time is no factor");
+        assert_eq!(take("require_attach", Raw::Bool(true)), Some(Value::Flag(true)));
+        assert_eq!(take("require_attach", Raw::Int(1)), None);
+        assert_eq!(take("adaptive", Raw::Bool(false)), Some(Value::Choice("off")));
+        assert_eq!(take("adaptive", Raw::Bool(true)), None);
+    }
+
+    #[test]
+    fn a_profile_that_there_is_not_is_told_with_the_nearest_or_with_all() {
+        assert_eq!(Profile::named("mid-range").map(|profile| profile.name), Ok("mid-range"));
+        assert_eq!(Profile::named("midrange").unwrap_err().hint, "did you mean 'mid-range'?");
+        let none = Profile::named("colour").unwrap_err();
+        assert_eq!(
+            (none.why.as_str(), none.hint.as_str()),
+            ("there is no profile 'colour'", "the profiles are high-end, mid-range, low-end")
+        );
+    }
+}
