@@ -69,7 +69,13 @@ class Children:
     def _start(self, start: Any) -> None:
         try:
             process = self._make(start)
-            process.start()
+            try:
+                process.start()
+            except AttributeError:
+                # `multiprocessing` looks first at those before, and stumbles over one that a thread of the host is just closing.
+                if process.pid is not None:
+                    raise
+                process.start()
         except BaseException as e:
             # Whatever it is, the supervisor is told, and goes on.
             start.failed(f"{type(e).__name__}: {e}")

@@ -78,3 +78,8 @@ class Blocks:
         while not os.path.exists(self.path):
             time.sleep(0.01)
         return Blocks, (self.path,)
+
+
+def sleeps(told: str) -> None:
+    Path(told).touch()
+    time.sleep(600)

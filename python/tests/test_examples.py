@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -37,3 +39,15 @@ def test_a_manager_of_hordes_kind_finds_the_child_that_deadlocks_and_replaces_it
 
 def test_the_same_manager_replaces_nobody_where_all_goes_well(segment: Path) -> None:
     assert run("horde_manager.py", "--segment", str(segment), "--timeout", "60", "--no-hang") == "processes [0, 1] have done their jobs\n"
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+def test_a_supervisors_worker_that_hangs_is_replaced_and_its_job_is_done_by_another(segment: Path, method: str) -> None:
+    said = run("python_supervisor.py", "--segment", str(segment), "--timeout", "500ms", "--method", method)
+    replaced = re.search(r"^worker (\d) \(stable_diffusion_xl\) replaced: pid (\d+) -> (\d+), generation \d, job job-1 lost$", said, re.MULTILINE)
+    assert replaced is not None, said
+    assert re.search(r"at 42% \(21/50\), job job-1", said), said
+    by = dict(re.findall(r"^(job-\d) is done by pid (\d+)$", said, re.MULTILINE))
+    assert sorted(by) == [f"job-{number}" for number in range(4)] and by["job-1"] != replaced.group(2), said
+    ends = re.findall(r"^replica \d: exited with 0, (\d) starts, (\d) hangs$", said, re.MULTILINE)
+    assert sorted(ends) == [("1", "0"), ("2", "1")], said

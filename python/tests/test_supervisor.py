@@ -154,7 +154,10 @@ def test_an_exit_that_its_host_has_reaped_is_told_all_the_same(segment: Path) ->
 
     def reaps() -> None:
         while not over.is_set():
-            multiprocessing.active_children()
+            try:
+                multiprocessing.active_children()
+            except AttributeError:
+                pass  # before 3.10 it meets one that another thread is just closing
 
     thread = threading.Thread(target=reaps)
     thread.start()
@@ -183,7 +186,7 @@ def test_one_that_cannot_be_made_says_why(segment: Path) -> None:
     with Supervisor(lambda: None, context="spawn", segment=segment, policy=POLICY) as supervisor:
         results = supervisor.wait()
     assert results is not None and results[0].end == "not_started"
-    assert "pickle" in str(results[0].why).lower(), results
+    assert "<lambda>" in str(results[0].why), "the reason is multiprocessing's own"
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -75,6 +75,35 @@ def test_ctrl_c_ends_the_wait_and_the_workers(segment: Path, scratch: Path) -> N
     assert all(ended(int(pid)) for pid in pids.read_text().split()), "nobody outlives it"
 
 
+def test_a_second_ctrl_c_leaves_the_grace_out(segment: Path, scratch: Path) -> None:
+    pids = scratch / "pids"
+    text = WAITS.replace('"300ms"', '"1h"').replace("policy=policy", "policy=policy, on_event=lambda it: print(it.event, flush=True)")
+    process = host(text, segment, pids, "spawn")
+    assert process.stdout is not None and process.stdout.readline() == "waits\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "action\n", "SIGTERM, which it does not hear"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert err.rstrip().endswith("KeyboardInterrupt") and all(ended(int(pid)) for pid in pids.read_text().split()), err
+
+
+def test_a_forked_worker_has_not_its_hosts_handler_of_sigterm(segment: Path, scratch: Path) -> None:
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        policy = {**POLICY, "grace": "1h"}
+        with Supervisor(targets.sleeps, args=(str(scratch / "told"),), context="fork", segment=segment, policy=policy):
+            until((scratch / "told").exists)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_one_that_hung_and_is_not_to_be_restarted_was_killed(segment: Path) -> None:
+    orders, answers = queues("hang")
+    with Supervisor(targets.lives, args=(orders, answers), segment=segment, policy=POLICY, restart="never") as supervisor:
+        results = supervisor.wait()
+    assert results == (hangwatch.ReplicaResult(0, "killed", starts=1, hangs=1, lost_jobs=1),)
+
+
 def test_a_second_supervisor_of_a_segment_is_refused_and_the_first_goes_on(segment: Path) -> None:
     orders, answers = queues("hang")
     with Supervisor(targets.lives, args=(orders, answers), segment=segment) as supervisor:
