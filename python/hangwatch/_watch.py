@@ -65,7 +65,7 @@ def watch_interpreter(worker: Optional[Worker] = None, every: float = 1.0) -> In
     released the GIL, or waits (`in_c`); C code holds the GIL (`gil_held`). A job that reports no progress is kept alive by its
     working thread alone, as without a watch.
 
-    It costs two threads that sleep but for microseconds an interval. Where the worker is not attached nothing is started. One watch
+    It costs two threads that sleep but for about 0.2 ms an interval. Where the worker is not attached nothing is started. One watch
     a worker: another one takes its place.
     """
     worker = _living.of(worker)

@@ -41,11 +41,12 @@ def exits(how: str, told: str = "") -> None:
 
 
 def ignores_sigterm_with_a_child(told: str) -> None:
-    """A worker that SIGTERM does not end, and a process that it started."""
+    """A worker that SIGTERM does not end, a process that it started, and one whose parent has gone."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    orphan = subprocess.check_output(["sh", "-c", "sleep 600 >&2 & echo $!"], text=True)
     partial = Path(told + ".partial")
-    partial.write_text(f"{os.getpid()} {child.pid}")
+    partial.write_text(f"{os.getpid()} {child.pid} {orphan}")
     partial.rename(told)
     time.sleep(600)
 
