@@ -204,6 +204,7 @@ typedef struct hangwatch_event {
     const char *detail;
     const char *sentence; /* all of it in one sentence, as the log has it; never NULL */
     const char *json;     /* all of it as one JSON object, as `hangwatch watch --events` writes it; never NULL */
+    const char *lane;     /* the lane's name */
 } hangwatch_event_t;
 
 /*
@@ -454,7 +455,7 @@ const char *hangwatch_presence_name(hangwatch_presence_e presence);
 #define HANGWATCH_MONITOR_ASSERT_(name, holds) struct hangwatch_monitor_assert_##name { int name : (holds) ? 1 : -1; }
 #endif
 
-HANGWATCH_MONITOR_ASSERT_(event_is_184_bytes, sizeof(void *) != 8 || sizeof(hangwatch_event_t) == 184);
+HANGWATCH_MONITOR_ASSERT_(event_is_192_bytes, sizeof(void *) != 8 || sizeof(hangwatch_event_t) == 192);
 HANGWATCH_MONITOR_ASSERT_(snapshot_is_656_bytes, sizeof(void *) != 8 || sizeof(hangwatch_snapshot_t) == 656);
 HANGWATCH_MONITOR_ASSERT_(options_are_64_bytes, sizeof(void *) != 8 || sizeof(hangwatch_monitor_options_t) == 64);
 HANGWATCH_MONITOR_ASSERT_(status_is_80_bytes, sizeof(void *) != 8 || sizeof(hangwatch_monitor_status_t) == 80);

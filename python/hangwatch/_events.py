@@ -34,6 +34,8 @@ class Event:
     device: Optional[int] = None
     worker: Optional[str] = None
     """The worker's label."""
+    lane: Optional[str] = None
+    """The lane's name; None where it is about a worker's own slot."""
     verdict: Optional[str] = None
     phase: Optional[str] = None
     heartbeat_age_s: Optional[float] = None

@@ -181,6 +181,7 @@ def test_one_request_that_hangs_is_told_of_while_others_go_on_and_they_tell_the_
         others.start()
         opened = caught(run, "silent", "inference", kind="lane", job="GET /generate")
         others.join()
+        assert opened["lane"] == "request", "which lane it is"
         assert (opened["slot"], opened["done"]) == (1, 6 if is_asgi else 5), "the lane of the request that hangs, and no other"
         hung = [event for event in run.accusations() if event["verdict"] in ("silent", "stalled", "overdue")]
         assert {event["slot"] for event in hung if event["event"] == "opened"} <= {1}, hung

@@ -89,6 +89,7 @@ def test_a_blocked_event_loop_is_a_verdict_of_its_own_lane_and_no_jobs(binary: s
         evidence, bundle = run.told("evidence"), run.bundle()
     assert (evidence["verdict"], evidence["phase"]) == ("overdue", "event_loop_0.5s"), evidence
     assert evidence["slot"] != 0 and evidence.get("job") is None, "it is the loop's lane, and no job is open"
+    assert evidence["lane"] == "asyncio"
     assert f"; interpreter {state}: " in evidence["detail"], evidence
     assert "callback_that_blocks" in (bundle / "traceback.txt").read_text()
 

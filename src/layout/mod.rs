@@ -30,7 +30,7 @@
 //! |---|---|---|---|
 //! | before a kernel is launched | the owner's thread | all of the owner's, as above: `phase`, `epoch`, `total`, job, `beat` last | as above |
 //! | from its first report to its end | one thread of the device | `progress`, falls in `epoch`, then `beat` | Relaxed and Release, at system scope |
-//! | once the host has waited for its end | the owner's thread | as before the launch, going on from the device's `beat` ([`hot::Pen::resync`]) | as above |
+//! | once the host has waited for its end | the owner's thread | as before the launch, going on from the device's `beat` (`hot::Pen::resync`) | as above |
 //!
 //! The launch makes the owner's words visible to the kernel, and waiting for its end makes the kernel's visible to the owner:
 //! so it is one writer's sequence to every reader, and no ordering is needed that a step has not. A device only stores: a

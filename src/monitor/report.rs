@@ -4,6 +4,7 @@ use crate::engine::{Change, ChangeKind};
 use crate::judge::{Judgement, Verdict};
 use crate::layout::info::NO_DEVICE;
 use crate::layout::phase::Phase;
+use crate::layout::user_phase::UserPhase;
 use crate::observe::Observation;
 use crate::rate::{Slow, Why};
 use crate::snapshot::SlotSnapshot;
@@ -18,10 +19,15 @@ pub(super) fn seconds(ns: u64) -> f64 {
 
 /// The phase's name; a user phase's as it was registered, escaped.
 pub(super) fn phase_name(o: &Observation) -> String {
-    match (o.phase.row(), &o.user_phase) {
+    named_phase(o.phase, o.user_phase.as_deref())
+}
+
+/// The same, where there is no observation.
+pub(super) fn named_phase(phase: Phase, user: Option<&UserPhase>) -> String {
+    match (phase.row(), user) {
         (Some(row), _) => row.name.into(),
         (None, Some(user)) => escaped(&user.name),
-        (None, None) => match o.phase {
+        (None, None) => match phase {
             Phase::User(index) => format!("user phase {index}"),
             other => format!("phase {}", other.id()),
         },
@@ -49,6 +55,7 @@ pub(super) fn event(kind: EventKind, segment: &str, time: SystemTime, o: &Observ
         kind: Some(o.owner.kind().name()),
         device: info.map(|info| info.device).filter(|device| *device != NO_DEVICE),
         worker: info.and_then(|info| named(&info.name)),
+        lane: info.and_then(|info| named(&info.lane)),
         verdict: Some(verdict),
         phase: Some(phase_name(o)),
         heartbeat_age_s: Some(seconds(o.ages.heartbeat.real)),
@@ -137,6 +144,7 @@ pub(super) fn open_job(kind: EventKind, segment: &str, time: SystemTime, s: &Slo
         kind: Some(s.owner.kind().name()),
         device: info.map(|info| info.device).filter(|device| *device != NO_DEVICE),
         worker: info.and_then(|info| named(&info.name)),
+        lane: info.and_then(|info| named(&info.lane)),
         phase: s.phase().and_then(|phase| phase.row()).map(|row| row.name.into()),
         done: hot.done(),
         total: hot.known_total(),

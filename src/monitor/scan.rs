@@ -235,7 +235,7 @@ impl Scanner {
     fn read_slot(&mut self, at: u32, slot: &Slot, reported: bool, now: u64) {
         let Some(mut snapshot) = self.reader.read(at) else { return };
         if let (Some(histories), Some(hot)) = (&mut self.histories, &snapshot.hot) {
-            histories.take(at, now, hot);
+            histories.take(at, now, hot, snapshot.user_phase.as_ref());
         }
         self.probes.complete(&mut snapshot, slot, self.engine.wants_look(at));
         let (owner, resuming) = (snapshot.owner, self.resuming);

@@ -126,6 +126,8 @@ pub struct Event {
     pub device: Option<u64>,
     /// The worker's label; `None` if it has none.
     pub worker: Option<String>,
+    /// The lane's name; `None` where it is about a worker's own slot.
+    pub lane: Option<String>,
     /// The verdict.
     #[serde(serialize_with = "verdict_name")]
     pub verdict: Option<Verdict>,
@@ -173,6 +175,7 @@ impl Event {
             kind: None,
             device: None,
             worker: None,
+            lane: None,
             verdict: None,
             phase: None,
             heartbeat_age_s: None,
@@ -196,9 +199,11 @@ impl Event {
     }
 
     fn subject(&self) -> String {
-        // A device's slot stands beside its host's, and has another number.
-        let gpu = self.device.filter(|_| self.kind == Some(Kind::Gpu.name())).map(|device| format!("gpu {device}"));
-        let of: Vec<&str> = self.model.as_deref().into_iter().chain(gpu.as_deref()).collect();
+        // A slot that stands beside its worker's has another number.
+        let is = |kind: Kind| self.kind == Some(kind.name());
+        let gpu = self.device.filter(|_| is(Kind::Gpu)).map(|device| format!("gpu {device}"));
+        let lane = self.lane.as_ref().filter(|_| is(Kind::Lane)).map(|lane| format!("lane {lane}"));
+        let of: Vec<&str> = [self.model.as_deref(), lane.as_deref(), gpu.as_deref()].into_iter().flatten().collect();
         match (self.slot, &self.model) {
             (Some(slot), _) if !of.is_empty() => format!("worker {slot} ({})", of.join(", ")),
             (Some(slot), _) => format!("worker {slot}"),
@@ -296,6 +301,8 @@ mod tests {
         assert!(on_gpu.sentence().starts_with("worker 2 (stable_diffusion_xl, gpu 3) stalled in inference: "));
         let beside_it = Event { kind: Some("worker"), device: Some(3), ..event.clone() };
         assert_eq!(beside_it.sentence(), event.sentence(), "a host's device is no part of its name");
+        let lane = Event { kind: Some("lane"), lane: Some("request".into()), ..event.clone() };
+        assert!(lane.sentence().starts_with("worker 2 (stable_diffusion_xl, lane request) stalled in inference: "));
         let replaced = Event {
             event: EventKind::Replaced,
             model: None,

@@ -39,9 +39,10 @@ pub struct CEvent {
     detail: *const c_char,
     sentence: *const c_char,
     json: *const c_char,
+    lane: *const c_char,
 }
 
-const _: () = assert!(size_of::<usize>() != 8 || size_of::<CEvent>() == 184);
+const _: () = assert!(size_of::<usize>() != 8 || size_of::<CEvent>() == 192);
 
 /// `hangwatch_on_event_t`.
 pub type OnEvent = unsafe extern "C" fn(*const CEvent, *mut c_void);
@@ -106,6 +107,7 @@ pub(crate) unsafe fn tell(event: &Event, on_event: OnEvent, user_data: *mut c_vo
         detail: texts.keep(event.detail.as_deref()),
         sentence: texts.keep(Some(&event.sentence())),
         json: texts.keep(Some(&event.to_json().unwrap_or_else(|| "{}".into()))),
+        lane: texts.keep(event.lane.as_deref()),
     };
     // SAFETY: the caller's contract; the event and its texts live until this returns.
     unsafe { on_event(&told, user_data) };

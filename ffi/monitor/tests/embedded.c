@@ -1,5 +1,5 @@
 /*
- * A monitor as threads of this process, over a thread of its own that really hangs at 25 % until it is let go, and over another
+ * A monitor as threads of this process, over a lane of its own that really hangs at 25 % until it is let go, and over another
  * process that hangs for ever. argv[1] is the segment, argv[2] a worker of another process (examples/c_worker.c).
  */
 #define _POSIX_C_SOURCE 200809L
@@ -25,7 +25,9 @@ static void *work(void *argument)
 {
     hang_t *hang = (hang_t *)argument;
     hangwatch_error_t err;
-    hangwatch_worker_t *w = hangwatch_attach(hang->segment, "embedded", &err);
+    hangwatch_worker_t *own = hangwatch_attach(hang->segment, "embedded", &err), *w;
+    CHECK(own != NULL, err.message);
+    w = hangwatch_lane(own, "second", &err);
     CHECK(w != NULL, err.message);
     hangwatch_begin_job(w, "a1b2c3d4", "stable_diffusion_xl", 4);
     hangwatch_step(w, 1);
@@ -40,6 +42,7 @@ static void *work(void *argument)
         pthread_cond_wait(&hang->go, &hang->lock);
     pthread_mutex_unlock(&hang->lock);
     hangwatch_detach(w);
+    hangwatch_detach(own);
     return NULL;
 }
 
@@ -91,14 +94,15 @@ static void the_worker_of_this_process(hangwatch_monitor_t *m, hang_t *hang)
     CHECK(opened.event.progress_age_ns != HANGWATCH_NS_UNKNOWN && opened.event.episode != 0, "ages and episode are told");
     CHECK(strcmp(opened.job, "a1b2c3d4") == 0 && strcmp(opened.model, "stable_diffusion_xl") == 0, "job and model");
     CHECK(strcmp(opened.worker, "embedded") == 0 && strcmp(opened.phase, "inference") == 0, "worker and phase");
+    CHECK(opened.event.slot_kind == HANGWATCH_KIND_LANE && strcmp(opened.lane, "second") == 0, "its lane");
     CHECK(strcmp(opened.clock, "progress") == 0, "the clock that expired");
-    CHECK(strstr(opened.sentence, "(stable_diffusion_xl) stalled in inference: last heartbeat ") != NULL, opened.sentence);
+    CHECK(strstr(opened.sentence, "(stable_diffusion_xl, lane second) stalled in inference: last heartbeat ") != NULL, opened.sentence);
     CHECK(strstr(opened.sentence, "at 25% (1/4), job a1b2c3d4") != NULL, opened.sentence);
     CHECK(strncmp(opened.json, "{\"schema_version\":1,\"time\":\"", 28) == 0, opened.json);
     CHECK(strstr(opened.json, "\"verdict\":\"stalled\"") != NULL, opened.json);
 
     s = snapshot_of(m, hang->slot);
-    CHECK(s.state == HANGWATCH_STATE_LIVE && s.kind == HANGWATCH_KIND_WORKER && s.is_read == 1, "its slot is live");
+    CHECK(s.state == HANGWATCH_STATE_LIVE && s.kind == HANGWATCH_KIND_LANE && s.is_read == 1, "its slot is live");
     CHECK(s.source == HANGWATCH_SOURCE_MONITOR && s.verdict == HANGWATCH_VERDICT_STALLED, "judged as it was told");
     CHECK(s.episode == opened.event.episode && strcmp(s.clock, "progress") == 0, "the episode is open");
     CHECK(s.progress_budget_ns == SECOND * 2 / 5 && s.heartbeat_budget_ns == 600 * SECOND, "the budgets that run");
@@ -128,6 +132,7 @@ static void the_worker_of_another_process(hangwatch_monitor_t *m, const char *pr
     }
     opened = await_event(&told, HANGWATCH_EVENT_OPENED, HANGWATCH_VERDICT_STALLED);
     CHECK(opened.event.pid == (uint32_t)pid && strcmp(opened.worker, "other-7") == 0, "it is the other's");
+    CHECK(opened.event.lane == NULL, "its own slot is no lane");
     CHECK(opened.event.done == 5 && opened.event.total == 10, "it hangs at one half");
     s = snapshot_of(m, opened.event.slot);
     CHECK(s.heartbeat_budget_ns == 150 * SECOND, "an entry for its label goes before the base");

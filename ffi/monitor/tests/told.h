@@ -16,7 +16,7 @@ enum { KEPT = 256 };
 /* The part of an event that tests look at. */
 typedef struct said {
     hangwatch_event_t event; /* its strings are gone */
-    char sentence[512], json[1024], job[72], model[104], worker[48], phase[56], clock[16];
+    char sentence[512], json[1024], job[72], model[104], worker[48], phase[56], clock[16], lane[32];
 } said_t;
 
 typedef struct told {
@@ -51,6 +51,7 @@ static inline void keep(const hangwatch_event_t *event, void *user_data)
     copy(said->worker, sizeof said->worker, event->worker);
     copy(said->phase, sizeof said->phase, event->phase);
     copy(said->clock, sizeof said->clock, event->clock);
+    copy(said->lane, sizeof said->lane, event->lane);
     pthread_cond_broadcast(&told->more);
     pthread_mutex_unlock(&told->lock);
 }
