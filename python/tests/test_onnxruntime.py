@@ -14,7 +14,7 @@ import hangwatch
 import pytest
 from noted import Broken, Noted
 from slots import Slot, taken
-from watched import EXAMPLES, Run
+from running import EXAMPLES, PYTHON, Run, once
 
 onnxruntime: Any = pytest.importorskip("onnxruntime")
 np: Any = pytest.importorskip("numpy")
@@ -208,9 +208,9 @@ def test_the_example_says_the_same_watched_or_not(segment: Path, scratch: Path) 
 
 
 def test_a_run_that_never_ends_is_caught_in_it_and_its_stack_is_kept(binary: str, scratch: Path) -> None:
-    with Run(binary, scratch, SOON, [WORKER, str(scratch / "counts.onnx"), "--hang"]) as run:
+    with Run(binary, scratch, [*PYTHON, WORKER, str(scratch / "counts.onnx"), "--hang"], *SOON, *once()) as run:
         (opened,) = run.opened()
-        run.end()
+        run.wait()
     assert where(opened) == ["silent", "inference", 6, 10, "batch", "counts"], opened
     assert "onnxruntime_inference_collection.py" in run.stacks(), "it hangs within onnxruntime"
 
@@ -225,9 +225,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 def test_a_run_that_may_be_ended_from_the_side_is_when_its_worker_is_asked_to_stop(binary: str, scratch: Path) -> None:
     # Only the command word ends it before the grace does.
-    command = ["-c", IGNORES_TERM, WORKER, str(scratch / "counts.onnx"), "--hang", "--terminate"]
-    with Run(binary, scratch, [*SOON, "--grace", "10m"], command) as run:
+    command = [*PYTHON, "-c", IGNORES_TERM, WORKER, str(scratch / "counts.onnx"), "--hang", "--terminate"]
+    with Run(binary, scratch, command, *SOON, *once(grace="10m")) as run:
         run.opened()
-        run.end()
+        run.wait()
     # Its stacks, which the monitor asks for meanwhile, may stand on either side.
     assert "ended: " in run.log(0) and "terminate flag" in run.log(0), run.log(0)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from conftest import script
-from runs import Run, told
+from conftest import script, skip_visibly
+from running import SOON, Run, events_of, found, written
 from slots import taken
 
 HANGS = """
@@ -40,6 +42,7 @@ with worker.job("a1", model="sdxl", total=50) as job:
         time.sleep(0.005)
     {hang}
 """
+ONCE = (*SOON, "--faulthandler", "SIGUSR1", "--max-restarts", "0")
 # What hangs, its verdict, and what its interpreter is seen to do.
 CASES = [
     ("python_that_never_steps()", "stalled", "runs"),
@@ -52,14 +55,28 @@ CASES = [
 def test_each_kind_of_hang_has_words_of_its_own_and_leaves_its_python_stack(
     binary: str, scratch: Path, hang: str, verdict: str, state: str
 ) -> None:
-    with Run(binary, scratch, HANGS.format(hang=hang)) as run:
-        evidence, bundle = run.told("evidence"), run.bundle()
+    with Run(binary, scratch, written(scratch, HANGS.format(hang=hang)), *ONCE, logs=False) as run:
+        evidence, bundle = run.until_event("evidence"), run.bundle()
     assert evidence["verdict"] == verdict, evidence
     assert f"; interpreter {state}: " in evidence["detail"], "the event says what the interpreter does"
-    found = json.loads((bundle / "evidence.json").read_text())["cause"]["interpreter"]
-    assert found["state"] == state and isinstance(found["age_s"], int), "and so does the bundle, for programs"
-    assert f"; interpreter {state}: {found['reading']}" in (bundle / "summary.txt").read_text(), "and for people"
+    cause = json.loads((bundle / "evidence.json").read_text())["cause"]["interpreter"]
+    assert cause["state"] == state and isinstance(cause["age_s"], int), "and so does the bundle, for programs"
+    assert f"; interpreter {state}: {cause['reading']}" in (bundle / "summary.txt").read_text(), "and for people"
     assert hang[:-2] in (bundle / "traceback.txt").read_text(), "no log is kept, and the stack is there"
+
+
+def test_py_spy_shows_who_has_the_gil_where_it_is_configured(binary: str, scratch: Path) -> None:
+    if shutil.which("py-spy") is None:
+        skip_visibly("py-spy's part of a Python worker's evidence", "it is not here")
+    worker = written(scratch, HANGS.format(hang="c_that_holds_the_gil()"))
+    with Run(binary, scratch, worker, *ONCE, "--dump", "py-spy", logs=False) as run:
+        bundle = run.bundle()
+    if not (bundle / "py-spy.txt").exists():
+        # It must not look into others' processes everywhere: then the bundle says why it is not there.
+        missing = json.loads((bundle / "evidence.json").read_text())["missing"]
+        skip_visibly("py-spy's part of a Python worker's evidence", str(missing))
+    shown = (bundle / "py-spy.txt").read_text()
+    assert "c_that_holds_the_gil" in shown and "+gil)" in shown, shown
 
 
 LOOP = """
@@ -85,8 +102,8 @@ asyncio.run(main())
 
 @pytest.mark.parametrize(("hang", "state"), [("time.sleep(600)", "in_c"), ("\n    while True: pass", "runs")])
 def test_a_blocked_event_loop_is_a_verdict_of_its_own_lane_and_no_jobs(binary: str, scratch: Path, hang: str, state: str) -> None:
-    with Run(binary, scratch, LOOP.format(hang=hang)) as run:
-        evidence, bundle = run.told("evidence"), run.bundle()
+    with Run(binary, scratch, written(scratch, LOOP.format(hang=hang)), *ONCE, logs=False) as run:
+        evidence, bundle = run.until_event("evidence"), run.bundle()
     assert (evidence["verdict"], evidence["phase"]) == ("overdue", "event_loop_0.5s"), evidence
     assert evidence["slot"] != 0 and evidence.get("job") is None, "it is the loop's lane, and no job is open"
     assert evidence["lane"] == "asyncio"
@@ -96,8 +113,8 @@ def test_a_blocked_event_loop_is_a_verdict_of_its_own_lane_and_no_jobs(binary: s
 
 def test_a_job_that_reports_no_progress_is_kept_alive_by_no_watch(binary: str, scratch: Path) -> None:
     text = HANGS.replace("total=50", "total=None").replace("        job.step()\n", "        worker.beat()\n")
-    with Run(binary, scratch, text.format(hang="python_that_never_steps()")) as run:
-        evidence = run.told("evidence")
+    with Run(binary, scratch, written(scratch, text.format(hang="python_that_never_steps()")), *ONCE, logs=False) as run:
+        evidence = run.until_event("evidence")
     assert evidence["verdict"] == "silent", "its main thread runs Python for ever, and the hang is found"
     assert "; interpreter runs: " in evidence["detail"], evidence
 
@@ -133,7 +150,7 @@ if __name__ == "__main__":
         if way != "fork":
             # A child that is not forked imports the script itself.
             outer = f"import os, sys; os.execv(sys.executable, [sys.executable, '-B', {str(folder / 'w.py')!r}, '{way}'])"
-        with Run(binary, folder, outer) as run:
+        with Run(binary, folder, written(folder, outer), *ONCE, logs=False) as run:
             bundle = run.bundle()
         assert "the_child_that_hangs" in (bundle / "traceback.txt").read_text(), way
 
@@ -150,7 +167,9 @@ def test_watch_that_acts_beside_a_worker_keeps_its_stack(binary: str, scratch: P
     where = ["--segment", str(segment), "--events", str(events), "--evidence", str(evidence)]
     watch = subprocess.Popen([binary, "watch", *where, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        told(events, "evidence")
+        while found(events_of(events), "evidence") is None:
+            assert watch.poll() is None
+            time.sleep(0.01)
     finally:
         watch.terminate()
         watch.wait()

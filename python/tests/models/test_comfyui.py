@@ -16,7 +16,7 @@ import hangwatch
 import pytest
 from noted import Broken, Noted
 from slots import Slot
-from watched import EXAMPLES, Run
+from running import EXAMPLES, PYTHON, Run, once
 
 pytest.importorskip("torch")
 import comfy_host as host  # noqa: E402
@@ -297,10 +297,10 @@ def test_without_comfyui_or_before_its_executor_it_says_so(code: str, monkeypatc
 
 def test_a_node_that_hangs_is_caught_in_it_and_a_healthy_comfyui_beside_it_is_not_accused(binary: str, scratch: Path, code: str) -> None:
     # One run for all of them: most of the time is torch's import.
-    command = ["-c", ONE_OF, host.__file__, code, NODE, "{i}"]
-    with Run(binary, scratch, ["--inference-step-timeout", "2s", "--replicas", "3"], command) as run:
+    command = [*PYTHON, "-c", ONE_OF, host.__file__, code, NODE, "{i}"]
+    with Run(binary, scratch, command, "--inference-step-timeout", "2s", "--replicas", "3", *once()) as run:
         opened = run.opened(2)
-        run.until(lambda _: "execution_success" in run.log(2))
+        run.until(lambda: "execution_success" in run.log(2))
     assert [(event["verdict"], event["phase"], event["done"], event["total"]) for event in opened] == [
         ("silent", "inference", 3, 5),
         ("silent", "inference", None, None),
@@ -320,10 +320,10 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def test_a_node_that_gets_nowhere_is_stalled_and_interrupted_when_comfyui_is_asked_to_stop(binary: str, scratch: Path, code: str) -> None:
-    flags = ["--inference-step-timeout", "1s", "--grace", "10m"]
-    with Run(binary, scratch, flags, ["-c", IGNORES_TERM, host.__file__, code, NODE, "endless"]) as run:
+    command = [*PYTHON, "-c", IGNORES_TERM, host.__file__, code, NODE, "endless"]
+    with Run(binary, scratch, command, "--inference-step-timeout", "1s", *once(grace="10m")) as run:
         (opened,) = run.opened()
-        run.end()
+        run.wait()
     assert opened["verdict"] == "stalled", opened
     assert "execution_interrupted None None" in run.log(0), "it ignores SIGTERM: only the command word ended it"
 

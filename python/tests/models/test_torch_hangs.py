@@ -7,7 +7,7 @@ from typing import Any, List
 
 import pytest
 
-from watched import EXAMPLES, Run
+from running import EXAMPLES, PYTHON, Run, once
 
 pytest.importorskip("torch")
 
@@ -21,8 +21,8 @@ def where(events: List[Any]) -> List[Any]:
 
 def test_a_loop_that_hangs_is_caught_where_it_hangs_and_a_slow_first_step_is_none(binary: str, scratch: Path) -> None:
     # One run for all of them: most of the time is torch's import.
-    command = ["-c", HANGS, "{i}", WORKER]
-    with Run(binary, scratch, [*SOON, "--replicas", "6"], command) as run:
+    command = [*PYTHON, "-c", HANGS, "{i}", WORKER]
+    with Run(binary, scratch, command, *SOON, "--replicas", "6", *once()) as run:
         opened = run.opened(5)
         assert where(opened) == [
             ("silent", "inference", 10, 72),
@@ -32,7 +32,7 @@ def test_a_loop_that_hangs_is_caught_where_it_hangs_and_a_slow_first_step_is_non
             ("silent", "inference", 1, 3),
         ], opened
         # The last one's first step takes two budgets.
-        assert run.end() == 1, "five hung"
+        assert run.wait() == 1, "five hung"
     assert "72 steps" in run.log(5) and "1.0 -> " in run.log(5), run.log(5)
     stacks = run.stacks()
     assert "torch_worker.py" in stacks and "_try_get_data" in stacks, "the stack of the one whose loader's worker hangs is its wait for it"
@@ -75,7 +75,7 @@ with loops.training(optimizer, total=9, patience={"data": 2}) as training:
 
 def test_of_two_ranks_one_hangs_and_the_other_waits_for_it_and_each_slot_says_which(binary: str, scratch: Path) -> None:
     flags = [*SOON, "--replicas", "2", "--mode", "observe", "--env", "RANK={i}", "--env", "LOCAL_RANK={i}"]
-    with Run(binary, scratch, flags, ["-c", RANKS, str(scratch / "store")]) as run:
+    with Run(binary, scratch, [*PYTHON, "-c", RANKS, str(scratch / "store")], *flags, *once()) as run:
         opened = run.opened(2)
     assert [event["worker"] for event in opened] == ["rank0", "rank1"]
     assert where(opened) == [("silent", "inference", 3, 9), ("overdue", "data", None, None)], opened
@@ -107,8 +107,8 @@ print("ended by itself", flush=True)
 
 def test_a_loop_whose_every_step_is_skipped_stands_still_and_ends_itself_when_it_is_asked_to(binary: str, scratch: Path) -> None:
     # It ignores SIGTERM: only the command word ends it before the grace does.
-    with Run(binary, scratch, [*SOON, "--grace", "10m"], ["-c", STANDS_STILL]) as run:
+    with Run(binary, scratch, [*PYTHON, "-c", STANDS_STILL], *SOON, *once(grace="10m")) as run:
         (opened,) = run.opened()
         assert (opened["verdict"], opened["phase"], opened["total"]) == ("stalled", "inference", 9), opened
-        run.end()
+        run.wait()
     assert run.log(0).splitlines() == ["saved after 0", "ended by itself"]

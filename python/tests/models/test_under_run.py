@@ -30,6 +30,8 @@ poll_interval: {POLL}
 grace: 300ms
 backoff: 100ms
 max_model_hangs: 0
+# All that work may hang at one moment here, each by itself.
+max_kills: 8
 """
 
 
