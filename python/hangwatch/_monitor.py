@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from inspect import iscoroutinefunction
-from types import TracebackType
-from typing import Any, Callable, List, Literal, Optional, Type, Union
+from typing import Callable, Literal, Optional, Union
 
 from . import _living
 from ._errors import UsageError
-from ._events import CAPACITY, Event, EventStream, Feed
-from ._status import MonitorStatus, WorkerStatus, extension, worker_of
+from ._events import Event, Feed
+from ._status import WorkerStatus, extension, worker_of
+from ._watching import Policy, Watching
 
 Path = Union[str, "os.PathLike[str]"]
-Policy = Mapping[str, Any]
 
 
-class Monitor:
+class Monitor(Watching):
     """Watches the workers of every process that attached to a segment, this one's too. It runs from the call on.
 
     Its threads hold no GIL and wait for none: a process whose GIL a stuck C extension holds is still watched by its own
@@ -74,11 +72,6 @@ class Monitor:
         """The path of the segment that it watches now: another one under the same name once the old one was lost."""
         return os.fsdecode(self._threads.segment)
 
-    @property
-    def running(self) -> bool:
-        """Whether its scan goes on."""
-        return bool(self._threads.running)
-
     def stop(self) -> None:
         """Ends its scan, tells the events that are queued and joins its threads. It waits for the `on_event` that runs.
 
@@ -89,47 +82,9 @@ class Monitor:
         self._feed.end()
         _living.let_go(self)
 
-    def reload(self, policy: Optional[Policy]) -> None:
-        """From the next poll on this policy is in force (None: the defaults), and every age goes on.
-
-        Told as `config_reloaded`. One that does not hold together raises `UsageError`, and the one in force stays.
-        """
-        self._threads.reload(policy)
-
-    def status(self) -> MonitorStatus:
-        """How it is. Never waits for a poll."""
-        return MonitorStatus(**json.loads(self._threads.status()))
-
-    def workers(self) -> List[WorkerStatus]:
-        """Every slot that is anybody's, with the budgets that run: verdicts of the last poll, ages of this instant."""
-        return [worker_of(told) for told in json.loads(self._threads.workers())]
-
     def worker(self, slot: int) -> WorkerStatus:
         """One slot, taken or free. Raises `NotFoundError` past the last one."""
         return worker_of(json.loads(self._threads.worker(slot)))
 
-    def events(self, capacity: int = CAPACITY) -> EventStream:
-        """Events from here on, for `async for` in any loop of asyncio. It ends when the monitor stops.
-
-        At most `capacity` wait for a loop that is busy; what does not fit is counted by its `lost`.
-        """
-        return self._feed.stream(capacity)
-
-    def __enter__(self) -> Monitor:
-        return self
-
-    def __exit__(
-        self, exc_type: Optional[Type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
-    ) -> None:
-        self.stop()
-
     def __repr__(self) -> str:
         return f"<hangwatch.Monitor of '{self.segment}', {'running' if self.running else 'stopped'}>"
-
-    def _end(self) -> None:
-        # At the interpreter's end.
-        self.stop()
-
-    def _forget(self) -> None:
-        # In a forked child: nothing comes any more, and nobody waits for ever.
-        self._feed.end()

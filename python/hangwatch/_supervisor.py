@@ -9,17 +9,17 @@ import signal as signals
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
-from types import SimpleNamespace, TracebackType
-from typing import Any, Callable, List, Literal, Optional, Tuple, Type, Union
+from types import SimpleNamespace
+from typing import Any, Callable, List, Literal, Optional, Tuple, Union
 
 from . import _living
 from ._children import Args, Children
 from ._errors import UsageError
-from ._events import CAPACITY, Event, EventStream, Feed
-from ._status import MonitorStatus, WorkerStatus, extension, worker_of
+from ._events import Event, Feed
+from ._status import extension
+from ._watching import Policy, Watching
 
 Path = Union[str, "os.PathLike[str]"]
-Policy = Mapping[str, Any]
 Command = Union[str, Sequence[Path]]
 _WHAT = "cannot run workers"
 
@@ -46,7 +46,7 @@ class ReplicaResult:
     """Jobs that were open in processes that are gone."""
 
 
-class Supervisor:
+class Supervisor(Watching):
     """Spawns workers, watches them, and replaces those that hang or fail. It runs from the call on.
 
     `worker` is a command (a sequence of words; `{i}` in a word is the replica's number), or a function that `multiprocessing` runs
@@ -148,11 +148,6 @@ class Supervisor:
         return os.fsdecode(self._threads.segment)
 
     @property
-    def running(self) -> bool:
-        """Whether it watches: until `stop`, though all its workers have ended."""
-        return bool(self._threads.running)
-
-    @property
     def warnings(self) -> Tuple[str, ...]:
         """What of the evidence's settings will not work here, a sentence each: a program that is missing or may not look."""
         return tuple(self._threads.wrong)
@@ -191,40 +186,8 @@ class Supervisor:
             raise interrupted
         return self.wait(0.0) or ()
 
-    def reload(self, policy: Optional[Policy]) -> None:
-        """From the next poll on this policy is in force (None: the defaults), and every age goes on."""
-        self._threads.reload(policy)
-
-    def status(self) -> MonitorStatus:
-        """How its monitor is."""
-        return MonitorStatus(**json.loads(self._threads.status()))
-
-    def workers(self) -> List[WorkerStatus]:
-        """Every slot that is anybody's: verdicts of the last poll, ages of this instant."""
-        return [worker_of(told) for told in json.loads(self._threads.workers())]
-
-    def events(self, capacity: int = CAPACITY) -> EventStream:
-        """Events from here on, for `async for` in any loop of asyncio. It ends when the supervisor stops."""
-        return self._feed.stream(capacity)
-
-    def __enter__(self) -> Supervisor:
-        return self
-
-    def __exit__(
-        self, exc_type: Optional[Type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
-    ) -> None:
-        self.stop()
-
     def __repr__(self) -> str:
         return f"<hangwatch.Supervisor in '{self.segment}', {'running' if self.running else 'stopped'}>"
-
-    def _end(self) -> None:
-        # At the interpreter's end.
-        self.stop()
-
-    def _forget(self) -> None:
-        # In a forked child: nothing comes any more, and nobody waits for ever.
-        self._feed.end()
 
 
 def _words(command: Optional[Command]) -> List[str]:

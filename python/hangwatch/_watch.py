@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Optional
 from weakref import ref
 
 from . import _hangwatch, _living, _pulse
+from ._block import Block
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ._hangwatch import Worker
 
 _LEAST, _MOST = 0.01, 60.0
@@ -19,7 +18,7 @@ _LEAST, _MOST = 0.01, 60.0
 _at_work: set[InterpreterWatch] = set()
 
 
-class InterpreterWatch:
+class InterpreterWatch(Block):
     """A watch at work, until `stop`, the end of its block or the interpreter's. `watch_interpreter` makes it."""
 
     def __init__(self, worker: Worker, every: float) -> None:
@@ -48,12 +47,7 @@ class InterpreterWatch:
             _pulse.no_more(native.pulse)
             native.stop()
 
-    def __enter__(self) -> InterpreterWatch:
-        return self
-
-    def __exit__(
-        self, exc_type: Optional[type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
-    ) -> None:
+    def _exit(self) -> None:
         self.stop()
 
 

@@ -20,10 +20,10 @@ import weakref
 from typing import TYPE_CHECKING, Callable, Optional
 
 from .. import _living, _pulse
+from .._block import Block
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
+    
     from .._hangwatch import Worker
 
 _PHASE = "event_loop"
@@ -32,7 +32,7 @@ _BUDGET = 60.0
 _at_work: set[LoopWatch] = set()
 
 
-class LoopWatch:
+class LoopWatch(Block):
     """The watch of one event loop, until `stop`, the end of its block, or of the loop. `watch` makes it."""
 
     def __init__(
@@ -109,12 +109,7 @@ class LoopWatch:
                 # A call of its own: what it raises is the loop's to handle, as for any callback.
                 asyncio.get_running_loop().call_soon(self._on_stop)
 
-    def __enter__(self) -> LoopWatch:
-        return self
-
-    def __exit__(
-        self, exc_type: Optional[type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
-    ) -> None:
+    def _exit(self) -> None:
         self.stop()
 
 

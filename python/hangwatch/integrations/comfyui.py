@@ -30,10 +30,10 @@ import functools
 import importlib
 import sys
 import threading
-from types import TracebackType
-from typing import Any, Callable, Dict, Literal, Mapping, Optional, Type
+from typing import Any, Callable, Dict, Literal, Mapping, Optional
 
 from .. import UNKNOWN, Worker
+from .._block import Block
 from ._calls import Hooks, ended_by, quietly
 from ._sections import Loop
 
@@ -68,7 +68,7 @@ class _Prompt:
         self.is_in_bar = False
 
 
-class Installed:
+class Installed(Block):
     """The hooks in ComfyUI's classes. `remove`, or the end of a `with` block, takes them out."""
 
     def __init__(
@@ -127,12 +127,7 @@ class Installed:
         self._gone.set()
         self._hooks.take_out()
 
-    def __enter__(self) -> Installed:
-        return self
-
-    def __exit__(
-        self, exc_type: Optional[Type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
-    ) -> None:
+    def _exit(self) -> None:
         self.remove()
 
     def _hook(self, owner: Any, name: str, report: Callable[..., object]) -> None:

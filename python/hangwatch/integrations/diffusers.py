@@ -35,11 +35,11 @@ import functools
 import importlib
 import inspect
 import sys
-from types import TracebackType
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple, Type
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 from weakref import WeakKeyDictionary
 
 from .. import UNKNOWN, Worker
+from .._block import Block
 from . import _loads
 from ._calls import Call, Hooks, Outcome, Reporting, current, ended_by, named, quietly
 from .tqdm import REPORTED
@@ -175,7 +175,7 @@ class _Counted:
         quietly(self._loop.end)
 
 
-class Installed:
+class Installed(Block):
     """The hooks in diffusers. `remove`, or the end of a `with` block, takes them out."""
 
     def __init__(self, reporting: Reporting, warm_up: float) -> None:
@@ -201,12 +201,7 @@ class Installed:
         """Takes the hooks out, where nobody has hooked in after them. A call that is in flight is reported to its end."""
         self._hooks.take_out()
 
-    def __enter__(self) -> Installed:
-        return self
-
-    def __exit__(
-        self, exc_type: Optional[Type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
-    ) -> None:
+    def _exit(self) -> None:
         self.remove()
 
     def _hook_registering(self) -> None:

@@ -32,11 +32,11 @@ from __future__ import annotations
 import importlib
 import os
 import threading
-from types import TracebackType
-from typing import Any, Callable, Dict, List, Optional, Tuple, Type
+from typing import Any, Callable, Dict, List, Optional, Tuple
 from weakref import WeakKeyDictionary, WeakSet
 
 from .. import Error, Worker
+from .._block import Block
 from ._calls import quietly
 from ._sections import Loop
 
@@ -67,7 +67,7 @@ class _Run:
         self.was_terminated = False
 
 
-class Installed:
+class Installed(Block):
     """The hooks in onnxruntime's class of sessions. `remove`, or the end of a `with` block, takes them out."""
 
     def __init__(
@@ -134,12 +134,7 @@ class Installed:
             if vars(owner).get(name) is hook:
                 setattr(owner, name, original)
 
-    def __enter__(self) -> Installed:
-        return self
-
-    def __exit__(
-        self, exc_type: Optional[Type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
-    ) -> None:
+    def _exit(self) -> None:
         self.remove()
 
     def _created(self, original: Any) -> Any:

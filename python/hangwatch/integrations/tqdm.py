@@ -24,10 +24,10 @@ from __future__ import annotations
 import importlib
 import math
 import threading
-from types import TracebackType
-from typing import Any, Callable, Dict, Iterator, List, Optional, Type
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from .. import UNKNOWN, Worker, _living
+from .._block import Block
 from .._stop import Stop
 
 __all__ = ["Installed", "install"]
@@ -52,7 +52,7 @@ class _Bar:
         self.n: float = 0
 
 
-class Installed:
+class Installed(Block):
     """The hooks in tqdm's class. `remove`, or the end of a `with` block, takes them out."""
 
     def __init__(self, worker: Optional[Worker], phase: str, on_stop: Optional[Callable[[], object]]) -> None:
@@ -86,12 +86,7 @@ class Installed:
                 setattr(self._class, name, original)
         self._quietly(self._end_all)
 
-    def __enter__(self) -> Installed:
-        return self
-
-    def __exit__(
-        self, exc_type: Optional[Type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
-    ) -> None:
+    def _exit(self) -> None:
         self.remove()
 
     def _made(self) -> Dict[str, Any]:

@@ -36,11 +36,11 @@ import functools
 import importlib
 import inspect
 import sys
-from types import TracebackType
-from typing import Any, Callable, Dict, Optional, Tuple, Type
+from typing import Any, Callable, Dict, Optional, Tuple
 from weakref import WeakSet
 
 from .. import UNKNOWN, Worker
+from .._block import Block
 from . import _loads
 from ._calls import Call, Hooks, Reporting, current, ended_by, named, quietly
 
@@ -119,7 +119,7 @@ def _most(model: Any, given: Dict[str, Any], before: int) -> int:
     return UNKNOWN if length is None else max(0, int(length) - before)
 
 
-class Installed:
+class Installed(Block):
     """The hooks in transformers. `remove`, or the end of a `with` block, takes them out."""
 
     def __init__(self, reporting: Reporting, warm_up: float) -> None:
@@ -134,12 +134,7 @@ class Installed:
         """Takes the hooks out, where nobody has hooked in after them. A call that is in flight is reported to its end."""
         self._hooks.take_out()
 
-    def __enter__(self) -> Installed:
-        return self
-
-    def __exit__(
-        self, exc_type: Optional[Type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
-    ) -> None:
+    def _exit(self) -> None:
         self.remove()
 
     def _hook_generate(self, mixin: Any) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from types import FrameType, TracebackType
-from typing import Any, Callable, Iterable, List, Optional, Tuple, Type
+from types import FrameType
+from typing import Any, Callable, Iterable, List, Optional, Tuple
 
 from ... import Worker
+from ..._block import Block
 from .._calls import quietly
 from .._sections import Loop
 from ._compiling import Compiling
@@ -31,7 +32,7 @@ class _Hook:
         return getattr, (contextlib.nullcontext(), "__exit__")
 
 
-class Inference:
+class Inference(Block):
     """A model's calls as jobs: see `inference`. `remove`, or the end of a `with` block, takes the hooks out."""
 
     def __init__(
@@ -78,12 +79,7 @@ class Inference:
             self._loop.say("end_job", "cancelled")
         self._frame, self._is_job = None, False
 
-    def __enter__(self) -> Inference:
-        return self
-
-    def __exit__(
-        self, exc_type: Optional[Type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
-    ) -> None:
+    def _exit(self) -> None:
         self.remove()
 
     def _began(self, frame: FrameType) -> None:
