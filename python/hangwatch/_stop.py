@@ -14,9 +14,18 @@ class Stop:
         self._calls: List[Callable[[], object]] = [] if on_stop is None else [on_stop]
 
     def heed(self, worker: Worker) -> None:
+        """Looks, where there is still somebody to tell."""
+        if self._calls:
+            self.is_asked(worker)
+
+    def is_asked(self, worker: Worker) -> bool:
+        """Whether the monitor asks the worker to stop."""
+        asked = False
         try:
-            if self._calls and worker.should_stop():
+            asked = worker.should_stop()
+            if asked and self._calls:
                 # Taken before it is called: the list gives it to one thread, and to none that it calls itself.
                 self._calls.pop()()
         except Exception:  # noqa: BLE001, S110 - a stop that cannot be told harms no host
             pass
+        return asked

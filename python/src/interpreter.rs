@@ -7,16 +7,15 @@
 //! native thread ──writes into its own name──► which of the two came when
 //! ```
 //! The name is for whoever gathers evidence: `src/evidence/interpreter.rs` of the library reads it.
-#![allow(unsafe_code, reason = "a binding: pending calls, a thread's name and its signals are C")]
+#![allow(unsafe_code, reason = "a binding: pending calls and a thread's name are C")]
 
 use crate::value;
 use crate::worker::Worker;
 use hangwatch::clock;
-use hangwatch::worker::Helper;
+use hangwatch::worker::{Helper, without_signals};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::ffi::{CString, c_int, c_void};
-use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -102,17 +101,7 @@ fn set_name(name: &str) {
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
-/// Blocks all signals in the calling thread: they are the host's threads' to take.
-fn block_signals() {
-    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigfillset fills the set.
-    unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    // SAFETY: the set is filled.
-    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut()) };
-}
-
 fn watches(shared: &Arc<Shared>, every: Duration) {
-    block_signals();
     let mut name = String::new();
     loop {
         let words = shared.words(every);
@@ -153,7 +142,7 @@ pub(crate) fn watch_interpreter(worker: &Bound<'_, Worker>, every: &Bound<'_, Py
         bell: Condvar::new(),
     });
     let its = Arc::clone(&shared);
-    let thread = std::thread::Builder::new().name("hw-py".into()).spawn(move || watches(&its, every))?;
+    let thread = without_signals(|| std::thread::Builder::new().name("hw-py".into()).spawn(move || watches(&its, every)))?;
     Ok(InterpreterWatch { shared, thread: Mutex::new(Some(thread)), pid: std::process::id() })
 }
 

@@ -14,6 +14,7 @@ from typing import NoReturn
 import pytest
 
 import hangwatch
+from noted import Noted
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -49,6 +50,15 @@ def worker(segment: Path) -> Iterator[hangwatch.Worker]:
     with hangwatch.attach("test", segment=segment) as worker:
         assert worker.slot == 0
         yield worker
+
+
+@pytest.fixture
+def calls() -> Iterator[Noted]:
+    """A current worker that notes what it is told."""
+    calls = Noted()
+    hangwatch.set_current(calls)  # type: ignore[arg-type]
+    yield calls
+    hangwatch.set_current(None)
 
 
 @pytest.fixture

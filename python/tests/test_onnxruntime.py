@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, List
 
 import hangwatch
 import pytest
@@ -42,14 +42,6 @@ def session(model: Any, **more: Any) -> Any:
 
 def feed(times: int = 3) -> Any:
     return {"x": np.array(1, np.float32), "times": np.array(times)}
-
-
-@pytest.fixture
-def calls() -> Iterator[Noted]:
-    calls = Noted()
-    hangwatch.set_current(calls)  # type: ignore[arg-type]
-    yield calls
-    hangwatch.set_current(None)
 
 
 def test_loading_a_session_is_a_phase_and_a_run_a_job_by_its_models_name(calls: Noted, model: str) -> None:

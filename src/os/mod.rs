@@ -14,7 +14,6 @@ pub(crate) mod liveness;
 pub(crate) mod lock;
 pub(crate) mod pidfd;
 pub(crate) mod proc;
-#[cfg(feature = "monitor")]
 pub(crate) mod quiet;
 pub(crate) mod sigbus;
 #[cfg(feature = "monitor")]

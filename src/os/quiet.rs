@@ -33,3 +33,10 @@ impl Drop for Quiet {
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
     }
 }
+
+/// Makes threads that take no signal that is sent to the process: those that `spawn` starts. For whoever puts a thread of ours beside a
+/// host's own.
+pub fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
+    let _quiet = Quiet::begin();
+    spawn()
+}

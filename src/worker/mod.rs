@@ -9,6 +9,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
+pub use crate::os::quiet::without_signals;
 pub use attach::{
     Attach, ENV_ALLOWED_UIDS, ENV_DEVICE, ENV_NAME, ENV_QUARANTINED_MODELS, ENV_SEGMENT, ENV_SLOT, ENV_SLOT_SIZE, ENV_SLOTS,
     attach,

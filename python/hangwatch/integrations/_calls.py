@@ -10,6 +10,8 @@ What is here may raise, where a worker does; `quietly` is around each call of it
 
 from __future__ import annotations
 
+import functools
+import inspect
 import itertools
 import os
 import threading
@@ -17,6 +19,7 @@ from typing import Any, Callable, Dict, Literal, Mapping, Optional, Tuple, TypeV
 from weakref import WeakKeyDictionary, WeakSet
 
 from .. import Worker, _living
+from .._stop import Stop
 
 Outcome = Literal["ok", "failed", "cancelled"]
 T = TypeVar("T")
@@ -61,6 +64,30 @@ def ended_by(error: BaseException) -> Outcome:
     return "failed" if isinstance(error, Exception) else "cancelled"
 
 
+def reported(original: Callable[..., Any], begin: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that is a call while it runs. `begin` gets the host, the method's signature and the arguments.
+
+    It gives what is to be ended, by `end(outcome)`, and the arguments to go on with; None where this one is no call.
+    """
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def call(host: Any, /, *args: Any, **kwargs: Any) -> Any:
+        begun = quietly(begin, host, signature, args, kwargs)
+        if begun is None:
+            return original(host, *args, **kwargs)
+        running, args, kwargs = begun
+        try:
+            made = original(host, *args, **kwargs)
+        except BaseException as error:
+            quietly(running.end, ended_by(error))
+            raise
+        quietly(running.end, "ok")
+        return made
+
+    return call
+
+
 class Reporting:
     """What calls of one library are reported by: their worker, their phases and what a stop is told to."""
 
@@ -75,7 +102,7 @@ class Reporting:
         self._name = name
         self._phases = phases
         self._registered: WeakSet[Worker] = WeakSet()
-        self._on_stop = on_stop
+        self._stop = Stop(on_stop)
 
     def begin(self, model: str, batch: int = 0) -> Optional[Call]:
         """This thread is in a call from now on. `None` where nobody watches."""
@@ -98,12 +125,7 @@ class Reporting:
 
     def asks_to_stop(self, worker: Worker) -> bool:
         """Whether the monitor does; the host is told once."""
-        if not worker.should_stop():
-            return False
-        if self._on_stop is not None:
-            on_stop, self._on_stop = self._on_stop, None
-            quietly(on_stop)
-        return True
+        return self._stop.is_asked(worker)
 
     def take(self) -> Tuple[Worker, bool]:
         """The worker that this thread may write, and whether it has to be given back."""

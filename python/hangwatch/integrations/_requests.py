@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Callable, Generic, List, Literal, Optional, TypeVar
+from typing import Any, Callable, Generic, List, Optional, TypeVar
 
 from .. import PHASES, Error, Worker, _living, attach, current
 from .._stop import Stop
+from ._calls import Outcome
 
 App = TypeVar("App")
 Asked = TypeVar("Asked")
-Outcome = Literal["ok", "failed", "cancelled"]
 
 
 class _Thread(threading.local):
@@ -139,11 +139,6 @@ class Wrapped(Generic[App, Asked]):
             return self._skip is not None and self._skip(asked)
         except Exception:  # noqa: BLE001 - a question of ours fails no request
             return False
-
-
-def ended_by(error: BaseException) -> Outcome:
-    """As a job's block has it: what is no error (a cancelled task, Ctrl-C) cancels."""
-    return "failed" if isinstance(error, Exception) else "cancelled"
 
 
 def named(*parts: Any) -> str:

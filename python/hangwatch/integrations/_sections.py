@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, Optional
 
 from .. import PHASES, UNKNOWN, Error, Worker, _living
-from ._calls import quietly
+from .._stop import Stop
 
 
 class Loop:
@@ -18,7 +18,7 @@ class Loop:
     ) -> None:
         self._worker = worker
         self._thread = threading.get_ident()
-        self._on_stop = on_stop
+        self._stop = Stop(on_stop)
         # Seconds for each phase that is no phase of the table.
         self._budgets = dict(budgets or {})
         self._registered: Dict[str, Worker] = {}
@@ -49,12 +49,7 @@ class Loop:
         """Whether the monitor asks the worker to stop. The first time that it does, `on_stop` is called; what that raises goes nowhere."""
         if self.stopped or threading.get_ident() != self._thread:
             return self.stopped
-        try:
-            self.stopped = _living.of(self._worker).should_stop()
-        except Exception:  # noqa: BLE001 - as above
-            return False
-        if self.stopped and self._on_stop is not None:
-            quietly(self._on_stop)
+        self.stopped = self._stop.is_asked(_living.of(self._worker))
         return self.stopped
 
     def enter(self, phase: str, total: Optional[int] = None) -> bool:

@@ -26,7 +26,8 @@ from typing import Any, Awaitable, Callable, MutableMapping, Optional
 
 from .. import Worker
 from ._patient import Patient
-from ._requests import Lanes, Outcome, Wrapped, ended_by, named
+from ._calls import Outcome, ended_by
+from ._requests import Lanes, Wrapped, named
 
 __all__ = ["LANE", "Middleware"]
 

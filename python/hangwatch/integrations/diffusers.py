@@ -41,7 +41,7 @@ from weakref import WeakKeyDictionary
 from .. import UNKNOWN, Worker
 from .._block import Block
 from . import _loads
-from ._calls import Call, Hooks, Outcome, Reporting, current, ended_by, named, quietly
+from ._calls import Call, Hooks, Outcome, Reporting, current, named, quietly, reported
 from .tqdm import REPORTED
 
 __all__ = ["Installed", "install"]
@@ -220,24 +220,9 @@ class Installed(Block):
         original = vars(cls).get("__call__")
         if not (inspect.isfunction(original) and issubclass(cls, self._base)) or hasattr(original, _HOOKED):
             return
-        signature, ours = inspect.signature(original), self
-
-        @functools.wraps(original)
-        def __call__(pipe: Any, *args: Any, **kwargs: Any) -> Any:
-            begun = quietly(ours._begin, pipe, signature, args, kwargs)
-            if begun is None:
-                return original(pipe, *args, **kwargs)
-            running, args, kwargs = begun
-            try:
-                made = original(pipe, *args, **kwargs)
-            except BaseException as error:
-                quietly(running.end, ended_by(error))
-                raise
-            quietly(running.end, "ok")
-            return made
-
-        setattr(__call__, _HOOKED, True)
-        self._hooks.put(cls, "__call__", __call__)
+        call = reported(original, self._begin)
+        setattr(call, _HOOKED, True)
+        self._hooks.put(cls, "__call__", call)
 
     def _begin(
         self, pipe: Any, signature: inspect.Signature, args: Tuple[Any, ...], kwargs: Dict[str, Any]

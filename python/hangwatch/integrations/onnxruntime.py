@@ -37,7 +37,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from .. import Error, Worker
 from .._block import Block
-from ._calls import quietly
+from ._calls import Hooks, quietly
 from ._sections import Loop
 
 __all__ = ["Installed", "install"]
@@ -100,7 +100,7 @@ class Installed(Block):
         self._warm: WeakSet[Any] = WeakSet()
         self._running: List[_Run] = []
         self._gone = threading.Event()
-        self._originals: List[Tuple[Any, str, Any, Any]] = []
+        self._hooks = Hooks()
         for name in ("__init__", *_POSITION):
             owner = next((cls for cls in module.InferenceSession.__mro__ if name in vars(cls)), None)
             if owner is None:
@@ -109,8 +109,7 @@ class Installed(Block):
             original = vars(owner)[name]
             hook = self._created(original) if name == "__init__" else self._ran(original, _POSITION[name])
             hook.__name__, hook.__doc__, hook.__wrapped__ = original.__name__, original.__doc__, original
-            self._originals.append((owner, name, original, hook))
-            setattr(owner, name, hook)
+            self._hooks.put(owner, name, hook)
         self._is_terminating = terminate
         if terminate:
             threading.Thread(target=self._look, name="hangwatch-onnxruntime", daemon=True).start()
@@ -130,9 +129,7 @@ class Installed(Block):
         if _installed is self:
             _installed = None
         self._gone.set()
-        for owner, name, original, hook in self._originals:
-            if vars(owner).get(name) is hook:
-                setattr(owner, name, original)
+        self._hooks.take_out()
 
     def _exit(self) -> None:
         self.remove()

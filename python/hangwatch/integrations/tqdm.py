@@ -29,6 +29,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 from .. import UNKNOWN, Worker, _living
 from .._block import Block
 from .._stop import Stop
+from ._calls import Hooks, quietly
 
 __all__ = ["Installed", "install"]
 
@@ -70,68 +71,59 @@ class Installed(Block):
             # Else each bar would be two sections.
             former.remove()
         _installed[self._thread] = self
-        self._originals: Dict[str, Any] = {name: vars(self._class)[name] for name in ("__iter__", "update", "reset", "close")}
-        self._hooks = self._made()
-        self._quietly(lambda: _living.settle(_living.of(worker)))
-        for name, hook in self._hooks.items():
-            setattr(self._class, name, hook)
+        quietly(lambda: _living.settle(_living.of(worker)))
+        self._hooks = Hooks()
+        for name, hook in self._made().items():
+            self._hooks.put(self._class, name, hook)
 
     def remove(self) -> None:
         """Takes the hooks out, where nobody has hooked in after them. Bars that are open then are reported no more."""
         if _installed.get(self._thread) is self:
             del _installed[self._thread]
         self._thread = 0
-        for name, original in self._originals.items():
-            if vars(self._class).get(name) is self._hooks[name]:
-                setattr(self._class, name, original)
-        self._quietly(self._end_all)
+        self._hooks.take_out()
+        quietly(self._end_all)
 
     def _exit(self) -> None:
         self.remove()
 
     def _made(self) -> Dict[str, Any]:
         """Each calls the original, and gives what it gives."""
-        originals, ours = self._originals, self
+        originals = {name: vars(self._class)[name] for name in ("__iter__", "update", "reset", "close")}
+        ours = self
 
         def __iter__(self: Any) -> Iterator[Any]:
             items = originals["__iter__"](self)
-            bar = ours._quietly(ours._begin, self, True)
+            bar = quietly(ours._begin, self, True)
             if bar is None:
                 yield from items
                 return
             try:
                 for item in items:
                     yield item
-                    ours._quietly(ours._advance, bar, bar.n + 1)
+                    quietly(ours._advance, bar, bar.n + 1)
             finally:
-                ours._quietly(ours._end, bar)
+                quietly(ours._end, bar)
                 # A loop that is left closes its bar now, as it would without us.
                 items.close()
 
         def update(self: Any, n: float = 1) -> Any:
             shown = originals["update"](self, n)
-            ours._quietly(ours._updated, self, n)
+            quietly(ours._updated, self, n)
             return shown
 
         def reset(self: Any, total: Any = None) -> Any:
-            ours._quietly(ours._closed, self)
+            quietly(ours._closed, self)
             return originals["reset"](self, total)
 
         def close(self: Any) -> Any:
-            ours._quietly(ours._closed, self)
+            quietly(ours._closed, self)
             return originals["close"](self)
 
         hooks = {"__iter__": __iter__, "update": update, "reset": reset, "close": close}
         for name, hook in hooks.items():
             hook.__doc__ = originals[name].__doc__
         return hooks
-
-    @staticmethod
-    def _quietly(call: Callable[..., Any], *args: Any) -> Any:
-        try:
-            return call(*args)
-        except Exception:  # noqa: BLE001 - a report harms no host, whatever is wrong with it
-            return None
 
     def _begin(self, host: Any, is_iterated: bool) -> Optional[_Bar]:
         if threading.get_ident() != self._thread or getattr(host, REPORTED, False):

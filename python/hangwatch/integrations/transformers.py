@@ -32,7 +32,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
 import sys
@@ -42,7 +41,7 @@ from weakref import WeakSet
 from .. import UNKNOWN, Worker
 from .._block import Block
 from . import _loads
-from ._calls import Call, Hooks, Reporting, current, ended_by, named, quietly
+from ._calls import Call, Hooks, Reporting, current, named, quietly, reported
 
 __all__ = ["Installed", "install"]
 
@@ -127,7 +126,8 @@ class Installed(Block):
         self._warm_up = warm_up
         self._warm: WeakSet[Any] = WeakSet()
         self._hooks = Hooks()
-        self._hook_generate(importlib.import_module("transformers.generation").GenerationMixin)
+        mixin: Any = importlib.import_module("transformers.generation").GenerationMixin
+        self._hooks.put(mixin, "generate", reported(vars(mixin)["generate"], self._begin))
         _loads.hook(self._hooks, importlib.import_module("transformers").PreTrainedModel, "from_pretrained", reporting)
 
     def remove(self) -> None:
@@ -136,26 +136,6 @@ class Installed(Block):
 
     def _exit(self) -> None:
         self.remove()
-
-    def _hook_generate(self, mixin: Any) -> None:
-        original = vars(mixin)["generate"]
-        signature, ours = inspect.signature(original), self
-
-        @functools.wraps(original)
-        def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
-            begun = quietly(ours._begin, model, signature, args, kwargs)
-            if begun is None:
-                return original(model, *args, **kwargs)
-            call, args, kwargs = begun
-            try:
-                made = original(model, *args, **kwargs)
-            except BaseException as error:
-                quietly(call.end, ended_by(error))
-                raise
-            quietly(call.end, "ok")
-            return made
-
-        self._hooks.put(mixin, "generate", generate)
 
     def _begin(
         self, model: Any, signature: inspect.Signature, args: Tuple[Any, ...], kwargs: Dict[str, Any]

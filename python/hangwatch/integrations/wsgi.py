@@ -15,7 +15,8 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterable, Iterator, Optional
 
 from .. import Worker
-from ._requests import Lanes, Outcome, Wrapped, ended_by, named
+from ._calls import Outcome, ended_by
+from ._requests import Lanes, Wrapped, named
 from .asgi import LANE
 
 __all__ = ["LANE", "Middleware"]

@@ -18,14 +18,6 @@ from hangwatch.integrations import torch as loops  # noqa: E402
 torch.set_num_threads(1)
 
 
-@pytest.fixture
-def calls() -> Iterator[Noted]:
-    calls = Noted()
-    hangwatch.set_current(calls)  # type: ignore[arg-type]
-    yield calls
-    hangwatch.set_current(None)
-
-
 def net(seed: int = 0) -> Any:
     torch.manual_seed(seed)
     return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 1))

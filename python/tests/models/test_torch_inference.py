@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import io
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, List
 
 import hangwatch
 import pytest
@@ -17,14 +17,6 @@ from hangwatch.integrations import torch as loops  # noqa: E402
 
 INFERENCE, COMPILING = hangwatch.PHASES["inference"], hangwatch.PHASES["compiling"]
 torch.set_num_threads(1)
-
-
-@pytest.fixture
-def calls() -> Iterator[Noted]:
-    calls = Noted()
-    hangwatch.set_current(calls)  # type: ignore[arg-type]
-    yield calls
-    hangwatch.set_current(None)
 
 
 def net() -> Any:
