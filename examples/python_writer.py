@@ -360,7 +360,8 @@ def main():
     except (Refused, OSError) as why:
         print(f"python_writer: cannot attach: {why}\n  going on unwatched", file=sys.stderr)
         worker = Worker()
-    print(f"python_writer: pid {os.getpid()}, " + (f"slot {worker.slot}" if worker.live else "detached"), flush=True)
+    # With its end, so that an unbuffered output has it in one piece beside the lines of other workers.
+    print(f"python_writer: pid {os.getpid()}, " + (f"slot {worker.slot}" if worker.live else "detached") + "\n", end="", flush=True)
     worker.phase(LOADING)
     time.sleep(options.step_ms / 1000)
     worker.phase(IDLE)

@@ -35,7 +35,7 @@ fn replaces_the_hung_one_alone(worker: &[&str], signals: &[&str]) {
     let scratch = Scratch::new();
     let path = scratch.segment();
     let mut run = Monitor::run(&path, FLAGS, worker);
-    run.attached(2);
+    run.said(", slot 1");
     let healthy = pid_in(&path, 1);
     let opened = run.next("opened");
     assert_eq!(
@@ -49,7 +49,8 @@ fn replaces_the_hung_one_alone(worker: &[&str], signals: &[&str]) {
     assert_first_poll(&opened, "progress_age_s", 2.0, 0.1, gaps);
 
     let replaced = run.next("replaced");
-    let kinds: Vec<&str> = run.kinds().into_iter().filter(|kind| *kind != "closed").collect();
+    // The replacement hangs in its turn, and may have done so if the other one took long to start.
+    let kinds: Vec<&str> = run.kinds_up_to_next().into_iter().filter(|kind| *kind != "closed").collect();
     let expected = ["opened"].into_iter().chain(signals.iter().map(|_| "action")).chain(["lost_job", "replaced"]);
     assert_eq!(kinds, expected.collect::<Vec<_>>(), "each once, in this order");
     for (action, signal) in run.of_kind("action").iter().zip(signals) {
@@ -66,10 +67,9 @@ fn replaces_the_hung_one_alone(worker: &[&str], signals: &[&str]) {
     for event in &run.events {
         assert_ne!(event["slot"], 1, "nothing is told of the healthy replica: {event}");
     }
-    run.attached(3);
+    run.said(&format!("pid {}, slot 0", replaced["pid"]));
     assert_eq!(pid_in(&path, 1), healthy, "the healthy replica is untouched");
-    assert_eq!(pid_in(&path, 0), replaced["pid"], "the slot is the new process's");
-    assert_eq!(status(&path)["workers"][0]["restarts"], 1, "the slot counts its restarts");
+    assert!(status(&path)["workers"][0]["restarts"].as_u64() >= Some(1), "the slot counts its restarts");
     assert_eq!(run.stop(), Some(0));
 }
 

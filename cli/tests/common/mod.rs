@@ -252,6 +252,8 @@ pub(crate) struct Monitor {
     pub(crate) starved: Vec<Value>,
     /// Every other line so far.
     pub(crate) lines: Vec<String>,
+    /// How many events come before the one that `next` looks for.
+    past: usize,
 }
 
 impl Monitor {
@@ -262,7 +264,7 @@ impl Monitor {
         }
         let mut held = Held::start(command.stderr(Stdio::null()));
         held.leads = true;
-        Self { held, events: Vec::new(), starved: Vec::new(), lines: Vec::new() }
+        Self { held, events: Vec::new(), starved: Vec::new(), lines: Vec::new(), past: 0 }
     }
 
     /// `hangwatch run`: `flags` are separated by spaces.
@@ -302,21 +304,31 @@ impl Monitor {
         true
     }
 
-    /// The first event of this kind that comes after those already taken.
+    /// The first event of this kind after the one that this returned last. What came while something else was waited for,
+    /// as long as that took, is looked at too.
     pub(crate) fn next(&mut self, kind: &str) -> Value {
         loop {
-            let had = self.events.len();
-            assert!(self.take_line(), "it ended before an event '{kind}', after {:#?}", self.events);
-            if let Some(event) = self.events[had..].iter().find(|event| event["event"] == kind) {
-                return event.clone();
+            while self.past == self.events.len() {
+                assert!(self.take_line(), "it ended before an event '{kind}', after {:#?}", self.events);
+            }
+            self.past += 1;
+            if self.events[self.past - 1]["event"] == kind {
+                return self.events[self.past - 1].clone();
             }
         }
     }
 
-    /// Waits until `n` workers have said that they are attached.
+    /// Waits until `n` workers have said that they are attached; two may have said so in one line.
     pub(crate) fn attached(&mut self, n: usize) {
-        while self.lines.iter().filter(|line| line.contains(", slot ")).count() < n {
+        while self.lines.iter().map(|line| line.matches(", slot ").count()).sum::<usize>() < n {
             assert!(self.take_line(), "it ended before {n} workers were attached: {:?}", self.lines);
+        }
+    }
+
+    /// Waits until a worker has said this.
+    pub(crate) fn said(&mut self, text: &str) {
+        while !self.lines.iter().any(|line| line.contains(text)) {
+            assert!(self.take_line(), "it ended before a worker said '{text}': {:?}", self.lines);
         }
     }
 
@@ -338,7 +350,12 @@ impl Monitor {
 
     /// Their kinds, but for gaps of the monitor, which a busy machine may bring.
     pub(crate) fn kinds(&self) -> Vec<&str> {
-        self.events.iter().filter_map(|event| event["event"].as_str()).filter(|kind| *kind != "monitor_gap").collect()
+        kinds(&self.events)
+    }
+
+    /// Those up to the event that `next` returned last.
+    pub(crate) fn kinds_up_to_next(&self) -> Vec<&str> {
+        kinds(&self.events[..self.past])
     }
 
     /// Reads everything until it ends; its exit code.
@@ -352,6 +369,10 @@ impl Monitor {
         self.held.signal(libc::SIGTERM);
         self.end()
     }
+}
+
+fn kinds(events: &[Value]) -> Vec<&str> {
+    events.iter().filter_map(|event| event["event"].as_str()).filter(|kind| *kind != "monitor_gap").collect()
 }
 
 /// `status --json` of a segment.
