@@ -107,7 +107,7 @@ fn a_segment_that_cannot_be_read_any_more_is_told_of_and_its_successor_is_watche
         watch.next("segment_found");
         let opened = watch.next("opened");
         assert_eq!((&opened["pid"], &opened["worker"]), (&hangs.pid().into(), &"after".into()), "{round}: {opened}");
-        let of_round = watch.events.split_off(0);
+        let of_round = watch.take_events();
         let kinds: Vec<_> = of_round.iter().filter_map(|event| event["event"].as_str()).collect();
         let kinds: Vec<_> = kinds.into_iter().filter(|kind| !["monitor_gap", "would_act"].contains(kind)).collect();
         assert_eq!(kinds[kinds.len() - 4..], ["opened", "segment_lost", "segment_found", "opened"], "{round}: once each");

@@ -318,6 +318,12 @@ impl Monitor {
         }
     }
 
+    /// All so far; what comes from now on stands alone.
+    pub(crate) fn take_events(&mut self) -> Vec<Value> {
+        self.past = 0;
+        std::mem::take(&mut self.events)
+    }
+
     /// Waits until `n` workers have said that they are attached; two may have said so in one line.
     pub(crate) fn attached(&mut self, n: usize) {
         while self.lines.iter().map(|line| line.matches(", slot ").count()).sum::<usize>() < n {
