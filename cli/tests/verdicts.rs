@@ -234,12 +234,31 @@ fn a_command_that_never_attaches_is_told_of_once_and_ended_only_where_that_is_as
         assert!(opened["detail"].to_string().contains("never claimed"), "{opened}");
         if acts {
             run.next("replaced");
+            let again = run.next("opened");
+            assert_eq!(again["verdict"], "never_started", "each life is judged, and the second is no better");
+            assert_eq!((&opened["generation"], &again["generation"]), (&0.into(), &1.into()), "each by a reservation of its own");
+            run.next("gave_up");
+            assert_eq!(run.end(), Some(5), "none of them hangs for ever");
         } else {
             let_pass(&Segment::open_read_only(&scratch.segment()).expect("the segment"), 2.0);
             assert_eq!(run.kinds(), ["opened"], "any program may be wrapped: {:#?}", run.events);
+            run.stop();
         }
-        run.stop();
     }
+}
+
+#[test]
+fn a_command_that_is_started_again_before_it_attached_has_its_whole_time_anew() {
+    let scratch = Scratch::new();
+    let config = scratch.file("policy.yaml", POLICY);
+    let flags = format!("--config {} --require-attach --max-restarts 1", config.display());
+    let script = format!("[ -e '{0}' ] && exec sleep 1000000; echo > '{0}'; exit 3", scratch.path().join("again").display());
+    let mut run = Monitor::run(&scratch.segment(), &flags, &["sh", "-c", &script]);
+    run.next("replaced");
+    let opened = run.next("opened");
+    assert_eq!((&opened["verdict"], &opened["generation"]), (&"never_started".into(), &1.into()), "{opened}");
+    assert_eq!(run.end(), Some(5));
+    assert_eq!(run.verdicts(), ["never_started"], "the first life is not held against the second: {:#?}", run.events);
 }
 
 #[test]

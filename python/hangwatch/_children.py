@@ -9,20 +9,22 @@ import multiprocessing.util
 import threading
 import time
 from multiprocessing.context import BaseContext
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from ._child import Variables, run
 
 Args = Union[Tuple[Any, ...], Callable[[int], Tuple[Any, ...]]]
 
-# To the end of the thread that makes them: it may be in a start that never returns.
+# To the end of the threads that make them: one may be in a start that never returns.
 _PATIENCE = 5.0
+# For a start, before others are made beside it: it may hang, and then those must not.
+_TURN = 1.0
 # Between two looks at one whose status another thread is just taking, and how many of them.
 _LOOK, _LOOKS = 0.01, 500
 
 
 class Children:
-    """Makes them on a thread of its own, one after the other."""
+    """Makes them one after the other; one whose start takes long holds up nobody."""
 
     def __init__(
         self,
@@ -39,6 +41,7 @@ class Children:
         self._name, self._faulthandler = name, faulthandler
         self._processes: Dict[int, Any] = {}
         self._thread: Optional[threading.Thread] = None
+        self._starts: List[threading.Thread] = []
 
     def serve(self, native: Any) -> None:
         """Does what `native` asks for, until it has ended."""
@@ -48,8 +51,11 @@ class Children:
     def join(self) -> None:
         """After the end of all that asks."""
         thread, self._thread = self._thread, None
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_PATIENCE)
+        threads = [] if thread is None else [thread, *self._starts]
+        until = time.monotonic() + _PATIENCE
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, until - time.monotonic()))
 
     def ended(self, pid: int) -> Optional[int]:
         """The exit code of one that somebody here has reaped already: `multiprocessing` reaps whoever has ended as it goes along."""
@@ -64,7 +70,17 @@ class Children:
             if isinstance(asked, int):
                 self._reap(asked)
             else:
-                self._start(asked)
+                self._give_turn(asked)
+
+    def _give_turn(self, start: Any) -> None:
+        thread = threading.Thread(target=self._start, args=(start,), name=f"hangwatch-start-{start.replica}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as e:
+            start.failed(f"{type(e).__name__}: {e}")
+            return
+        thread.join(_TURN)
+        self._starts = [it for it in (*self._starts, thread) if it.is_alive()]
 
     def _start(self, start: Any) -> None:
         try:

@@ -28,6 +28,18 @@ def lives(orders: Any, answers: Any) -> None:
             the_target_that_hangs()
 
 
+def hangs_once(number: int, folder: str) -> None:
+    """Hangs with its job in its first life."""
+    worker = hangwatch.attach()
+    mark = Path(folder) / str(number)
+    is_first = not mark.exists()
+    mark.touch()
+    with worker.job("a1", total=9) as job:
+        job.step()
+        if is_first:
+            the_target_that_hangs()
+
+
 def exits(how: str, told: str = "") -> None:
     if told:
         with open(told, "a") as file:
@@ -49,6 +61,32 @@ def ignores_sigterm_with_a_child(told: str) -> None:
     partial.write_text(f"{os.getpid()} {child.pid} {orphan}")
     partial.rename(told)
     time.sleep(600)
+
+
+def works_with_a_child(told: str) -> None:
+    """A worker with a job, and a process that it started."""
+    worker = hangwatch.attach()
+    worker.begin_job("left", total=9)
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    partial = Path(told + ".partial")
+    partial.write_text(f"{os.getpid()} {child.pid}")
+    partial.rename(told)
+    while True:
+        worker.beat()
+        time.sleep(0.01)
+
+
+def notes_who_lives(told: str, pids: Any) -> None:
+    """In which slot it is, and who of these is there."""
+    slot = hangwatch.attach().slot
+    Path(told).write_text(f"{slot} {[pid for pid in pids if lives_on(pid)]}")
+
+
+def lives_on(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def says(folder: str, number: int) -> None:

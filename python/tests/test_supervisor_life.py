@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, List
 
@@ -149,14 +150,15 @@ def test_a_start_that_does_not_return_holds_up_no_stop_and_its_child_is_ended(se
         targets.says, args=(targets.Blocks(str(gate)), 0), context="spawn", segment=segment, policy=policy, log_dir=scratch / "logs"
     )
     until(lambda: taken(segment, 4) == [0])
-    thread = supervisor._children._thread if supervisor._children is not None else None
     supervisor._threads.ask_to_stop()
     results = supervisor.wait()
     assert results is not None and [it.end for it in results] == ["stopped"], "nobody waits for it for ever"
+    threads = [thread for thread in threading.enumerate() if thread.name == "hangwatch-start-0"]
     gate.touch()
     supervisor.stop()
-    assert thread is not None
-    thread.join()
+    for thread in threads:
+        thread.join()
+    assert threads
     assert not list(scratch.glob("logs/*")), "it was ended before it did anything"
 
 
@@ -217,3 +219,41 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(segment: Path, arguments
 def test_a_dumper_that_is_not_there_is_told_before_it_is_needed(segment: Path, scratch: Path) -> None:
     with Supervisor(["true"], segment=segment, evidence=scratch / "evidence", dump=["no-such-program {pid}"]) as supervisor:
         assert any("no-such-program" in warning for warning in supervisor.warnings)
+
+
+def test_a_start_that_does_not_return_is_told_of_and_holds_up_no_other(segment: Path, scratch: Path) -> None:
+    gate, told = scratch / "gate", scratch / "told"
+    told.mkdir()
+    seen: List[Event] = []
+    started: List[int] = []
+
+    def args(number: int) -> Any:
+        started.append(number)
+        if number == 0:
+            until(gate.exists)
+        return (number, str(told))
+
+    # Longer than others wait for their turn.
+    policy = {**POLICY, "starting_timeout": "3s"}
+    with Supervisor(
+        targets.hangs_once, replicas=2, args=args, segment=segment, policy=policy, on_event=seen.append
+    ) as supervisor:
+        until(lambda: [event for event in seen if event.event == "replaced"])
+        until(lambda: [event for event in seen if event.verdict == "never_started"])
+        assert started == [0, 1, 1], "the one beside it was made, hung, and was made again"
+        gate.touch()
+        results = supervisor.wait()
+    assert results is not None and [(it.end, it.starts) for it in results] == [("exited", 2), ("exited", 2)]
+    (opened,) = [event for event in seen if event.event == "opened" and event.verdict == "never_started"]
+    assert opened.slot == 0, opened
+
+
+def test_one_that_hangs_before_it_attaches_is_replaced_where_policy_wants_it_attached(segment: Path, scratch: Path) -> None:
+    policy = {**POLICY, "starting_timeout": "500ms", "require_attach": True, "max_restarts": 1}
+    events: List[Event] = []
+    with Supervisor(
+        targets.sleeps, args=(str(scratch / "told"),), segment=segment, policy=policy, on_event=events.append
+    ) as supervisor:
+        results = supervisor.wait()
+    assert results is not None and (results[0].end, results[0].starts) == ("gave_up", 2)
+    assert "never_started" in [event.verdict for event in events if event.event == "opened"]

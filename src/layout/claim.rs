@@ -9,8 +9,9 @@
 //!                                                                CLAIMING g+2 ◄───┘
 //! ```
 //!
-//! The generation grows by one at every claim and never otherwise. Freeing swaps the exact word, never stores blindly: a
-//! late release must not free the next owner's slot.
+//! The generation grows by one at every claim, and where a reservation is made anew: for the next child, when the one that it was
+//! made for has gone and never claimed it. So no straggler of that one gets it, and whoever watches sees that it is another one.
+//! Freeing swaps the exact word, never stores blindly: a late release must not free the next owner's slot.
 
 use super::Slot;
 use super::hot::Count;
@@ -100,6 +101,16 @@ impl Slot {
         let reserved = Owner::new(expected.generation(), Tag::Reserved, Kind::Worker, supervisor);
         // Relaxed: a swap passes on what the freeing swap published, and the reserver has nothing to add.
         self.owner.compare_exchange(expected.0, reserved.0, Relaxed, Relaxed).map(|_| reserved).map_err(Owner)
+    }
+
+    /// Makes a reservation anew that its child did not claim. Returns the word that the next child may claim.
+    pub(crate) fn renew(&self, reserved: Owner) -> Result<Owner, Owner> {
+        if reserved.tag() != Tag::Reserved {
+            return Err(reserved);
+        }
+        let next = Owner::new(reserved.generation().wrapping_add(1), Tag::Reserved, reserved.kind(), reserved.pid());
+        // Relaxed: as in `reserve`.
+        self.owner.compare_exchange(reserved.0, next.0, Relaxed, Relaxed).map(|_| next).map_err(Owner)
     }
 
     /// Takes the slot from a dead owner: `observed` is the exact word that was there when the death was proven.

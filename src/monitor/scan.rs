@@ -37,8 +37,8 @@ pub struct Poll {
     pub judged: Vec<Judged>,
     /// What there is to tell.
     pub events: Vec<Event>,
-    /// Slots that are reserved, and were not claimed for the start budget, told at this poll.
-    pub unclaimed: Vec<u32>,
+    /// Slots that are reserved, and were not claimed for the start budget, told at this poll; and their words.
+    pub unclaimed: Vec<(u32, Owner)>,
     /// All working workers are frozen together: rather the host than they.
     pub all_frozen: bool,
     /// The segment can be read no more.
@@ -312,7 +312,7 @@ impl Scanner {
             }
         }
         for Unclaimed { index, owner, waited } in findings.unclaimed {
-            poll.unclaimed.push(index);
+            poll.unclaimed.push((index, owner));
             poll.events.push(self.unclaimed(index, owner, waited));
         }
         for (index, owner) in findings.ownerless {

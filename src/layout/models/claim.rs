@@ -13,6 +13,7 @@ use std::sync::Arc;
 models! {
     ONE_WINNER = of_two_claimers_of_a_free_slot_one_gets_it;
     ONE_CHILD = of_two_children_one_gets_the_reserved_slot;
+    RENEWED = a_straggler_gets_no_reservation_that_was_made_anew;
     AFTER_RELEASE = a_claimer_sees_all_that_the_last_owner_wrote;
     AFTER_RESERVE = a_reserved_childs_claim_sees_all_that_the_last_owner_wrote;
     AFTER_RECLAIM = a_claimer_sees_all_that_a_dead_owner_wrote;
@@ -57,6 +58,34 @@ fn a_claim_that_looks_and_then_stores_has_two_winners() {
         })
     }
     Model::new("look, then store", |tally| race(tally, Owner(0), look_then_store)).falls().unwrap();
+}
+
+/// The child that it was made for is thought to be gone, and something that it started still tries.
+fn renewal(tally: &Arc<Tally>, renew: fn(&Slot, Owner) -> Result<Owner, Owner>) {
+    let slot = Arc::new(Slot::zeroed());
+    let reserved = Owner::new(3, Tag::Reserved, Kind::Worker, 99);
+    slot.owner.store(reserved.0, Relaxed);
+    let straggler = thread::spawn({
+        let slot = Arc::clone(&slot);
+        move || claim(&slot, reserved, 2)
+    });
+    let renewed = renew(&slot, reserved);
+    let child = renewed.ok().and_then(|renewed| claim(&slot, renewed, 1));
+    let straggler = straggler.join().unwrap();
+    tally.reading(straggler.is_some());
+    tally.must(straggler.is_some() != renewed.is_ok(), "who was first has it: no straggler has one that was made anew");
+    tally.must(child.is_some() == renewed.is_ok(), "the child that it was made anew for gets it");
+    let winner = child.or(straggler).unwrap_or(Owner(0));
+    tally.must(slot.read_identity() == Some((winner, identity_of(winner.pid()))), "the winner's words stand in the slot");
+}
+
+fn a_straggler_gets_no_reservation_that_was_made_anew(tally: &Arc<Tally>) {
+    renewal(tally, Slot::renew);
+}
+
+#[test]
+fn a_reservation_that_stays_the_same_word_is_had_by_a_straggler() {
+    Model::new("the same word", |tally| renewal(tally, |_, reserved| Ok(reserved))).falls().unwrap();
 }
 
 /// Claims and checks, while claiming, that the record is the last owner's `record`.

@@ -40,6 +40,8 @@ pub(super) struct Case {
     slots: Vec<(u32, Owner)>,
     lost: Option<Vec<String>>,
     log: Option<PathBuf>,
+    /// The program that has made it is gone, and what it was given leads there alone.
+    is_leftover: bool,
 }
 
 /// What has become of it.
@@ -75,7 +77,18 @@ impl Case {
             slots: Vec::new(),
             lost: None,
             log,
+            is_leftover: false,
         }
+    }
+
+    /// Of no use any more: it is to go.
+    pub(super) fn end_leftover(&mut self, world: &World<'_>) {
+        self.is_leftover = true;
+        self.end(world);
+    }
+
+    pub(super) fn is_leftover(&self) -> bool {
+        self.is_leftover
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -184,7 +197,7 @@ impl Case {
 
     /// Who made it, where that was the program around the monitor.
     fn host<'a>(&self, world: &World<'a>) -> Option<&'a Arc<dyn Spawner>> {
-        if self.is_of_others() { None } else { world.fleet.host() }
+        if self.is_of_others() || self.is_leftover { None } else { world.fleet.host() }
     }
 
     /// Deadlines that have come, an exit that has happened, what has gone of its tree.
@@ -230,7 +243,11 @@ impl Case {
             Act::Sweep | Act::Reclaim => return,
             Act::Terminate => {
                 let grace = age(policy.grace.as_secs_f64());
-                let then = if self.is_of_others() { "; who spawned it may start it again" } else { "" };
+                let then = match () {
+                    () if self.is_of_others() => "; who spawned it may start it again",
+                    () if self.is_leftover => "; the program that has made it is gone, and another one takes its place",
+                    () => "",
+                };
                 let text = format!("SIGTERM to pid {pid} and its tree, SIGKILL after {grace}{then}");
                 (EventKind::Action, self.tree.terminate(), text)
             }

@@ -3,8 +3,10 @@
 //! ```text
 //! hangwatch-children 1 <boot id> <inode of the folder> <name of the segment>
 //! <replica> <slot> <generation> <restarts> <used> <start time> <pid> <pidfd inode>        one line a start; the last of a replica counts
+//! <the same> hosted                                                                       one that its host has made
 //! ```
 //! A child writes its own line before it becomes the worker, so no worker runs that is not in here; it leaves the start time 0.
+//! One that its host has made does not: it is written down as soon as the host has said that it runs.
 //! The file says whom to look for, and proves nothing: a process is taken over only if it is the very one, by its pidfd. Its head
 //! says whose it is: whoever may write to a folder that a group shares could give one segment's file another one's name.
 
@@ -16,6 +18,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 const HEAD: &str = "hangwatch-children 1";
+const HOSTED: &str = " hosted";
 /// More lines than any fleet has in it between two rewrites.
 const MAX_BYTES: usize = 16 << 20;
 
@@ -34,6 +37,8 @@ pub(super) struct Record {
     pub(super) pid: u32,
     /// 0 where the kernel has none.
     pub(super) inode: u64,
+    /// Its host has made it, and what it was given leads to that host alone: it is ended, and never taken over.
+    pub(super) is_hosted: bool,
 }
 
 impl Record {
@@ -44,11 +49,13 @@ impl Record {
     }
 
     fn line(&self) -> String {
-        format!("{}{} {}\n", self.words(), self.pid, self.inode)
+        let hosted = if self.is_hosted { HOSTED } else { "" };
+        format!("{}{} {}{hosted}\n", self.words(), self.pid, self.inode)
     }
 
     /// `None` where it is none, or was cut short.
     fn parse(line: &str) -> Option<Self> {
+        let (line, is_hosted) = line.strip_suffix(HOSTED).map_or((line, false), |line| (line, true));
         let mut words = line.split(' ');
         let mut next = || words.next()?.parse::<u64>().ok();
         let (replica, slot, generation) = (next()?, next()?, next()?);
@@ -62,6 +69,7 @@ impl Record {
             starttime,
             pid: pid.try_into().ok()?,
             inode,
+            is_hosted,
         })
         .filter(|_| words.next().is_none())
     }
@@ -158,7 +166,7 @@ mod tests {
     const HEAD: &str = "hangwatch-children 1 00000000000000000000000000000007";
 
     fn record(replica: u32, pid: u32) -> Record {
-        Record { replica, slot: replica, generation: 3, restarts: 2, used: 1, starttime: 99, pid, inode: 7 }
+        Record { replica, slot: replica, generation: 3, restarts: 2, used: 1, starttime: 99, pid, inode: 7, is_hosted: false }
     }
 
     #[test]
@@ -185,6 +193,9 @@ mod tests {
             "4294967296 0 0 0 0 0 0 0",
             "0 0 65536 0 0 0 1 0",
             "-1 0 0 0 0 0 1 0",
+            "1 2 3 4 5 6 7 hosted",
+            "1 2 3 4 5 6 7 8 hosted hosted",
+            "1 2 3 4 5 6 7 8hosted",
         ] {
             assert_eq!(Record::parse(line), None, "{line}");
         }
@@ -196,13 +207,14 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let segment = dir.path().join("segment");
         let mut children = Children::open(&segment).expect("made");
-        children.keep(vec![record(0, 10), record(1, 11)]).expect("written");
+        let hosted = Record { is_hosted: true, ..record(2, 13) };
+        children.keep(vec![record(0, 10), record(1, 11), hosted]).expect("written");
         // What a child does before it becomes the worker.
         let theirs = Record { starttime: 0, ..record(1, 12) };
         children.file().write_all(format!("{}12 7\n", theirs.words()).as_bytes()).expect("appended");
         drop(children);
         let children = Children::open(&segment).expect("found");
-        assert_eq!(children.records(), [record(0, 10), theirs]);
+        assert_eq!(children.records(), [record(0, 10), theirs, hosted]);
         children.remove();
         assert_eq!(fs::read_dir(dir.path()).expect("the folder").count(), 0, "nothing is left");
     }
@@ -244,12 +256,12 @@ mod tests {
 
         #[test]
         fn any_text_is_records_that_are_written_as_they_are_read(
-            lines in prop::collection::vec("([0-9]{1,21} ?|[ -~]| |-){0,12}", 0..20),
+            lines in prop::collection::vec("([0-9]{1,21} ?|[ -~]| |-| hosted){0,12}", 0..20),
             whole in prop::collection::vec(any::<[u32; 4]>(), 0..8),
             any in prop::collection::vec(any::<u8>(), 0..200),
         ) {
             let whole = whole.into_iter().map(|[replica, slot, pid, inode]| {
-                Record { slot, inode: inode.into(), ..record(replica % 4, pid) }.line()
+                Record { slot, inode: inode.into(), is_hosted: inode % 2 == 0, ..record(replica % 4, pid) }.line()
             });
             let text: String = std::iter::once(HEAD.into()).chain(lines).flat_map(|line| [line, "\n".into()]).chain(whole).collect();
             let bytes: Vec<u8> = text.into_bytes().into_iter().chain(any).collect();

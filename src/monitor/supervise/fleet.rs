@@ -60,7 +60,8 @@ impl Fleet {
         }
     }
 
-    /// One replica, which the host starts itself. Nobody takes it over where this process is killed.
+    /// One replica, which the host starts itself. Where this process is killed nobody takes it over: the next fleet of the segment
+    /// ends it before it takes its place.
     pub fn hosted(spawner: Arc<dyn Spawner>) -> Self {
         Self { spawner: Some(spawner), ..Self::new([""; 0]) }
     }

@@ -1,6 +1,7 @@
 //! What the supervisor is asked and told by other threads. Whoever sends never waits.
 
 use super::evidence::Gathered;
+use super::slots::Reserved;
 use crate::evidence::Moment;
 use crate::monitor::scan::Judged;
 use crate::os::wake::Bell;
@@ -17,8 +18,8 @@ pub(super) const QUEUE: usize = 4096;
 pub(super) enum Ask {
     /// An acting verdict stands; what was seen of the slot before.
     Hung(Box<Judged>, Vec<Moment>),
-    /// A reserved slot was not claimed for its start budget.
-    Unclaimed(u32),
+    /// A slot was not claimed for its start budget since it was reserved so.
+    Unclaimed(Reserved),
     /// A worker advanced.
     Advanced(u32),
     /// Another policy is in force.

@@ -44,6 +44,8 @@ pub(super) struct Replica {
     number: u32,
     restart: Restart,
     reserved: Reserved,
+    /// Some child was given this reservation.
+    is_given: bool,
     budget: Budget,
     state: State,
     before: Option<Buried>,
@@ -75,6 +77,7 @@ impl Replica {
             number,
             restart,
             reserved,
+            is_given: false,
             budget: Budget::default(),
             state: State::Waiting { until: 0, asked_since: None },
             before: None,
@@ -85,7 +88,8 @@ impl Replica {
         }
     }
 
-    /// The child of a supervisor that is gone, if it is still there and provably the same process.
+    /// The child of a supervisor that is gone, if it is still there and provably the same process. Where a host has made it, or is
+    /// to make all others, it is ended and its place is taken: what it was given leads to nobody any more.
     pub(super) fn adopted(record: &Record, restart: Restart, world: &World<'_>) -> Option<Self> {
         let mut tree = match Tree::adopt(record.pid, record.inode, record.starttime) {
             Ok(tree) => tree,
@@ -98,15 +102,20 @@ impl Replica {
         };
         let reserved = Reserved { index: record.slot, generation: record.generation };
         let mut replica = Self::new(record.replica, restart, reserved);
+        replica.is_given = true;
         replica.restarts = record.restarts;
         replica.budget = Budget::with_used(record.used);
         // A reservation of the former supervisor's that nobody claimed yet is this one's.
         world.slots.take_over(reserved);
         tree.marked(&start::marks(reserved, world));
-        let case = Case::new(tree, Of::Spawned(reserved), world.fleet.log(record.replica), world);
-        let detail = format!("pid {}, generation {}", record.pid, record.generation.wrapping_add(1));
-        world.told.tell(case.event(EventKind::Adopted, world).with_detail(detail));
-        replica.counts.starts = 1;
+        let mut case = Case::new(tree, Of::Spawned(reserved), world.fleet.log(record.replica), world);
+        if record.is_hosted || world.fleet.host().is_some() {
+            case.end_leftover(world);
+        } else {
+            let detail = format!("pid {}, generation {}", record.pid, record.generation.wrapping_add(1));
+            world.told.tell(case.event(EventKind::Adopted, world).with_detail(detail));
+            replica.counts.starts = 1;
+        }
         replica.state = State::Up(Box::new(case));
         Some(replica)
     }
@@ -143,12 +152,13 @@ impl Replica {
     }
 
     /// What a successor of this supervisor is to look for.
-    pub(super) fn record(&self) -> Option<Record> {
+    pub(super) fn record(&self, fleet: &Fleet) -> Option<Record> {
         let case = self.up().filter(|case| case.exit().is_none())?;
         Some(Record {
             starttime: case.tree().starttime(),
             pid: case.pid(),
             inode: case.tree().inode(),
+            is_hosted: fleet.host().is_some() || case.is_leftover(),
             ..self.record_before_start()
         })
     }
@@ -163,6 +173,7 @@ impl Replica {
             starttime: 0,
             pid: 0,
             inode: 0,
+            is_hosted: false,
         }
     }
 
@@ -286,8 +297,10 @@ impl Replica {
     /// Whether a worker that ended so is started again.
     fn wants_again(&self, world: &World<'_>) -> impl Fn(&Case) -> bool + use<> {
         let (restart, over) = (self.restart, world.stopping || !world.slots.readable());
+        let has_place = self.number < world.fleet.replicas;
         move |case| match restart {
             _ if over => false,
+            _ if case.is_leftover() => has_place,
             Restart::Never => false,
             Restart::Always => true,
             Restart::OnFailure => case.was_hung() || case.exit() != Some(Exit::Code(0)),
@@ -341,7 +354,13 @@ impl Replica {
         let again = self.wants_again(world);
         let State::Up(case) = std::mem::replace(&mut self.state, State::Ended(ReplicaEnd::Stopped)) else { return };
         let (exit, was_hung, again) = (case.exit().unwrap_or(Exit::Unknown), case.was_hung(), again(&case));
+        let is_leftover = case.is_leftover();
         let buried = case.bury(world);
+        if again && is_leftover {
+            // No restart of this supervisor's, but its first start.
+            self.state = State::Waiting { until: world.now, asked_since: None };
+            return;
+        }
         if again {
             self.before = Some(buried);
             self.plan(None, &exit.to_string(), world);

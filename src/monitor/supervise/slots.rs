@@ -2,7 +2,7 @@
 
 use crate::layout::Slot;
 use crate::layout::claim::{Freed, Identity};
-use crate::layout::word::{Cmd, Command, Owner, Tag};
+use crate::layout::word::{Cmd, Command, Kind, Owner, Tag};
 use crate::os::{identity, proc};
 use crate::reader::Reader;
 use crate::segment::{Presence, Segment, death};
@@ -80,6 +80,14 @@ impl Slots {
             }
         };
         Some(Reserved { index, generation: reserved.generation() })
+    }
+
+    /// A reservation of ours that a child was given which never claimed it, made anew for the next one; `None` where it is claimed
+    /// by now.
+    pub(super) fn renew(&self, reserved: Reserved) -> Option<Reserved> {
+        let slot = self.slot(reserved.index)?;
+        let ours = Owner::new(reserved.generation, Tag::Reserved, Kind::Worker, self.supervisor);
+        Some(Reserved { index: reserved.index, generation: slot.renew(ours).ok()?.generation() })
     }
 
     /// Reserves the first slot that can be had.

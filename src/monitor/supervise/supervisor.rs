@@ -182,7 +182,7 @@ impl Supervisor {
     }
 
     fn keep_children(&mut self) {
-        let records: Vec<Record> = self.replicas.iter().filter_map(Replica::record).collect();
+        let records: Vec<Record> = self.replicas.iter().filter_map(|replica| replica.record(&self.fleet)).collect();
         if let Some(Err(e)) = self.children.as_mut().map(|children| children.keep(records)) {
             tracing::warn!(
                 "cannot keep the list of workers: {e}; were this supervisor killed, its successor might not find them"

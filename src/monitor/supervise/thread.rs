@@ -4,7 +4,7 @@ use super::children::Children;
 use super::ending::{Ending, Tells};
 use super::fleet::{Fleet, FleetEnd};
 use super::mail::{Ask, Mail, QUEUE};
-use super::slots::Slots;
+use super::slots::{Reserved, Slots};
 use super::supervisor::Supervisor;
 use super::wards::Wards;
 use crate::error::{Error, ErrorKind, Result};
@@ -64,7 +64,10 @@ impl Asker {
         let hung = hung.map(|judged| Ask::Hung(Box::new(judged.clone()), history(judged.observation.index)));
         let advanced = poll.judged.iter().map(|judged| &judged.observation);
         let advanced = advanced.filter(|o| o.done.is_some() && o.ages.progress.is_some_and(|age| age.real == 0));
-        let asks = hung.chain(poll.unclaimed.iter().map(|slot| Ask::Unclaimed(*slot)));
+        let asks = hung.chain(poll.unclaimed.iter().map(|(index, owner)| {
+            let reserved = Reserved { index: *index, generation: owner.generation() };
+            Ask::Unclaimed(reserved)
+        }));
         let mut rings = false;
         for ask in asks.chain(advanced.map(|o| Ask::Advanced(o.index))) {
             rings |= self.0.queue.try_send(ask).is_ok();
@@ -119,7 +122,7 @@ impl Running {
         let stopper = Stopper { asked: Arc::default(), bell: Arc::clone(&bell) };
         let (queue, asks) = sync_channel(QUEUE);
         let mail = Mail { queue, bell, stopping: Arc::new(Bell::new().map_err(failed)?) };
-        let children = match (fleet.replicas > 0 && fleet.host().is_none()).then(|| Children::open(segment.path())).transpose() {
+        let children = match (fleet.replicas > 0).then(|| Children::open(segment.path())).transpose() {
             Ok(children) => children,
             Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
                 let what = format!("cannot use '{}'", Children::path(segment.path()).display());

@@ -14,7 +14,8 @@ use crate::recover::Cap;
 use crate::tell::EventKind;
 
 /// Why a monitor that neither spawns nor acts does nothing.
-pub(in crate::monitor) const OBSERVES: &str = "this monitor observes only; 'hangwatch run' replaces the workers that it spawns";
+pub(in crate::monitor) const OBSERVES: &str =
+    "this monitor observes only; one in mode 'act' ends whom it can prove, and 'hangwatch run' replaces whom it spawns";
 
 /// What a turn changes.
 pub(super) struct Parts<'a> {
@@ -30,8 +31,8 @@ impl Parts<'_> {
         match ask {
             Ask::Policy(_) | Ask::Segment(_) => {}
             Ask::Hung(judged, history) => self.hung(&judged, history, world),
-            Ask::Unclaimed(index) => {
-                let replica = self.replicas.iter_mut().find(|replica| replica.reserved().index == index);
+            Ask::Unclaimed(reserved) => {
+                let replica = self.replicas.iter_mut().find(|replica| replica.reserved() == reserved);
                 if let Some(replica) = replica.filter(|_| world.policy.require_attach) {
                     replica.unclaimed(world);
                 }

@@ -49,6 +49,7 @@ impl Replica {
             return;
         };
         self.reserved = reserved;
+        self.is_given = true;
         let variables = self.variables(world);
         if let Some(host) = world.fleet.host() {
             let bell = Arc::clone(&world.mail.bell);
@@ -138,7 +139,11 @@ impl Replica {
 
     fn reserve(&self, asked_since: u64, world: &World<'_>) -> Option<Reserved> {
         world.bury_owner(self.reserved.index);
-        world.slots.reserve(self.reserved.index).or_else(|| {
+        let reserved = world.slots.reserve(self.reserved.index);
+        let is_old = self.is_given && reserved == Some(self.reserved);
+        // Its own time to claim it, and nobody's but its own.
+        let reserved = if is_old { world.slots.renew(self.reserved) } else { reserved };
+        reserved.or_else(|| {
             // Its last owner is not proven dead: it keeps the slot, and the replacement gets another one.
             let given_up = world.now.saturating_sub(asked_since) >= ns(world.policy.d_wait);
             let other = given_up.then(|| world.slots.reserve_any()).flatten()?;
