@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-
 # Loaded before the supervisor is kept: at the interpreter's end it waits for every child, and the supervisor must end those before.
 import multiprocessing.util
 import threading
 import time
+from collections.abc import Iterable
 from multiprocessing.context import BaseContext
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
@@ -31,12 +30,11 @@ class Children:
         target: Callable[..., object],
         args: Args,
         kwargs: Mapping[str, Any],
-        context: Union[str, BaseContext, None],
+        context: BaseContext,
         name: str,
         faulthandler: Optional[int],
     ) -> None:
-        given = multiprocessing.get_context(context) if isinstance(context, str) or context is None else context
-        self._context: Any = given
+        self._context: Any = context
         self._target, self._args, self._kwargs = target, args, dict(kwargs)
         self._name, self._faulthandler = name, faulthandler
         self._processes: Dict[int, Any] = {}
@@ -104,6 +102,8 @@ class Children:
     def _make(self, start: Any) -> Any:
         number = start.replica
         args = self._args(number) if callable(self._args) else self._args
+        if not isinstance(args, Iterable):
+            raise TypeError(f"args gave {args!r} for replica {number}, expected a tuple")
         given = (Variables(dict(start.variables)), start.log, self._faulthandler, self._target, tuple(args), self._kwargs)
         return self._context.Process(target=run, args=given, name=f"{self._name}-{number}")
 

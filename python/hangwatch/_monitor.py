@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from inspect import iscoroutinefunction
 from typing import Callable, Literal, Optional, Union
 
 from . import _living
-from ._errors import UsageError
 from ._events import Event, Feed
+from ._expect import Expect
 from ._status import WorkerStatus, extension, worker_of
 from ._watching import Policy, Watching
 
@@ -47,11 +46,12 @@ class Monitor(Watching):
         jsonl: Optional[Path] = None,
     ) -> None:
         what = "cannot start a monitor"
-        if on_event is not None and not callable(on_event):
-            raise UsageError(what, f"on_event is {on_event!r}, expected a function of one event")
-        if iscoroutinefunction(on_event):
-            hint = "write 'async for event in monitor.events()', or schedule it in the loop yourself"
-            raise UsageError(what, "on_event is a coroutine function, which nobody would await", (hint,))
+        expect = Expect(what)
+        expect.paths(segment=segment, learnt=learnt, jsonl=jsonl)
+        expect.callback(on_event)
+        expect.one_of("mode", mode, "observe", "act")
+        expect.counts(slots=slots, slot_size=slot_size)
+        expect.flags(unlink_at_end=unlink_at_end)
         self._feed = Feed()
         self._threads = extension("start_monitor", what)(
             segment,

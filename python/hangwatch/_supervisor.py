@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shlex
 import signal as signals
@@ -16,6 +17,7 @@ from . import _living
 from ._children import Args, Children
 from ._errors import UsageError
 from ._events import Event, Feed
+from ._expect import Expect
 from ._status import extension
 from ._watching import Policy, Watching
 
@@ -97,15 +99,36 @@ class Supervisor(Watching):
         jsonl: Optional[Path] = None,
         keep: bool = False,
     ) -> None:
+        expect = Expect(_WHAT)
+        expect.counts(replicas=replicas, slots=slots, slot_size=slot_size)
+        expect.paths(segment=segment, log_dir=log_dir, learnt=learnt, jsonl=jsonl)
+        expect.callback(on_event)
+        expect.one_of("restart", restart, "on-failure", "always", "never")
+        expect.one_of("mode", mode, "act", "observe")
+        expect.variables("env", env)
+        expect.some("devices", devices, (str, int), "names and numbers")
+        expect.words("gpu_facts", gpu_facts)
+        expect.words("reclaim_probe", reclaim_probe)
+        expect.some("dump", dump, (str, Sequence), "programs, such as ['py-spy']")
+        for each in dump:
+            expect.words("dump", each)
+        expect.flags(keep=keep)
+        if not isinstance(evidence, bool):
+            expect.paths(evidence=evidence)
         signal = _signal(faulthandler)
         self._children: Optional[Children] = None
         command: List[str] = []
+        if not callable(args):
+            expect.some("args", args, object, "arguments, or a function that gives one for each replica")
+        if kwargs is not None and not isinstance(kwargs, Mapping):
+            expect.refuse("kwargs", kwargs, "a dict")
         if callable(worker):
-            self._children = Children(worker, args, kwargs or {}, context, name, signal)
+            self._children = Children(worker, args, kwargs or {}, _context(context), str(name), signal)
         elif isinstance(worker, (str, bytes)) or args or kwargs:
             why = "args and kwargs are a function's" if args or kwargs else "the worker is a text, expected words or a function"
             raise UsageError(_WHAT, why, ("give a command as a list: ['python', 'worker.py', '--id', '{i}']",))
         else:
+            expect.some("worker", worker, (str, bytes, os.PathLike), "words, or a function")
             command = [os.fsdecode(word) for word in worker]
         if log_dir is not None:
             os.makedirs(log_dir, mode=0o700, exist_ok=True)
@@ -194,6 +217,16 @@ def _words(command: Optional[Command]) -> List[str]:
     if command is None:
         return []
     return shlex.split(command) if isinstance(command, str) else [os.fsdecode(word) for word in command]
+
+
+def _context(context: Union[str, BaseContext, None]) -> BaseContext:
+    if isinstance(context, BaseContext):
+        return context
+    try:
+        return multiprocessing.get_context(context)
+    except (ValueError, TypeError):
+        those = [f"'{way}'" for way in multiprocessing.get_all_start_methods()]
+        Expect(_WHAT).refuse("context", context, f"one of {', '.join(those)}, or a context of multiprocessing")
 
 
 def _signal(signal: Union[int, str, None]) -> Optional[int]:

@@ -244,3 +244,21 @@ def test_a_supervisor_that_observes_says_what_it_would_do(segment: Path, told: L
         (worker,) = supervisor.workers()
         assert (worker.verdict, worker.pid) == ("silent", answers.get()[1])
         assert supervisor.status().running
+
+
+def test_how_a_child_ended_is_known_though_its_host_reaped_it(segment: Path) -> None:
+    done = threading.Event()
+
+    def reap() -> None:
+        while not done.is_set():
+            multiprocessing.active_children()
+
+    thread = threading.Thread(target=reap)
+    thread.start()
+    try:
+        with Supervisor(targets.exits, args=("7",), replicas=8, context="fork", segment=segment, policy=POLICY, restart="never") as it:
+            results = it.wait()
+    finally:
+        done.set()
+        thread.join()
+    assert results is not None and [(result.end, result.code) for result in results] == [("exited", 7)] * 8

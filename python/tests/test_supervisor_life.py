@@ -200,7 +200,28 @@ WRONG: List[Any] = [
     (dict(worker=[]), "no command was given"),
     (dict(worker=["true"], restart="often"), "restart is 'often', expected 'on-failure', 'always' or 'never'"),
     (dict(worker=["true"], mode="kill"), "mode is 'kill'"),
+    (dict(worker=5), "worker is 5, expected a list of words, or a function"),
+    (dict(worker=["true", 5]), "worker is ['true', 5], expected a list of words, or a function"),
     (dict(worker=["true"], replicas=0), "0 replicas"),
+    (dict(worker=["true"], replicas=-1), "replicas is -1, expected a whole number, 0 or more"),
+    (dict(worker=["true"], replicas="2"), "replicas is '2', expected a whole number"),
+    (dict(worker=["true"], replicas=True), "replicas is True, expected a whole number"),
+    (dict(worker=["true"], slots=2.5), "slots is 2.5, expected a whole number"),
+    (dict(worker=["true"], env={"A": 1}), "env is {'A': 1}, expected a dict of texts\n  write {'PORT': '80{i}'}"),
+    (dict(worker=["true"], env=[("A", "1")]), "env is [('A', '1')], expected a dict of texts"),
+    (dict(worker=["true"], devices="01"), "devices is '01', expected a list of names and numbers"),
+    (dict(worker=["true"], devices=[None]), "devices is [None], expected a list of names and numbers"),
+    (dict(worker=["true"], log_dir=5), "log_dir is 5, expected a path"),
+    (dict(worker=["true"], evidence=5), "evidence is 5, expected a path"),
+    (dict(worker=["true"], evidence=True, dump="py-spy"), "dump is 'py-spy', expected a list of programs, such as ['py-spy']"),
+    (dict(worker=["true"], evidence=True, gpu_facts=5), "gpu_facts is 5, expected a command: a text, or a list of words"),
+    (dict(worker=["true"], reclaim_probe=[5]), "reclaim_probe is [5], expected a command"),
+    (dict(worker=["true"], keep=1), "keep is 1, expected True or False"),
+    (dict(worker=["true"], on_event=7), "on_event is 7, expected a function of one event"),
+    (dict(worker=print, context="frok"), "context is 'frok', expected one of 'fork', 'spawn', 'forkserver', or a context"),
+    (dict(worker=print, args="abc"), "args is 'abc', expected a list of arguments, or a function that gives one for each replica"),
+    (dict(worker=print, args=5), "args is 5, expected a list of arguments"),
+    (dict(worker=print, kwargs=[5]), "kwargs is [5], expected a dict"),
     (dict(worker=["true"], replicas=9, slots=4), "9 replicas, the segment has 4 slots"),
     (dict(worker=["true"], env={"A=B": "c"}), "is no name of a variable"),
     (dict(worker=["true"], faulthandler="SIGUSR1"), "kept as evidence, and none is to be kept"),
@@ -214,6 +235,12 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(segment: Path, arguments
     with pytest.raises(hangwatch.UsageError) as refused:
         Supervisor(segment=segment, **arguments)
     assert why in str(refused.value), refused.value
+
+
+def test_arguments_that_are_none_are_told_as_what_was_not_started(segment: Path) -> None:
+    with Supervisor(targets.exits, args=lambda number: 5, segment=segment) as supervisor:  # type: ignore[arg-type,return-value]
+        results = supervisor.wait()
+    assert results is not None and "args gave 5 for replica 0, expected a tuple" in str(results[0].why)
 
 
 def test_a_dumper_that_is_not_there_is_told_before_it_is_needed(segment: Path, scratch: Path) -> None:
