@@ -1,4 +1,4 @@
-"""Loads: a class method that loads is a section, with tqdm's bars as its count.
+"""Loads: a method that loads, or moves what was loaded to a device, is a section, with tqdm's bars as its count.
 
 What is fetched meanwhile moves bars in other threads, disabled ones too: that is a section of its own within the load, at phase
 `downloading`, and counts bytes. It ends with the next sign of the thread that loads. So a file of many gigabytes is no load that
@@ -8,6 +8,7 @@ stands still, and a download that does is found.
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from types import TracebackType
 from typing import Any, Callable, Optional, Type, cast
@@ -15,7 +16,9 @@ from typing import Any, Callable, Optional, Type, cast
 from .. import UNKNOWN, Worker
 from ._calls import Hooks, Reporting, here, quietly
 
-__all__ = ["hook"]
+__all__ = ["hook", "hook_method"]
+
+_HOOKED = "_hangwatch_loads"
 
 
 def hook(hooks: Hooks, owner: Any, name: str, reporting: Reporting) -> None:
@@ -30,6 +33,23 @@ def hook(hooks: Hooks, owner: Any, name: str, reporting: Reporting) -> None:
             return original(cls, *args, **kwargs)
 
     hooks.put(owner, name, classmethod(loaded))
+
+
+def hook_method(hooks: Hooks, owner: Any, name: str, reporting: Reporting) -> None:
+    """The same of a method of an instance. Within a reported call it is a part of that: models are moved to and fro there."""
+    original = vars(owner).get(name)
+    if not inspect.isfunction(original) or hasattr(original, _HOOKED):
+        return
+
+    @functools.wraps(original)
+    def loaded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if here.call is not None:
+            return original(self, *args, **kwargs)
+        with _Load(reporting):
+            return original(self, *args, **kwargs)
+
+    setattr(loaded, _HOOKED, True)
+    hooks.put(owner, name, loaded)
 
 
 class _Load:

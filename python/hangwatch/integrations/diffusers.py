@@ -11,7 +11,8 @@
 
     ==================  ===================================================================================================
     `downloading`       what `from_pretrained` fetches, in bytes
-    `loading`           `from_pretrained` and `from_single_file` of pipelines and their models: parts and weights as its count
+    `loading`           `from_pretrained` and `from_single_file` of pipelines and their models: parts and weights as its count;
+                        `to` and offloading of a pipeline, LoRA weights and other adapters
     `encoding`          `encode_prompt`, `encode_image`, the VAE's `encode`: no sign of life comes from inside
     `inference`         denoising: a step for each of the scheduler's timesteps, of as many as this call has
     `post_processing`   the VAE's `decode`: no sign of life comes from inside; its budget grows with the job's batch
@@ -53,6 +54,10 @@ _STAGES = {
     "decode_latents": "post_processing",
     "run_safety_checker": "safety",
 }
+_LOADS = (
+    *("to", "enable_model_cpu_offload", "enable_sequential_cpu_offload", "enable_group_offload"),
+    *("load_lora_weights", "fuse_lora", "unfuse_lora", "load_textual_inversion", "load_ip_adapter"),
+)
 _HOOKED = "_hangwatch_hooked"
 
 
@@ -194,7 +199,7 @@ class Installed(Block):
         classes = [self._base]
         while classes:
             cls = classes.pop()
-            self._hook_call(cls)
+            self._hook_class(cls)
             classes += cls.__subclasses__()
 
     def remove(self) -> None:
@@ -210,11 +215,16 @@ class Installed(Block):
 
         @functools.wraps(original)
         def register_modules(pipe: Any, *args: Any, **kwargs: Any) -> Any:
-            for cls in type(pipe).__mro__:
-                quietly(ours._hook_call, cls)
+            quietly(ours._hook_class, type(pipe))
             return original(pipe, *args, **kwargs)
 
         self._hooks.put(self._base, "register_modules", register_modules)
+
+    def _hook_class(self, pipeline: Any) -> None:
+        for cls in pipeline.__mro__:
+            self._hook_call(cls)
+            for name in _LOADS:
+                _loads.hook_method(self._hooks, cls, name, self._reporting)
 
     def _hook_call(self, cls: Any) -> None:
         original = vars(cls).get("__call__")

@@ -11,7 +11,7 @@
 
     ==================  ===================================================================================================
     `downloading`       what that fetches, in bytes
-    `loading`           `from_pretrained` of models: weights as its count
+    `loading`           `from_pretrained` of models: weights as its count; `to` and `cuda` of a model, LoRA weights
     `prefill`           from the call to its first token, an encoder included: no sign of life comes from inside
     `inference`         decoding: a step a token, of as many as may be made; an end of sequence comes before that
     ==================  ===================================================================================================
@@ -128,7 +128,12 @@ class Installed(Block):
         self._hooks = Hooks()
         mixin: Any = importlib.import_module("transformers.generation").GenerationMixin
         self._hooks.put(mixin, "generate", reported(vars(mixin)["generate"], self._begin))
-        _loads.hook(self._hooks, importlib.import_module("transformers").PreTrainedModel, "from_pretrained", reporting)
+        model: Any = importlib.import_module("transformers").PreTrainedModel
+        _loads.hook(self._hooks, model, "from_pretrained", reporting)
+        # Not torch's own classes among its bases: modules of others are none of this one's.
+        for cls in (cls for cls in model.__mro__ if cls.__module__.startswith("transformers.")):
+            for name in ("to", "cuda", "load_adapter"):
+                _loads.hook_method(self._hooks, cls, name, reporting)
 
     def remove(self) -> None:
         """Takes the hooks out, where nobody has hooked in after them. A call that is in flight is reported to its end."""

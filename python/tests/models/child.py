@@ -50,6 +50,15 @@ class Child:
 
         setattr(cls, name, loading)
 
+    def moves(self, module: Any) -> None:
+        original = module.to
+
+        def to(*args: Any, **kwargs: Any) -> Any:
+            self.at("move")
+            return original(*args, **kwargs)
+
+        module.to = to
+
     def stage(self, place: str) -> Any:
         """A hook for a module's forward."""
 
@@ -81,6 +90,8 @@ def diffusers(child: Child) -> None:
     child.loads(UNet2DConditionModel, "load_config")
     pipe = StableDiffusionPipeline.from_pretrained(child.folder)
     pipe.set_progress_bar_config(disable=True)
+    child.moves(pipe.unet)
+    pipe.to("cpu")
     pipe.text_encoder.register_forward_pre_hook(child.stage("encoding"))
     pipe.unet.register_forward_pre_hook(child.stepped)
     pipe.vae.decoder.register_forward_pre_hook(child.stage("decode"))

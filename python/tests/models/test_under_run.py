@@ -50,8 +50,8 @@ LIBRARIES = {
     # A worker each: where it blocks when it is started for the first time, then for the second time.
     "diffusers": [
         # Of its five parts, which come in any order.
-        {"load": Hang("overdue", "loading", "phase", ANY, 5, None), "step": Hang("silent", "inference", "heartbeat", 2, STEPS)},
-        {"encoding": Hang("overdue", "encoding", "phase"), "decode": Hang("overdue", "post_processing", "phase")},
+        {"load": Hang("overdue", "loading", "phase", ANY, 5, None), "encoding": Hang("overdue", "encoding", "phase"), "step": Hang("silent", "inference", "heartbeat", 2, STEPS)},
+        {"move": Hang("overdue", "loading", "phase", job=None), "decode": Hang("overdue", "post_processing", "phase")},
     ],
     "transformers": [
         {"load": Hang("overdue", "loading", "phase", job=None), "step": Hang("silent", "inference", "heartbeat", 2, STEPS)},
