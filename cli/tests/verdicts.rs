@@ -236,6 +236,8 @@ fn a_command_that_never_attaches_is_told_of_once_and_ended_only_where_that_is_as
             run.next("replaced");
             let again = run.next("opened");
             assert_eq!(again["verdict"], "never_started", "each life is judged, and the second is no better");
+            let ended: Vec<_> = run.of_kind("action").iter().map(|action| action["verdict"].clone()).collect();
+            assert_eq!(ended, ["never_started"], "it is said why");
             assert_eq!((&opened["generation"], &again["generation"]), (&0.into(), &1.into()), "each by a reservation of its own");
             run.next("gave_up");
             assert_eq!(run.end(), Some(5), "none of them hangs for ever");
@@ -245,6 +247,36 @@ fn a_command_that_never_attaches_is_told_of_once_and_ended_only_where_that_is_as
             run.stop();
         }
     }
+}
+
+#[test]
+fn a_run_that_observes_ends_no_command_that_never_attaches() {
+    let scratch = Scratch::new();
+    let config = scratch.file("policy.yaml", POLICY);
+    let flags = format!("--config {} --require-attach --mode observe", config.display());
+    let mut run = Monitor::run(&scratch.segment(), &flags, &["sleep", "1000000"]);
+    let would = run.next("would_act");
+    assert_eq!((&would["slot"], &would["verdict"]), (&0.into(), &"never_started".into()), "{would}");
+    let_pass(&Segment::open_read_only(&scratch.segment()).expect("the segment"), 1.0);
+    assert_eq!(run.kinds(), ["opened", "would_act"], "it is told once, and left alone: {:#?}", run.events);
+    run.stop();
+}
+
+#[test]
+fn evidence_of_a_command_that_never_attaches_says_where_it_waits() {
+    let scratch = Scratch::new();
+    let config = scratch.file("policy.yaml", POLICY);
+    let kept = scratch.path().join("kept");
+    let mut command = hangwatch();
+    command.args(["run", "--events", "-", "--require-attach", "--restart", "never", "--config"]).arg(&config);
+    command.arg("--segment").arg(scratch.segment()).arg("--evidence").arg(&kept).args(["--", "sleep", "1000000"]);
+    let mut run = Monitor::start(&mut command);
+    let evidence = run.next("evidence");
+    assert_eq!((&evidence["slot"], &evidence["verdict"]), (&0.into(), &"never_started".into()), "{evidence}");
+    assert!(evidence["detail"].to_string().contains("kept in"), "{evidence}");
+    assert_eq!(run.end(), Some(1), "it was ended because it hung");
+    let bundles: Vec<_> = std::fs::read_dir(&kept).expect("a folder").flatten().collect();
+    assert_eq!(bundles.len(), 1, "{bundles:?}");
 }
 
 #[test]

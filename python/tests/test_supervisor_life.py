@@ -17,7 +17,7 @@ import pytest
 import hangwatch
 import targets
 from conftest import HERE
-from hangwatch import Event, Supervisor
+from hangwatch import Event, ReplicaResult, Supervisor
 from slots import taken
 from test_supervisor import POLICY, ended, gone
 from waiting import until
@@ -102,7 +102,7 @@ def test_one_that_hung_and_is_not_to_be_restarted_was_killed(segment: Path) -> N
     orders, answers = queues("hang")
     with Supervisor(targets.lives, args=(orders, answers), segment=segment, policy=POLICY, restart="never") as supervisor:
         results = supervisor.wait()
-    assert results == (hangwatch.ReplicaResult(0, "killed", starts=1, hangs=1, lost_jobs=1),)
+    assert results == (ReplicaResult(0, "killed", starts=1, hangs=1, lost_jobs=1),)
 
 
 def test_a_second_supervisor_of_a_segment_is_refused_and_the_first_goes_on(segment: Path) -> None:
@@ -279,8 +279,16 @@ def test_one_that_hangs_before_it_attaches_is_replaced_where_policy_wants_it_att
     policy = {**POLICY, "starting_timeout": "500ms", "require_attach": True, "max_restarts": 1}
     events: List[Event] = []
     with Supervisor(
-        targets.sleeps, args=(str(scratch / "told"),), segment=segment, policy=policy, on_event=events.append
+        targets.sleeps,
+        args=(str(scratch / "told"),),
+        segment=segment,
+        policy=policy,
+        on_event=events.append,
+        evidence=scratch / "evidence",
+        faulthandler="SIGUSR1",
     ) as supervisor:
         results = supervisor.wait()
-    assert results is not None and (results[0].end, results[0].starts) == ("gave_up", 2)
-    assert "never_started" in [event.verdict for event in events if event.event == "opened"]
+    assert results == (ReplicaResult(0, "gave_up", starts=2, hangs=2),), "each life hung, and none for ever"
+    assert [event.verdict for event in events if event.event == "opened"] == ["never_started"] * 2
+    tracebacks = [path.read_text() for path in (scratch / "evidence").glob("*/traceback.txt")]
+    assert len(tracebacks) == 2 and all("in sleeps" in traceback for traceback in tracebacks), "and it is known where"

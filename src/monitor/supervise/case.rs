@@ -33,6 +33,8 @@ pub(super) struct Case {
     tree: Tree,
     ladder: Ladder,
     hung: Option<Box<Judged>>,
+    /// It never claimed its slot, and is ended for that: there is nothing of it that could be judged.
+    never_attached: bool,
     exit: Option<Exit>,
     /// It has ended, and its host is asked how.
     untold_since: Option<u64>,
@@ -72,6 +74,7 @@ impl Case {
             tree,
             ladder: Ladder::new(patience(world.policy)),
             hung: None,
+            never_attached: false,
             exit: None,
             untold_since: None,
             slots: Vec::new(),
@@ -117,7 +120,7 @@ impl Case {
     }
 
     pub(super) fn was_hung(&self) -> bool {
-        self.hung.is_some()
+        self.hung.is_some() || self.never_attached
     }
 
     /// When there is something to do though nothing happened: nothing tells that what is left of a tree has gone.
@@ -155,6 +158,15 @@ impl Case {
         self.hung = Some(Box::new(judged.clone()));
         // Of what it did before it is asked to stop.
         evidence::gather(self.id, judged, history, &self.tree, self.log.clone(), world);
+        self.climb(Some(act), world);
+        true
+    }
+
+    /// It has not claimed its slot in time. Returns whether its recovery begins now.
+    pub(super) fn unclaimed(&mut self, world: &World<'_>) -> bool {
+        let Some(act) = self.ladder.begin(world.now, world.gatherer.is_some()) else { return false };
+        self.never_attached = true;
+        evidence::gather_unclaimed(self.id, self.event(EventKind::Opened, world), &self.tree, self.log.clone(), world);
         self.climb(Some(act), world);
         true
     }
@@ -305,7 +317,12 @@ impl Case {
     /// An event about its slot, with all that was judged, where it was.
     pub(super) fn event(&self, kind: EventKind, world: &World<'_>) -> Event {
         match self.hung.as_deref() {
-            None => Event { slot: Some(self.of.index()), pid: Some(self.pid()), ..world.event(kind) },
+            None => Event {
+                slot: Some(self.of.index()),
+                pid: Some(self.pid()),
+                verdict: self.never_attached.then_some(Verdict::NeverStarted),
+                ..world.event(kind)
+            },
             Some(judged) => about(judged, kind, world),
         }
     }

@@ -4,10 +4,11 @@ use super::case::about;
 use super::mail::Ask;
 use super::world::World;
 use crate::evidence::{Moment, Outcome, Subject};
+use crate::judge::Verdict;
 use crate::monitor::scan::Judged;
 use crate::os::pidfd::PidFd;
 use crate::recover::Tree;
-use crate::tell::EventKind;
+use crate::tell::{Event, EventKind};
 use std::path::PathBuf;
 
 /// What came of it.
@@ -31,6 +32,17 @@ pub(super) fn gather(case: u64, judged: &Judged, history: &[Moment], tree: &Tree
     let mail = world.mail.clone();
     start(judged, history.to_vec(), worker(judged, world).or_else(leader), log, world, move |gathered| {
         mail.send(Ask::Gathered(case, Box::new(gathered)));
+    });
+}
+
+/// The same of one that never claimed its slot: of the leader of its tree.
+pub(super) fn gather_unclaimed(case: u64, event: Event, tree: &Tree, log: Option<PathBuf>, world: &World<'_>) {
+    let Some(gatherer) = world.gatherer else { return };
+    let (mail, pid) = (world.mail.clone(), tree.pid());
+    let subject =
+        Subject { event, pid, tid: 0, fd: tree.handle().ok(), history: Vec::new(), log, verdict: Verdict::NeverStarted };
+    gatherer.gather(subject, world.policy.evidence_wait, move |outcome| {
+        mail.send(Ask::Gathered(case, Box::new(Gathered(outcome))));
     });
 }
 

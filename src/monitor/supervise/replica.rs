@@ -227,10 +227,10 @@ impl Replica {
         begins
     }
 
-    /// It was never claimed, and policy wants it claimed.
+    /// Its slot was never claimed, and policy wants it claimed.
     pub(super) fn unclaimed(&mut self, world: &World<'_>) {
-        if let Some(case) = self.up_mut() {
-            case.end(world);
+        if self.up_mut().is_some_and(|case| case.unclaimed(world)) {
+            self.counts.hangs += 1;
         }
     }
 

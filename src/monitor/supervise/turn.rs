@@ -8,14 +8,17 @@ use super::replica::Replica;
 use super::wards::Wards;
 use super::world::World;
 use crate::evidence::Moment;
+use crate::judge::Verdict;
 use crate::monitor::proof::Unproven;
 use crate::monitor::scan::Judged;
 use crate::recover::Cap;
-use crate::tell::EventKind;
+use crate::tell::{Event, EventKind};
 
 /// Why a monitor that neither spawns nor acts does nothing.
 pub(in crate::monitor) const OBSERVES: &str =
     "this monitor observes only; one in mode 'act' ends whom it can prove, and 'hangwatch run' replaces whom it spawns";
+
+const OBSERVES_RUN: &str = "this run observes only";
 
 /// What a turn changes.
 pub(super) struct Parts<'a> {
@@ -33,8 +36,13 @@ impl Parts<'_> {
             Ask::Hung(judged, history) => self.hung(&judged, history, world),
             Ask::Unclaimed(reserved) => {
                 let replica = self.replicas.iter_mut().find(|replica| replica.reserved() == reserved);
-                if let Some(replica) = replica.filter(|_| world.policy.require_attach) {
-                    replica.unclaimed(world);
+                match replica.filter(|_| world.policy.require_attach) {
+                    Some(replica) if world.fleet.acts => replica.unclaimed(world),
+                    Some(replica) => {
+                        let event = Event { verdict: Some(Verdict::NeverStarted), ..replica.event(EventKind::WouldAct, world) };
+                        world.told.tell(event.with_detail(OBSERVES_RUN));
+                    }
+                    None => {}
                 }
             }
             Ask::Advanced(index) => {
@@ -63,7 +71,7 @@ impl Parts<'_> {
                         self.cap.begun(world.now);
                     }
                 } else {
-                    self.would_act(judged, history, world, "this run observes only");
+                    self.would_act(judged, history, world, OBSERVES_RUN);
                 }
             }
             Some(_) => {}

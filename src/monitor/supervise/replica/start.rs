@@ -161,7 +161,7 @@ impl Replica {
         of_fleet.chain(marks(self.reserved, world)).chain([told]).collect()
     }
 
-    pub(super) fn event(&self, kind: EventKind, world: &World<'_>) -> Event {
+    pub(in crate::monitor::supervise) fn event(&self, kind: EventKind, world: &World<'_>) -> Event {
         Event { slot: Some(self.reserved.index), ..world.event(kind) }
     }
 
