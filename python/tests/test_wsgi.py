@@ -87,6 +87,81 @@ def test_a_wsgi_app_that_raises_has_failed_in_the_call_and_in_a_chunk(worker: ha
     assert [Slot(segment, index).jobs for index in (1, 2)] == [(0, 1, 0), (0, 1, 0)]
 
 
+class Slow(io.BytesIO):
+    """A body of a slow client: what the lane shows while it is read."""
+
+    def __init__(self, segment: Path) -> None:
+        super().__init__(b"one\ntwo\nthree\nfour\nfive\nsix\n")
+        self.segment = segment
+        self.shown: List[int] = []
+
+    def look(self) -> None:
+        self.shown.append(Slot(self.segment, 1).phase)
+
+    def read(self, *args: Any) -> bytes:
+        self.look()
+        return super().read(*args)
+
+    def readline(self, *args: Any) -> bytes:
+        self.look()
+        return super().readline(*args)
+
+    def readlines(self, *args: Any) -> List[bytes]:
+        self.look()
+        return super().readlines(*args)
+
+    def __next__(self) -> bytes:
+        self.look()
+        return super().__next__()
+
+
+def test_an_app_that_reads_its_request_waits_for_the_client(worker: hangwatch.Worker, segment: Path) -> None:
+    client, body, got, between = worker.register_phase("client"), Slow(segment), [], []
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        body = environ["wsgi.input"]
+        got.append(body.read(4))
+        between.append(Slot(segment, 1).phase)
+        got.append(body.readline())
+        got.append(next(body))
+        for line in body:
+            got.append(line)
+            between.append(Slot(segment, 1).phase)
+            break
+        thread = threading.Thread(target=lambda: got.append(body.readline()))
+        thread.start()
+        thread.join()
+        got.extend(body.readlines())
+        assert body.tell() == len(b"".join(got)) and not body.closed, "all else of it is the server's"
+        with pytest.raises(AttributeError):
+            body.absent
+        start_response("200 OK", [])(b"written")
+        return [b""]
+
+    asked = environ()
+    asked["wsgi.input"] = body
+    written: List[Any] = []
+    wsgi.Middleware(app)(asked, lambda *_: lambda chunk: written.append((chunk, Slot(segment, 1).phase)))
+    assert b"".join(got) == body.getvalue()
+    *reading, by_another, last = body.shown
+    assert reading == [client] * 4 and by_another == INFERENCE, "another thread writes no lane that is not its own"
+    assert last == client and between == [INFERENCE] * 2, "then the app works again"
+    assert written == [(b"written", client)]
+    assert Slot(segment, 1).jobs == (1, 0, 0)
+
+
+def test_a_request_that_cannot_be_read_is_the_apps_to_hear_of(worker: hangwatch.Worker, segment: Path) -> None:
+    class Broken(io.BytesIO):
+        def read(self, *args: Any) -> bytes:
+            raise ConnectionResetError("gone")
+
+    asked = environ()
+    asked["wsgi.input"] = Broken()
+    with pytest.raises(ConnectionResetError, match="gone"):
+        wsgi.Middleware(lambda environ, start_response: [environ["wsgi.input"].read()])(asked, no_start)
+    assert (Slot(segment, 1).jobs, Slot(segment, 1).depth) == ((0, 1, 0), 0)
+
+
 class Silent(WSGIRequestHandler):
     def log_message(self, *args: Any) -> None:
         pass
@@ -101,7 +176,7 @@ def fetched(app: Any) -> List[Any]:
             answers = []
             for path in ("/whole", "/chunks"):
                 connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
-                connection.request("GET", path)
+                connection.request("POST", path, body=b"sent")
                 answer = connection.getresponse()
                 headers = [(name, value) for name, value in answer.getheaders() if name != "Date"]
                 answers.append((answer.status, headers, answer.read()))
@@ -115,7 +190,8 @@ def fetched(app: Any) -> List[Any]:
 def test_a_real_server_answers_the_same_with_and_without(worker: hangwatch.Worker, segment: Path) -> None:
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"whole"] if environ["PATH_INFO"] == "/whole" else iter([b"a", b"b"])
+        sent = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        return [b"whole ", sent] if environ["PATH_INFO"] == "/whole" else iter([b"a", sent])
 
     with_lanes = fetched(wsgi.Middleware(app))
-    assert with_lanes == fetched(app) and with_lanes[0][2] == b"whole"
+    assert with_lanes == fetched(app) and with_lanes[0][2] == b"whole sent"

@@ -6,12 +6,14 @@
 
 As `hangwatch.integrations.asgi`, with these differences: the lane is `environ["hangwatch.lane"]`; a response that is there as a
 whole (a list, a file wrapper, whatever has a length) is handed on as it is, and its request ends with that; one that is made as it
-is sent is a step a chunk, shows the phase `client` while the server sends it, and ends when the server closes it. What an app reads of
-the request's body is the server's: one that waits for a slow client there has an idle phase of its own to say so.
+is sent is a step a chunk, shows the phase `client` while the server sends it, and ends when the server closes it. It shows that phase
+too while the app reads the request's body in its own thread, or writes by what `start_response` gave it: a slow client is no hang.
 """
 
 from __future__ import annotations
 
+import threading
+from functools import partial
 from typing import Any, Callable, Dict, Iterable, Iterator, Optional
 
 from .. import Worker
@@ -36,9 +38,13 @@ class Middleware(Wrapped[App, Environ]):
 
         def starting(status: str, *rest: Any) -> Any:
             request.failed = status[:1] == "5"
-            return start_response(status, *rest)
+            write = start_response(status, *rest)
+            return request.waiting(write) if callable(write) else write
 
         environ[LANE] = lane
+        body = environ.get("wsgi.input")
+        if body is not None:
+            environ["wsgi.input"] = _Body(body, request)
         try:
             response = self.app(environ, starting)
         except BaseException as error:
@@ -64,6 +70,21 @@ class _Request:
         self.failed = False
         self._lanes = lanes
         self._is_open = True
+        self._thread = threading.get_ident()
+
+    def waiting(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """`call`, which waits for the client. In another thread than its lane's nothing is said of it."""
+
+        def waits(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != self._thread:
+                return call(*args, **kwargs)
+            self.waits()
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self.goes_on()
+
+        return waits
 
     def step(self, sent: int) -> None:
         """So many chunks are made. A response that was closed says nothing more: its lane may be another's."""
@@ -71,12 +92,12 @@ class _Request:
             self._lanes.step(self.lane, sent)
 
     def waits(self) -> None:
-        """The server has a chunk, and sends it."""
+        """The client is waited for: it is sent a chunk, or has a part of the request to send."""
         if self._is_open:
             self._lanes.waits(self.lane)
 
     def goes_on(self) -> None:
-        """It asks for the next one."""
+        """The app is at work again."""
         if self._is_open:
             self._lanes.goes_on(self.lane)
 
@@ -86,6 +107,28 @@ class _Request:
             self._is_open = False
             self._lanes.end(self.lane, outcome or ("failed" if self.failed else "ok"))
             self._lanes.give_back(self.lane)
+
+
+class _Body:
+    """`wsgi.input`: what the client sends, when it sends it. All else of it is as it was."""
+
+    def __init__(self, body: Any, request: _Request) -> None:
+        self._body = body
+        self._request = request
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._body, name)
+        is_reading = name.startswith("read") and name != "readable" and callable(value)
+        return self._request.waiting(value) if is_reading else value
+
+    def __iter__(self) -> Iterator[bytes]:
+        following = self._request.waiting(partial(next, iter(self._body), None))
+        while (line := following()) is not None:
+            yield line
+
+    def __next__(self) -> bytes:
+        line: bytes = self._request.waiting(partial(next, self._body))()
+        return line
 
 
 class _Chunks:
