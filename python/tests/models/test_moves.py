@@ -133,11 +133,12 @@ def test_the_methods_are_their_own_again(worker: hangwatch.Worker) -> None:
 
     def methods() -> List[Any]:
         pipe = library.StableDiffusionPipeline
-        return [pipe.to, pipe.load_lora_weights, pipe.load_ip_adapter, pipe.load_textual_inversion, PreTrainedModel.to, torch.nn.Module.to]
+        adapters = [pipe.load_lora_weights, pipe.load_ip_adapter, pipe.load_textual_inversion, PreTrainedModel.load_adapter]
+        return [*adapters, pipe.to, PreTrainedModel.to, PreTrainedModel.cuda, torch.nn.Module.to, torch.nn.Module.cuda]
 
     before = methods()
     with diffusers.install(), transformers.install():
         tiny.stable_diffusion()
         changed = [now is not was for now, was in zip(methods(), before)]
-    assert changed == [True] * 5 + [False], "and torch's own are left alone"
+    assert changed == [True] * 7 + [False] * 2, "and torch's own are left alone"
     assert methods() == before
