@@ -275,6 +275,24 @@ def test_a_start_that_does_not_return_is_told_of_and_holds_up_no_other(segment: 
     assert opened.slot == 0, opened
 
 
+def test_one_whose_start_took_long_has_its_own_time_to_attach_and_is_ended_after_it(segment: Path, scratch: Path) -> None:
+    gate, told = scratch / "gate", scratch / "told"
+    events: List[Event] = []
+
+    def args(number: int) -> Any:
+        until(gate.exists)
+        return (str(told),)
+
+    policy = {**POLICY, "starting_timeout": "500ms", "require_attach": True}
+    with Supervisor(
+        targets.sleeps, args=args, segment=segment, policy=policy, on_event=events.append, restart="never"
+    ) as supervisor:
+        until(lambda: [event for event in events if event.verdict == "never_started"])
+        gate.touch()
+        results = supervisor.wait()
+    assert told.exists() and results == (ReplicaResult(0, "killed", starts=1, hangs=1),), "it hung once it was there"
+
+
 def test_one_that_hangs_before_it_attaches_is_replaced_where_policy_wants_it_attached(segment: Path, scratch: Path) -> None:
     policy = {**POLICY, "starting_timeout": "500ms", "require_attach": True, "max_restarts": 1}
     events: List[Event] = []

@@ -34,6 +34,8 @@ enum State {
     Starting {
         answer: Arc<Answer>,
         until: Option<u64>,
+        /// The time in which its slot should have been claimed is over.
+        is_late: bool,
     },
     Up(Box<Case>),
     Ended(ReplicaEnd),
@@ -46,6 +48,8 @@ pub(super) struct Replica {
     reserved: Reserved,
     /// Some child was given this reservation.
     is_given: bool,
+    /// The slot of a child that its host took long to make should be claimed by then.
+    claimed_by: Option<u64>,
     budget: Budget,
     state: State,
     before: Option<Buried>,
@@ -78,6 +82,7 @@ impl Replica {
             restart,
             reserved,
             is_given: false,
+            claimed_by: None,
             budget: Budget::default(),
             state: State::Waiting { until: 0, asked_since: None },
             before: None,
@@ -195,12 +200,13 @@ impl Replica {
         holds.then(|| fleet.device(self.number))
     }
 
-    /// When its next start is due, or is not waited for any longer.
-    pub(super) fn starts_at(&self) -> Option<u64> {
+    /// When there is something to do though nothing happened: its next start is due, or is not waited for any longer.
+    pub(super) fn deadline(&self) -> Option<u64> {
         match self.state {
             State::Waiting { until, .. } => Some(until),
             State::Starting { until, .. } => until,
-            _ => None,
+            State::Up(_) => self.claimed_by,
+            State::Ended(_) => None,
         }
     }
 
@@ -229,6 +235,10 @@ impl Replica {
 
     /// Its slot was never claimed, and policy wants it claimed.
     pub(super) fn unclaimed(&mut self, world: &World<'_>) {
+        if let State::Starting { is_late, .. } = &mut self.state {
+            // There is nobody yet who could be ended for it.
+            *is_late = true;
+        }
         if self.up_mut().is_some_and(|case| case.unclaimed(world)) {
             self.counts.hangs += 1;
         }
@@ -267,6 +277,12 @@ impl Replica {
             self.start(children, world);
         }
         self.take_answer(world);
+        if self.is_up() && self.claimed_by.is_some_and(|by| world.now >= by) {
+            self.claimed_by = None;
+            if world.slots.is_unclaimed(self.reserved) && world.policy.require_attach {
+                self.unclaimed(world);
+            }
+        }
         let (again, number) = (self.wants_again(world), self.number);
         let Some(case) = self.up_mut() else { return };
         let had_exited = case.exit().is_some();

@@ -85,9 +85,8 @@ impl Slots {
     /// A reservation of ours that a child was given which never claimed it, made anew for the next one; `None` where it is claimed
     /// by now.
     pub(super) fn renew(&self, reserved: Reserved) -> Option<Reserved> {
-        let slot = self.slot(reserved.index)?;
-        let ours = Owner::new(reserved.generation, Tag::Reserved, Kind::Worker, self.supervisor);
-        Some(Reserved { index: reserved.index, generation: slot.renew(ours).ok()?.generation() })
+        let renewed = self.slot(reserved.index)?.renew(self.word(reserved)).ok()?;
+        Some(Reserved { index: reserved.index, generation: renewed.generation() })
     }
 
     /// Reserves the first slot that can be had.
@@ -101,13 +100,20 @@ impl Slots {
         (0..self.segment.len()).filter(|index| !ours(*index)).find_map(|index| self.reserve(index))
     }
 
+    /// The word of a reservation of ours.
+    fn word(&self, reserved: Reserved) -> Owner {
+        Owner::new(reserved.generation, Tag::Reserved, Kind::Worker, self.supervisor)
+    }
+
+    /// Whether nobody has claimed it.
+    pub(super) fn is_unclaimed(&self, reserved: Reserved) -> bool {
+        self.slot(reserved.index).is_some_and(|slot| slot.peek_owner() == self.word(reserved))
+    }
+
     /// Gives back a slot that was reserved and not claimed.
     pub(super) fn unreserve(&self, reserved: Reserved) {
         if let Some(slot) = self.slot(reserved.index) {
-            let owner = slot.peek_owner();
-            if owner.tag() == Tag::Reserved && owner.pid() == self.supervisor && owner.generation() == reserved.generation {
-                slot.reclaim(owner, Freed::Free);
-            }
+            slot.reclaim(self.word(reserved), Freed::Free);
         }
     }
 

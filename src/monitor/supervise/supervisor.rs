@@ -118,7 +118,7 @@ impl Supervisor {
         let mut fds = vec![self.mail.bell.as_fd()];
         fds.extend(cases().filter(|case| case.exit().is_none() && !case.is_untold()).map(|case| case.tree().as_fd()));
         let now = clock::monotonic_ns();
-        let due = cases().filter_map(|case| case.deadline(now)).chain(self.replicas.iter().filter_map(Replica::starts_at)).min();
+        let due = cases().filter_map(|case| case.deadline(now)).chain(self.replicas.iter().filter_map(Replica::deadline)).min();
         let timeout = due.map(|at| Duration::from_nanos(at.saturating_sub(now)));
         // Nothing tells that an orphan has ended.
         let timeout = if children::is_subreaper() { Some(timeout.map_or(ORPHANS, |t| t.min(ORPHANS))) } else { timeout };

@@ -54,7 +54,7 @@ impl Replica {
         if let Some(host) = world.fleet.host() {
             let bell = Arc::clone(&world.mail.bell);
             let (start, answer) = Start::new(self.number, variables, world.fleet.log(self.number), bell);
-            self.state = State::Starting { answer, until: None };
+            self.state = State::Starting { answer, until: None, is_late: false };
             host.start(start);
             return;
         }
@@ -95,7 +95,8 @@ impl Replica {
 
     /// What the host answered, if it has.
     pub(super) fn take_answer(&mut self, world: &World<'_>) {
-        let State::Starting { answer, until } = &self.state else { return };
+        let State::Starting { answer, until, is_late } = &self.state else { return };
+        let claimed_by = is_late.then(|| world.now.saturating_add(ns(world.policy.starting_timeout)));
         let is_over = until.is_some_and(|until| world.now >= until);
         match answer.take().or_else(|| if is_over { answer.give_up() } else { None }) {
             None if is_over => {
@@ -107,6 +108,7 @@ impl Replica {
                 let mut tree = Tree::of_host(fd, pid);
                 tree.marked(&marks(self.reserved, world));
                 self.is_up_now(tree, world);
+                self.claimed_by = claimed_by;
                 if let Some(case) = self.up_mut().filter(|_| world.stopping) {
                     case.end(world);
                 }
@@ -126,6 +128,7 @@ impl Replica {
     fn is_up_now(&mut self, tree: Tree, world: &World<'_>) {
         let case = Case::new(tree, Of::Spawned(self.reserved), world.fleet.log(self.number), world);
         let pid = case.pid();
+        self.claimed_by = None;
         self.counts.starts += 1;
         self.state = State::Up(Box::new(case));
         if let Some(before) = self.before.take() {
