@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, Dict
 
 import hangwatch
 
@@ -122,3 +123,61 @@ class Blocks:
 def sleeps(told: str) -> None:
     Path(told).touch()
     time.sleep(600)
+
+
+def _raises() -> None:
+    raise RuntimeError("it fails")
+
+
+def _loops() -> None:
+    while True:
+        pass
+
+
+def _is_deaf() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    the_target_that_hangs()
+
+
+def _faults() -> None:
+    # A forked child has the handler of the tests' runner, which would tell of it as of its own.
+    faulthandler.disable()
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+# What a life does at last; those with a name of a job do it in the job of that name.
+FAULTS: Dict[str, Callable[[], object]] = {
+    "before_attach": the_target_that_hangs,
+    "exits_before": lambda: sys.exit(3),
+    "in_a_load": the_target_that_hangs,
+    "raises": _raises,
+    "in_a_step": the_target_that_hangs,
+    "in_a_loop": _loops,
+    "deaf_to_sigterm": _is_deaf,
+    "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "fault": _faults,
+    "exits_in_a_job": lambda: os._exit(9),
+}
+
+
+def fails_in_each_way(number: int, folder: str) -> None:
+    """A fault a life, beginning with another one in each replica; the last life does nothing wrong."""
+    told = Path(folder) / str(number)
+    lives = len(told.read_text().splitlines()) if told.exists() else 0
+    with told.open("a") as file:
+        if lives == len(FAULTS):
+            file.write(f"{os.getpid()}\n")
+            return
+        child = subprocess.Popen(["sleep", "600"])
+        file.write(f"{os.getpid()} {child.pid}\n")
+    name = list(FAULTS)[(lives + number) % len(FAULTS)]
+    fault = FAULTS[name]
+    if name in ("before_attach", "exits_before"):
+        fault()
+    worker = hangwatch.attach()
+    if name == "in_a_load":
+        with worker.phase("loading"):
+            fault()
+    with worker.job(name, total=9) as job:
+        job.step()
+        fault()

@@ -188,11 +188,13 @@ impl PidFd {
     /// Whether its number is still the process's own: it has not been reaped, or its group has somebody in it.
     #[cfg(feature = "monitor")]
     pub(crate) fn holds_number(&self) -> bool {
-        let there = |sent: io::Result<()>| match sent {
-            Ok(()) => true,
-            Err(e) => e.raw_os_error() == Some(libc::EPERM),
-        };
-        there(self.send(0, 0)) || there(self.signal_group(0))
+        is_there(&self.send(0, 0)) || self.has_group()
+    }
+
+    /// Whether somebody is in the group that the process led. Before kernel 6.9 that cannot be known by a handle: `false`.
+    #[cfg(feature = "monitor")]
+    pub(crate) fn has_group(&self) -> bool {
+        is_there(&self.signal_group(0))
     }
 
     #[cfg(feature = "monitor")]
@@ -227,6 +229,12 @@ impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Whether signal 0 found somebody, ours to signal or not.
+#[cfg(feature = "monitor")]
+fn is_there(sent: &io::Result<()>) -> bool {
+    sent.as_ref().err().is_none_or(|e| e.raw_os_error() == Some(libc::EPERM))
 }
 
 #[cfg(all(test, feature = "monitor"))]

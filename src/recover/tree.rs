@@ -284,14 +284,16 @@ impl Tree {
 
     /// A child of the host's making leads a session once it has made one: looked for until then, its zombie too.
     pub(crate) fn look_at_leader(&mut self) {
+        if !self.is_hosts || self.leader.leads == (true, true) {
+            return;
+        }
         // While it was not reaped its number is its own.
         let has_its_number = |leader: &Leader| spawn::peek_exit(&leader.fd).is_ok() || !leader.fd.has_exited();
-        if self.is_hosts
-            && self.leader.leads != (true, true)
-            && let Ok(stat) = proc::stat(self.leader.pid)
-            && has_its_number(&self.leader)
-        {
-            self.leader.leads = self.leader.leads_by(&stat);
+        match proc::stat(self.leader.pid) {
+            Ok(stat) if has_its_number(&self.leader) => self.leader.leads = self.leader.leads_by(&stat),
+            // A fork server reaps it as soon as it ends.
+            _ if self.leader.fd.has_exited() && self.leader.has_a_group() => self.leader.leads = (true, true),
+            _ => {}
         }
     }
 
@@ -319,6 +321,7 @@ impl Tree {
     /// After the leader's exit: ends what is left of the tree. How many are still there, those included of which it is not known
     /// yet; to be called again until there is none. Never waits.
     pub(crate) fn sweep(&mut self) -> usize {
+        self.look_at_leader();
         let undecided = self.members.look(&self.leader, self.cgroup.as_ref(), &self.marks).undecided;
         if let Some(cgroup) = self.cgroup.as_ref().filter(|cgroup| cgroup.is_populated()) {
             let _ = cgroup.kill();

@@ -35,6 +35,13 @@ impl Leader {
         (group, session)
     }
 
+    /// Whether a group has somebody in it that is named by its own handle: it led that one, and its number is its own still, reaped
+    /// or not. So it is its session's too, if there is one of that number.
+    pub(super) fn has_a_group(&self) -> bool {
+        let number = i32::try_from(self.pid).unwrap_or(0);
+        proc::stat_self().is_ok_and(|own| own.group != number && own.session != number) && self.fd.has_group()
+    }
+
     fn has_led(&self, stat: &Stat) -> bool {
         let number = |number: i32| u32::try_from(number) == Ok(self.pid);
         self.leads.0 && number(stat.group) || self.leads.1 && number(stat.session)

@@ -176,3 +176,43 @@ fn a_monitor_that_its_worker_started_does_not_end_itself() {
     child.wait().expect("reaped");
     assert!(said.contains("it lives"), "{said}");
 }
+
+/// One that was made by a fork server, say: it led no session yet when it was taken, has led one since, and was reaped at its end.
+#[test]
+fn what_a_hosts_child_leaves_in_its_session_goes_though_another_reaped_it() {
+    let inner = "exec setsid sh -c 'sleep 1000000 >&2 & echo $!; exit 5'";
+    let script = format!(
+        "exec 3<&0; sh -c 'echo $$; read x <&3; {}' & exec 3<&- 0</dev/null; wait; exec sleep 1000000",
+        inner.replace('\'', "'\\''")
+    );
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut shell = shell.spawn().expect("sh");
+    let mut lines = BufReader::new(shell.stdout.take().expect("piped"));
+    let mut number = || {
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("a line");
+        line.trim().parse::<u32>().expect("a number")
+    };
+    let pid = number();
+    let mut tree = Tree::of_host(PidFd::open(pid).expect("it runs"), pid);
+    tree.look_at_leader();
+    assert_eq!(tree.leader.leads, (false, false), "it is in its parent's session yet");
+    drop(shell.stdin.take());
+    let left = PidFd::open(number()).expect("it runs");
+    wait(&tree);
+    while std::path::Path::new(&format!("/proc/{pid}")).exists() {
+        std::thread::yield_now();
+    }
+    if !tree.leader.fd.has_group() {
+        skip("what_a_hosts_child_leaves_in_its_session…: this kernel does not tell (before 6.9)");
+    } else {
+        while tree.sweep() > 0 {
+            std::thread::yield_now();
+        }
+        assert!(left.has_exited(), "nothing is left of it");
+    }
+    let _ = left.signal(libc::SIGKILL, false);
+    tree.reap();
+    end(shell);
+}
