@@ -54,11 +54,10 @@ class Expect:
         if not isinstance(value, Iterable) or not all(isinstance(word, (str, bytes, os.PathLike)) for word in value):
             self.refuse(name, value, "a command: a text, or a list of words")
 
-    def some(self, name: str, value: object, kinds: Any, of: str) -> None:
+    def some(self, name: str, value: Any, kinds: Any, of: str) -> None:
         """Several; a text is none, for its characters are not meant."""
-        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-            self.refuse(name, value, f"a list of {of}")
-        if not all(isinstance(item, kinds) for item in value):
+        is_list = not isinstance(value, (str, bytes)) and isinstance(value, Iterable)
+        if not is_list or not all(isinstance(item, kinds) for item in value):
             self.refuse(name, value, f"a list of {of}")
 
     def variables(self, name: str, value: object) -> None:

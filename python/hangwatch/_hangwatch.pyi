@@ -222,7 +222,7 @@ def start_monitor(
     feed: object,
     on_event: Optional[Callable[..., object]],
     *,
-    mode: str,
+    acts: bool,
     slots: Optional[int],
     slot_size: Optional[int],
     learnt: Optional[_Path],

@@ -58,7 +58,7 @@ class Monitor(Watching):
             policy,
             self._feed,
             on_event,
-            mode=mode,
+            acts=mode == "act",
             slots=slots,
             slot_size=slot_size,
             learnt=learnt,

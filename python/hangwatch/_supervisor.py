@@ -135,7 +135,7 @@ class Supervisor(Watching):
         how = SimpleNamespace(
             replicas=replicas,
             restart=restart,
-            mode=mode,
+            acts=mode == "act",
             env=list((env or {}).items()),
             devices=[str(device) for device in devices],
             log_dir=log_dir,

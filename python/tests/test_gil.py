@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import hangwatch
-from waiting import SOON, until
+from waiting import SOON, program, until
 
 # PyDLL calls without letting the GIL go, as an extension does that forgets to.
 HOST = """
@@ -37,16 +34,8 @@ else:
 """
 
 
-@contextmanager
-def host(segment: Path, lines: Path, how: str, **policy: Any) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-B", "-c", HOST, str(segment), str(lines), json.dumps({**SOON, **policy}), how]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=os.path.dirname(__file__))
-    try:
-        assert process.stdout is not None and process.stdout.readline() == "holds\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+def host(segment: Path, lines: Path, how: str, **policy: Any) -> AbstractContextManager[subprocess.Popen[str]]:
+    return program(HOST, "holds", str(segment), str(lines), json.dumps({**SOON, **policy}), how)
 
 
 OURS = ["hangwatch-call", "hangwatch-keep", "hangwatch-scan", "hangwatch-tell"]

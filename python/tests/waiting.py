@@ -41,16 +41,21 @@ def until(comes: Callable[[], Union[T, None, bool]]) -> T:
 
 
 @contextlib.contextmanager
-def hangs(segment: Path, name: str = "hangs", done: int = 1) -> Iterator[subprocess.Popen[str]]:
-    """A process with a worker that hangs in inference after so many steps of 50."""
-    command = [sys.executable, "-B", "-c", HANGS, str(segment), name, str(done)]
+def program(text: str, says: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A Python program of its own, from its first line on, which is this, until the block ends."""
+    command = [sys.executable, "-B", "-c", text, *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=os.path.dirname(__file__))
     try:
-        assert process.stdout is not None and process.stdout.readline() == "hangs\n"
+        assert process.stdout is not None and process.stdout.readline() == f"{says}\n"
         yield process
     finally:
         process.kill()
         process.communicate()
+
+
+def hangs(segment: Path, name: str = "hangs", done: int = 1) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+    """A process with a worker that hangs in inference after so many steps of 50."""
+    return program(HANGS, "hangs", str(segment), name, str(done))
 
 
 class Events:

@@ -15,10 +15,11 @@ import inspect
 import itertools
 import os
 import threading
-from typing import Any, Callable, Dict, Literal, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Callable, ClassVar, Dict, Literal, Mapping, Optional, Tuple, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
 from .. import Worker, _living
+from .._block import Block
 from .._stop import Stop
 
 Outcome = Literal["ok", "failed", "cancelled"]
@@ -228,6 +229,42 @@ class Hooks:
 
 
 _ABSENT = object()
+_OURS = "_hangwatch_hooked"
+
+
+def ours(made: T) -> T:
+    """Marks what is put somewhere, for whoever comes by again."""
+    setattr(made, _OURS, True)
+    return made
+
+
+def is_ours(original: object) -> bool:
+    """Whether that was hooked already."""
+    return hasattr(original, _OURS)
+
+
+class Installation(Block):
+    """The hooks of a class of these: a second one takes the place of the first. `remove`, or the end of a `with` block, takes them out."""
+
+    _now: ClassVar[Optional[Installation]] = None
+
+    def __init__(self) -> None:
+        cls = type(self)
+        if cls._now is not None:
+            # Else each call would be two.
+            cls._now.remove()
+        cls._now = self
+        self._hooks = Hooks()
+
+    def remove(self) -> None:
+        """Takes the hooks out, where nobody has hooked in after them. A call that is in flight is reported to its end."""
+        cls = type(self)
+        if cls._now is self:
+            cls._now = None
+        self._hooks.take_out()
+
+    def _exit(self) -> None:
+        self.remove()
 
 
 def _forget() -> None:

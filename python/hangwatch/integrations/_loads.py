@@ -14,11 +14,9 @@ from types import TracebackType
 from typing import Any, Callable, Optional, Type, cast
 
 from .. import UNKNOWN, Worker
-from ._calls import Hooks, Reporting, here, quietly
+from ._calls import Hooks, Reporting, here, is_ours, ours, quietly
 
 __all__ = ["hook", "hook_method"]
-
-_HOOKED = "_hangwatch_loads"
 
 
 def hook(hooks: Hooks, owner: Any, name: str, reporting: Reporting) -> None:
@@ -38,7 +36,7 @@ def hook(hooks: Hooks, owner: Any, name: str, reporting: Reporting) -> None:
 def hook_method(hooks: Hooks, owner: Any, name: str, reporting: Reporting) -> None:
     """The same of a method of an instance. Within a reported call it is a part of that: models are moved to and fro there."""
     original = vars(owner).get(name)
-    if not inspect.isfunction(original) or hasattr(original, _HOOKED):
+    if not inspect.isfunction(original) or is_ours(original):
         return
 
     @functools.wraps(original)
@@ -48,8 +46,7 @@ def hook_method(hooks: Hooks, owner: Any, name: str, reporting: Reporting) -> No
         with _Load(reporting):
             return original(self, *args, **kwargs)
 
-    setattr(loaded, _HOOKED, True)
-    hooks.put(owner, name, loaded)
+    hooks.put(owner, name, ours(loaded))
 
 
 class _Load:

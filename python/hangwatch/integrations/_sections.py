@@ -89,6 +89,21 @@ class Loop:
         worker.enter(phase, total)
 
 
+class Asked:
+    """What has a loop, and tells whether that is asked to stop."""
+
+    _loop: Loop
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the monitor asked it to stop, as far as was looked."""
+        return self._loop.stopped
+
+    def should_stop(self) -> bool:
+        """Whether the monitor asks the worker to stop now: look between two of its runs, calls or steps."""
+        return self._loop.ask()
+
+
 def length(items: object) -> int:
     """How many there are, or that it is not known: an endless set of data has no length, and raises what it likes."""
     try:

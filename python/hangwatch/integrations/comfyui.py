@@ -33,8 +33,7 @@ import threading
 from typing import Any, Callable, Dict, Literal, Mapping, Optional
 
 from .. import UNKNOWN, Worker
-from .._block import Block
-from ._calls import Hooks, ended_by, quietly
+from ._calls import Installation, ended_by, quietly
 from ._sections import Loop
 
 __all__ = ["Installed", "install"]
@@ -46,8 +45,6 @@ _PARTS = 1000
 """Counted for each unit of a bar that goes from 0.0 to 1.0."""
 
 _LOOK_EVERY_S = 0.5
-
-_installed: Optional[Installed] = None
 
 
 class _Prompt:
@@ -68,13 +65,12 @@ class _Prompt:
         self.is_in_bar = False
 
 
-class Installed(Block):
+class Installed(Installation):
     """The hooks in ComfyUI's classes. `remove`, or the end of a `with` block, takes them out."""
 
     def __init__(
         self, worker: Optional[Worker], phases: Mapping[str, str], watch: bool, on_stop: Optional[Callable[[], object]]
     ) -> None:
-        global _installed
         comfy: Any = importlib.import_module("comfy.utils")
         execution = sys.modules.get("execution")
         if not hasattr(execution, "PromptExecutor"):
@@ -82,15 +78,11 @@ class Installed(Block):
                 "cannot hook into ComfyUI: its module 'execution' is not loaded\n"
                 "  install in a custom node (examples/comfyui_node), or after 'import execution'"
             )
-        if _installed is not None:
-            # Else each prompt would be two.
-            _installed.remove()
-        _installed = self
+        self._gone = threading.Event()
+        super().__init__()
         self._loop = Loop(worker, on_stop)
         self._phases = dict(phases)
         self._prompt: Optional[_Prompt] = None
-        self._gone = threading.Event()
-        self._hooks = Hooks()
         executor: Any = execution
         self._hook_executor(executor.PromptExecutor)
         self._hook(comfy.ProgressBar, "update_absolute", self._bar)
@@ -121,14 +113,8 @@ class Installed(Block):
 
     def remove(self) -> None:
         """Takes the hooks out, where nobody has hooked in after them."""
-        global _installed
-        if _installed is self:
-            _installed = None
         self._gone.set()
-        self._hooks.take_out()
-
-    def _exit(self) -> None:
-        self.remove()
+        super().remove()
 
     def _hook(self, owner: Any, name: str, report: Callable[..., object]) -> None:
         """The method tells us, and does what it did."""

@@ -40,9 +40,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 from weakref import WeakKeyDictionary
 
 from .. import UNKNOWN, Worker
-from .._block import Block
 from . import _loads
-from ._calls import Call, Hooks, Outcome, Reporting, current, named, quietly, reported
+from ._calls import Call, Hooks, Installation, Outcome, Reporting, current, is_ours, named, ours, quietly, reported
 from .tqdm import REPORTED
 
 __all__ = ["Installed", "install"]
@@ -58,7 +57,6 @@ _LOADS = (
     *("to", "enable_model_cpu_offload", "enable_sequential_cpu_offload", "enable_group_offload"),
     *("load_lora_weights", "fuse_lora", "unfuse_lora", "load_textual_inversion", "load_ip_adapter"),
 )
-_HOOKED = "_hangwatch_hooked"
 
 
 class _Loop:
@@ -180,13 +178,13 @@ class _Counted:
         quietly(self._loop.end)
 
 
-class Installed(Block):
+class Installed(Installation):
     """The hooks in diffusers. `remove`, or the end of a `with` block, takes them out."""
 
     def __init__(self, reporting: Reporting, warm_up: float) -> None:
+        super().__init__()
         self._reporting = reporting
         self._warm_up = warm_up
-        self._hooks = Hooks()
         self._shapes: WeakKeyDictionary[Any, Set[Any]] = WeakKeyDictionary()
         self._base: Any = importlib.import_module("diffusers").DiffusionPipeline
         loaders: Any = importlib.import_module("diffusers.loaders")
@@ -201,13 +199,6 @@ class Installed(Block):
             cls = classes.pop()
             self._hook_class(cls)
             classes += cls.__subclasses__()
-
-    def remove(self) -> None:
-        """Takes the hooks out, where nobody has hooked in after them. A call that is in flight is reported to its end."""
-        self._hooks.take_out()
-
-    def _exit(self) -> None:
-        self.remove()
 
     def _hook_registering(self) -> None:
         # Called when a pipeline is made: the class may be one that nobody had imported before.
@@ -228,11 +219,9 @@ class Installed(Block):
 
     def _hook_call(self, cls: Any) -> None:
         original = vars(cls).get("__call__")
-        if not (inspect.isfunction(original) and issubclass(cls, self._base)) or hasattr(original, _HOOKED):
+        if not (inspect.isfunction(original) and issubclass(cls, self._base)) or is_ours(original):
             return
-        call = reported(original, self._begin)
-        setattr(call, _HOOKED, True)
-        self._hooks.put(cls, "__call__", call)
+        self._hooks.put(cls, "__call__", ours(reported(original, self._begin)))
 
     def _begin(
         self, pipe: Any, signature: inspect.Signature, args: Tuple[Any, ...], kwargs: Dict[str, Any]
@@ -289,7 +278,7 @@ def _hook_stages(running: _Running) -> None:
 def _hook_stage(hooks: Hooks, owner: Any, name: str, phase: str) -> None:
     original = getattr(owner, name, None)
     # Where it is hooked by another call in flight, that one's hook does for this one too.
-    if not callable(original) or hasattr(original, _HOOKED):
+    if not callable(original) or is_ours(original):
         return
 
     @functools.wraps(original)
@@ -302,13 +291,12 @@ def _hook_stage(hooks: Hooks, owner: Any, name: str, phase: str) -> None:
             if running is not None and mark is not None:
                 quietly(running.call.leave, mark)
 
-    setattr(stage, _HOOKED, True)
-    hooks.put(owner, name, stage)
+    hooks.put(owner, name, ours(stage))
 
 
 def _hook_bar(hooks: Hooks, pipe: Any) -> None:
     original = pipe.progress_bar
-    if hasattr(original, _HOOKED):
+    if is_ours(original):
         return
 
     @functools.wraps(original)
@@ -326,8 +314,7 @@ def _hook_bar(hooks: Hooks, pipe: Any) -> None:
             quietly(_follow, bar, loop, items is not None)
         return bar
 
-    setattr(progress_bar, _HOOKED, True)
-    hooks.put(pipe, "progress_bar", progress_bar)
+    hooks.put(pipe, "progress_bar", ours(progress_bar))
 
 
 def _length(items: Any, rest: Tuple[Any, ...], kwargs: Dict[str, Any]) -> int:
@@ -356,9 +343,6 @@ def _follow(bar: Any, loop: _Loop, is_iterated: bool) -> None:
     bar.close = closed
 
 
-_installed: Optional[Installed] = None
-
-
 def install(
     worker: Optional[Worker] = None,
     *,
@@ -373,8 +357,4 @@ def install(
     called once, between two steps, when the monitor asks the worker to stop; what it raises goes nowhere, so it sets a flag or an
     event. A second call replaces the first. Raises `ImportError` where there is no diffusers.
     """
-    global _installed
-    if _installed is not None:
-        _installed.remove()
-    _installed = Installed(Reporting(worker, "diffusers", {"encoding": encoding}, on_stop), warm_up)
-    return _installed
+    return Installed(Reporting(worker, "diffusers", {"encoding": encoding}, on_stop), warm_up)

@@ -36,9 +36,8 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from weakref import WeakKeyDictionary, WeakSet
 
 from .. import Error, Worker
-from .._block import Block
-from ._calls import Hooks, quietly
-from ._sections import Loop
+from ._calls import Installation, quietly
+from ._sections import Asked, Loop
 
 __all__ = ["Installed", "install"]
 
@@ -48,8 +47,6 @@ _POSITION = {"run": 2, "run_with_iobinding": 1, "run_with_ort_values": 2}
 _COMPILERS = {"Tensorrt", "NvTensorRTRTX", "MIGraphX", "OpenVINO", "QNN", "CoreML", "VitisAI", "TVM"}
 
 _LOOK_EVERY_S = 0.1
-
-_installed: Optional[Installed] = None
 
 
 class _Thread(threading.local):
@@ -67,7 +64,7 @@ class _Run:
         self.was_terminated = False
 
 
-class Installed(Block):
+class Installed(Asked, Installation):
     """The hooks in onnxruntime's class of sessions. `remove`, or the end of a `with` block, takes them out."""
 
     def __init__(
@@ -81,12 +78,9 @@ class Installed(Block):
         terminate: bool,
         on_stop: Optional[Callable[[], object]],
     ) -> None:
-        global _installed
         module: Any = importlib.import_module("onnxruntime")
-        if _installed is not None:
-            # Else each run would be two.
-            _installed.remove()
-        _installed = self
+        self._gone = threading.Event()
+        super().__init__()
         self._module = module
         self._on_stop = on_stop
         self._budgets = {} if budget is None else {"run": budget}
@@ -99,8 +93,6 @@ class Installed(Block):
         self._names: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self._warm: WeakSet[Any] = WeakSet()
         self._running: List[_Run] = []
-        self._gone = threading.Event()
-        self._hooks = Hooks()
         for name in ("__init__", *_POSITION):
             owner = next((cls for cls in module.InferenceSession.__mro__ if name in vars(cls)), None)
             if owner is None:
@@ -114,25 +106,10 @@ class Installed(Block):
         if terminate:
             threading.Thread(target=self._look, name="hangwatch-onnxruntime", daemon=True).start()
 
-    @property
-    def stopped(self) -> bool:
-        """Whether the monitor asked it to stop, as far as was looked."""
-        return self._loop.stopped
-
-    def should_stop(self) -> bool:
-        """Whether the monitor asks the worker to stop now: look between two runs."""
-        return self._loop.ask()
-
     def remove(self) -> None:
         """Takes the hooks out, where nobody has hooked in after them."""
-        global _installed
-        if _installed is self:
-            _installed = None
         self._gone.set()
-        self._hooks.take_out()
-
-    def _exit(self) -> None:
-        self.remove()
+        super().remove()
 
     def _created(self, original: Any) -> Any:
         def __init__(session: Any, *args: Any, **kwargs: Any) -> None:

@@ -39,9 +39,8 @@ from typing import Any, Callable, Dict, Optional, Tuple
 from weakref import WeakSet
 
 from .. import UNKNOWN, Worker
-from .._block import Block
 from . import _loads
-from ._calls import Call, Hooks, Reporting, current, named, quietly, reported
+from ._calls import Call, Installation, Reporting, current, named, quietly, reported
 
 __all__ = ["Installed", "install"]
 
@@ -118,14 +117,14 @@ def _most(model: Any, given: Dict[str, Any], before: int) -> int:
     return UNKNOWN if length is None else max(0, int(length) - before)
 
 
-class Installed(Block):
+class Installed(Installation):
     """The hooks in transformers. `remove`, or the end of a `with` block, takes them out."""
 
     def __init__(self, reporting: Reporting, warm_up: float) -> None:
+        super().__init__()
         self._reporting = reporting
         self._warm_up = warm_up
         self._warm: WeakSet[Any] = WeakSet()
-        self._hooks = Hooks()
         mixin: Any = importlib.import_module("transformers.generation").GenerationMixin
         self._hooks.put(mixin, "generate", reported(vars(mixin)["generate"], self._begin))
         model: Any = importlib.import_module("transformers").PreTrainedModel
@@ -134,13 +133,6 @@ class Installed(Block):
         for cls in (cls for cls in model.__mro__ if cls.__module__.startswith("transformers.")):
             for name in ("to", "cuda", "load_adapter"):
                 _loads.hook_method(self._hooks, cls, name, reporting)
-
-    def remove(self) -> None:
-        """Takes the hooks out, where nobody has hooked in after them. A call that is in flight is reported to its end."""
-        self._hooks.take_out()
-
-    def _exit(self) -> None:
-        self.remove()
 
     def _begin(
         self, model: Any, signature: inspect.Signature, args: Tuple[Any, ...], kwargs: Dict[str, Any]
@@ -170,9 +162,6 @@ class Installed(Block):
         return call, bound.args[1:], bound.kwargs
 
 
-_installed: Optional[Installed] = None
-
-
 def install(
     worker: Optional[Worker] = None,
     *,
@@ -187,8 +176,4 @@ def install(
     none. `on_stop` is called once, between two tokens, when the monitor asks the worker to stop; what it raises goes nowhere, so it
     sets a flag or an event. A second call replaces the first. Raises `ImportError` where there is no transformers.
     """
-    global _installed
-    if _installed is not None:
-        _installed.remove()
-    _installed = Installed(Reporting(worker, "transformers", {"prefill": prefill}, on_stop), warm_up)
-    return _installed
+    return Installed(Reporting(worker, "transformers", {"prefill": prefill}, on_stop), warm_up)

@@ -5,9 +5,7 @@ use super::plan::{Plan, place};
 use super::running::Running;
 use super::{policy, told};
 use crate::error::{caught, raised};
-use hangwatch::policy::quoted;
 use hangwatch::segment::{Segment, survive_truncation};
-use hangwatch::{Error, ErrorKind};
 use pyo3::prelude::*;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,7 +17,7 @@ pub(crate) struct Monitor(Running);
 
 /// `_hangwatch.start_monitor`.
 #[pyfunction]
-#[pyo3(signature = (segment, policy, feed, on_event, *, mode, slots, slot_size, learnt, jsonl, unlink_at_end))]
+#[pyo3(signature = (segment, policy, feed, on_event, *, acts, slots, slot_size, learnt, jsonl, unlink_at_end))]
 #[expect(clippy::too_many_arguments, reason = "Python's signature")]
 pub(super) fn start_monitor(
     py: Python<'_>,
@@ -27,7 +25,7 @@ pub(super) fn start_monitor(
     policy: Option<&Bound<'_, PyAny>>,
     feed: Py<PyAny>,
     on_event: Option<Py<PyAny>>,
-    mode: &str,
+    acts: bool,
     slots: Option<u32>,
     slot_size: Option<u32>,
     learnt: Option<PathBuf>,
@@ -35,18 +33,10 @@ pub(super) fn start_monitor(
     unlink_at_end: bool,
 ) -> PyResult<Monitor> {
     let what = "cannot start a monitor";
-    let acts_on_others = match mode {
-        "observe" => false,
-        "act" => true,
-        _ => {
-            let why = format!("mode is {}, expected 'observe' or 'act'", quoted(mode));
-            return raised(py, Err(Error::new(ErrorKind::Usage, what, why)));
-        }
-    };
     let plan = Plan {
         segment,
         policies: policy::of(py, policy)?,
-        acts_on_others,
+        acts_on_others: acts,
         slots,
         slot_size,
         learnt,

@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(super) struct How {
     replicas: u32,
     restart: String,
-    mode: String,
+    acts: bool,
     env: Vec<(String, String)>,
     devices: Vec<String>,
     log_dir: Option<PathBuf>,
@@ -61,11 +61,9 @@ impl How {
             other => return Err(wrong("restart", other, "'on-failure', 'always' or 'never'")),
         };
         let mut fleet = fleet.replicas(self.replicas).restart(restart).devices(self.devices).reclaim_probe(self.reclaim_probe);
-        fleet = match self.mode.as_str() {
-            "act" => fleet,
-            "observe" => fleet.observe(),
-            other => return Err(wrong("mode", other, "'act' or 'observe'")),
-        };
+        if !self.acts {
+            fleet = fleet.observe();
+        }
         for (name, value) in self.env {
             fleet = fleet.env(name, value);
         }

@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterable, List, Optional, Tuple
 from ... import Worker
 from ..._block import Block
 from .._calls import quietly
-from .._sections import Loop
+from .._sections import Asked, Loop
 from ._compiling import Compiling
 
 
@@ -32,7 +32,7 @@ class _Hook:
         return getattr, (contextlib.nullcontext(), "__exit__")
 
 
-class Inference(Block):
+class Inference(Asked, Block):
     """A model's calls as jobs: see `inference`. `remove`, or the end of a `with` block, takes the hooks out."""
 
     def __init__(
@@ -60,15 +60,6 @@ class Inference(Block):
             module.register_forward_hook(_Hook(self._ended), always_call=True),
             *(layer.register_forward_hook(_Hook(self._layer_done)) for layer in layers),
         ]
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the monitor asked it to stop, as far as was looked."""
-        return self._loop.stopped
-
-    def should_stop(self) -> bool:
-        """Whether the monitor asks the worker to stop now: look between two calls."""
-        return self._loop.ask()
 
     def remove(self) -> None:
         """Takes the hooks out."""

@@ -12,7 +12,7 @@ from typing import Any, Callable, Generic, Iterable, Iterator, List, Literal, Op
 
 from ... import UNKNOWN, Worker
 from .._calls import quietly
-from .._sections import Loop, length
+from .._sections import Asked, Loop, length
 from ._compiling import Compiling
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ T = TypeVar("T")
 _PATIENCE = {"data": 300.0, "validation": 600.0, "checkpoint": 1800.0, "collective": 1800.0}
 
 
-class Training:
+class Training(Asked):
     """A training loop as a job: see `training`. As a block it ends with it."""
 
     def __init__(
@@ -67,15 +67,6 @@ class Training:
     def done(self) -> int:
         """How many steps are done, `start` included."""
         return self._done
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the monitor asked it to stop, as far as was looked."""
-        return self._loop.stopped
-
-    def should_stop(self) -> bool:
-        """Whether the monitor asks the worker to stop now."""
-        return self._loop.ask()
 
     def step(self, done: Optional[int] = None) -> None:
         """One more step is done, or so many: for a loop that has no optimizer of torch's."""
