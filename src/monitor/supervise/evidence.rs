@@ -29,21 +29,15 @@ impl Gathered {
 /// Starts gathering of a worker that is to be ended; the answer comes by mail, at `evidence_wait` at the latest.
 pub(super) fn gather(case: u64, judged: &Judged, history: &[Moment], tree: &Tree, log: Option<PathBuf>, world: &World<'_>) {
     let leader = || tree.handle().ok().map(|fd| (tree.pid(), 0, fd));
-    let mail = world.mail.clone();
-    start(judged, history.to_vec(), worker(judged, world).or_else(leader), log, world, move |gathered| {
-        mail.send(Ask::Gathered(case, Box::new(gathered)));
-    });
+    start(judged, history.to_vec(), worker(judged, world).or_else(leader), log, world, by_mail(case, world));
 }
 
 /// The same of one that never claimed its slot: of the leader of its tree.
 pub(super) fn gather_unclaimed(case: u64, event: Event, tree: &Tree, log: Option<PathBuf>, world: &World<'_>) {
     let Some(gatherer) = world.gatherer else { return };
-    let (mail, pid) = (world.mail.clone(), tree.pid());
-    let subject =
-        Subject { event, pid, tid: 0, fd: tree.handle().ok(), history: Vec::new(), log, verdict: Verdict::NeverStarted };
-    gatherer.gather(subject, world.policy.evidence_wait, move |outcome| {
-        mail.send(Ask::Gathered(case, Box::new(Gathered(outcome))));
-    });
+    let (pid, fd, verdict, answer) = (tree.pid(), tree.handle().ok(), Verdict::NeverStarted, by_mail(case, world));
+    let subject = Subject { event, pid, tid: 0, fd, history: Vec::new(), log, verdict };
+    gatherer.gather(subject, world.policy.evidence_wait, move |outcome| answer(Gathered(outcome)));
 }
 
 /// The same of one that is left alone: it is told as an event when it is there.
@@ -52,6 +46,13 @@ pub(super) fn gather_observed(judged: &Judged, history: Vec<Moment>, world: &Wor
     start(judged, history, worker(judged, world), None, world, move |gathered| {
         told.tell(event.with_detail(gathered.sentence()));
     });
+}
+
+fn by_mail(case: u64, world: &World<'_>) -> impl FnOnce(Gathered) + Send + use<> {
+    let mail = world.mail.clone();
+    move |gathered| {
+        mail.send(Ask::Gathered(case, Box::new(gathered)));
+    }
 }
 
 fn start(
