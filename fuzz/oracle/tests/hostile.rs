@@ -32,7 +32,7 @@ fn any_file_is_opened_within_its_bounds_or_refused_with_a_sentence() {
 #[test]
 fn whatever_hostile_writers_do_between_polls_is_judged_shown_and_claimed() {
     let tally = drawn("slots", 600, 800);
-    let reached = [tally.live, tally.polls, tally.acting, tally.events, tally.claims].into_iter().all(|n| n > 50);
+    let reached = [tally.live, tally.polls, tally.acting, tally.events, tally.claims].into_iter().all(|n| n > 10);
     assert!(reached, "inputs that reach nothing prove nothing: {tally:?}");
 }
 
