@@ -28,9 +28,14 @@ fn work(folder: &Path) -> ! {
     let mut diary = Diary::begin(folder);
     let (pid, start) = (std::process::id(), start_of(std::process::id()).expect("it lives"));
     let mut announced = std::fs::File::options().append(true).open(folder.join("announced")).expect("made by the test");
+    // First: whoever is killed from here on may leave a generation that nobody owned, be it claimed or reserved anew.
+    diary.write("try");
     // What a killed neighbour may have left of a line ends before this one begins.
     announced.write_all(format!("\n{pid} {start} .\n").as_bytes()).expect("announced");
-    diary.write("try");
+    // One in four takes its time on the way in, so that kills meet it there on a fast machine too.
+    if Random(u64::from(pid)).below(4) == 0 {
+        std::thread::sleep(Duration::from_millis(3));
+    }
     let mut worker = attached();
     let _lock = diary.write_own(worker.slot().expect("attached"), worker.generation());
     for number in 0u64.. {

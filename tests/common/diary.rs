@@ -131,8 +131,8 @@ impl Life {
 
 /// What cannot be true of the owners of a segment's slots. `at_the_end` is the one that got every slot once all were dead.
 ///
-/// A claim that was made and could not be written down leaves a generation that nobody owned: each needs a worker that was
-/// killed while it was attaching.
+/// A claim that was made and could not be written down leaves a generation that nobody owned, and so does a reservation that
+/// is made anew because nobody claimed it: each needs a worker that was killed while it was attaching.
 pub(crate) fn wrong_with_owners(lives: &[Life], slots: u32, at_the_end: &Life) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut unclaimed = 0;
