@@ -85,7 +85,7 @@ fn judge(test: &str, seed: u64, world: &mut World, replicas: usize) {
     tell(test, world, &summary);
     assert!(summary.wrong.is_empty(), "TRIAL_SEED={seed}: {:#?}", summary.wrong);
     let found: usize = summary.delays.values().map(Vec::len).sum();
-    assert!(found > replicas, "a trial without hangs proves nothing: {found}");
+    assert!(found > replicas / 2, "a trial without hangs proves nothing: {found}");
 }
 
 #[test]
