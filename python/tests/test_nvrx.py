@@ -22,10 +22,10 @@ from hangwatch.compat.nvrx import (
 
 
 class Calls:
-    """A worker that notes what is called; `stack` is what its slot would show, outermost first."""
+    """A worker that notes what is called; `shown` are the phases that its slot was in, one after another."""
 
     def __init__(self, room: int = 48) -> None:
-        self.stack: List[str] = ["starting"]
+        self.shown: List[str] = ["starting"]
         self.budgets: dict[str, Any] = {}
         self.room = room
         self.beats = 0
@@ -48,14 +48,7 @@ class Calls:
         return 256 + len(self.budgets)
 
     def phase(self, name: str) -> None:
-        self.stack = [name]
-
-    def enter(self, name: str) -> None:
-        self.stack.append(name)
-
-    def leave(self) -> None:
-        assert len(self.stack) > 1, "what is left was entered"
-        self.stack.pop()
+        self.shown.append(name)
 
     def beat(self) -> None:
         self.beats += 1
@@ -81,19 +74,22 @@ class Rank:
 def test_a_rank_shows_the_timeout_that_stands_before_and_after_its_first_heartbeat() -> None:
     rank = Rank()
     rank.client.init_workload_monitoring()
-    assert rank.worker.stack == ["workload/3600s"]
+    assert rank.worker.shown[-1] == "workload/3600s"
     rank.beat_at(5.0)
-    assert rank.worker.stack == ["workload/2700s"] and rank.worker.beats == 1
+    assert rank.worker.shown[-1] == "workload/2700s" and rank.worker.beats == 1
     assert rank.worker.budgets == {"workload/3600s": 3600.0, "workload/2700s": 2700.0}
 
 
 def test_a_timeout_that_is_not_used_is_no_budget_and_the_shorter_of_two_stands() -> None:
     rank = Rank(initial_rank_heartbeat_timeout=None, rank_heartbeat_timeout=90.0, rank_out_of_section_timeout=30.0)
     rank.client.init_workload_monitoring()
-    assert rank.worker.stack == ["workload/30s"]
-    rank = Rank(initial_rank_heartbeat_timeout=None)
+    assert rank.worker.shown[-1] == "workload/30s"
+    rank = Rank(rank_heartbeat_timeout=90.0)
     rank.client.init_workload_monitoring()
-    assert rank.worker.budgets == {"workload": None}
+    assert rank.worker.budgets == {"workload/none": None}
+    rank = Rank(initial_rank_heartbeat_timeout=float("inf"))
+    rank.client.init_workload_monitoring()
+    assert rank.worker.budgets == {"workload/none": None}
 
 
 def test_a_section_is_a_phase_with_its_timeout_for_a_budget() -> None:
@@ -101,14 +97,48 @@ def test_a_section_is_a_phase_with_its_timeout_for_a_budget() -> None:
     rank.client.init_workload_monitoring()
     rank.client.start_section("setup")
     rank.client.start_section("step")
-    assert rank.worker.stack == ["workload/3600s", "setup/600s", "step/12.5s"]
     rank.client.end_section("step")
-    rank.client.start_section("not configured")
-    assert rank.worker.stack == ["workload/3600s", "setup/600s", "not configured"]
-    assert rank.worker.budgets["not configured"] is None
     rank.client.end_all_sections()
     rank.client.end_all_sections()
-    assert rank.worker.stack == ["workload/3600s"]
+    assert rank.worker.shown[1:] == ["workload/none", "setup/600s", "step/12.5s", "setup/600s", "workload/none"]
+    assert rank.worker.budgets == {"workload/none": None, "setup/600s": 600.0, "step/12.5s": 12.5}
+
+
+def test_the_shortest_of_the_timeouts_that_run_stands_whatever_is_opened_within() -> None:
+    given = {"checkpoint": 20.0, "eval": 60.0, "io": None}
+    rank = Rank(rank_heartbeat_timeout=30.0, rank_section_timeouts=given, rank_out_of_section_timeout=10.0)
+    rank.client.init_workload_monitoring()
+    rank.client.start_section("eval")
+    assert rank.worker.shown[-1] == "eval/60s", "no heartbeat was sent, and none has a timeout up to the first"
+    rank.beat_at(1.0)
+    assert rank.worker.shown[-1] == "eval/30s", "the heartbeat's goes on in a section"
+    rank.client.start_section("checkpoint")
+    for inner in ("io", "not given"):
+        rank.client.start_section(inner)
+        assert rank.worker.shown[-1] == f"{inner}/20s", "and so does that of the section around it"
+    rank.client.end_section("checkpoint")
+    assert rank.worker.shown[-1] == "not given/30s", "until that is closed, in whatever order"
+    rank.client.end_all_sections()
+    rank.client.start_section("step")
+    assert rank.worker.shown[-2:] == ["workload/30s", "step/30s"], "before a step, what is out of sections is not judged"
+    with_steps = Rank(rank_heartbeat_timeout=30.0, rank_section_timeouts={"step": 5.0}, rank_out_of_section_timeout=10.0)
+    with_steps.client.init_workload_monitoring()
+    assert with_steps.worker.shown[-1] == "workload/none"
+    with_steps.client.start_section("step")
+    with_steps.client.end_section("step")
+    with_steps.client.start_section("not given")
+    assert with_steps.worker.shown[-2:] == ["workload/10s", "not given/10s"], "one that was not given is out of sections"
+
+
+def test_a_section_that_bears_the_name_of_a_phase_is_not_judged_as_that() -> None:
+    rank = Rank(rank_section_timeouts={"loading": None})
+    rank.client.init_workload_monitoring()
+    rank.client.start_section("loading")
+    assert rank.worker.shown[-1] == "loading/3600s"
+    unlimited = Rank(initial_rank_heartbeat_timeout=float("inf"))
+    unlimited.client.init_workload_monitoring()
+    unlimited.client.start_section("loading")
+    assert unlimited.worker.shown[-1] == "loading/none"
 
 
 def test_sections_that_overlap_show_the_innermost_that_is_open() -> None:
@@ -117,22 +147,29 @@ def test_sections_that_overlap_show_the_innermost_that_is_open() -> None:
     for section in ("a", "b"):
         rank.client.start_section(section)
     rank.client.end_section("a")
-    assert rank.worker.stack[-1] == "b"
     rank.client.start_section("a")
     rank.client.end_section("b")
-    assert rank.worker.stack[-1] == "a"
     rank.client.end_section("a")
-    assert rank.worker.stack == ["workload/3600s"], "nothing is open, nothing is left behind"
+    assert rank.worker.shown[1:] == [f"{name}/3600s" for name in ("workload", "a", "b", "a", "workload")]
 
 
-def test_a_heartbeat_in_a_section_leaves_the_section_shown() -> None:
-    rank = Rank()
+def test_a_phase_in_which_heartbeats_come_for_longer_than_a_budget_is_entered_again() -> None:
+    rank = Rank(initial_rank_heartbeat_timeout=10.0, rank_heartbeat_timeout=10.0, rank_section_timeouts={"setup": 25.0})
     rank.client.init_workload_monitoring()
-    rank.client.start_section("step")
-    rank.beat_at(1.0)
-    assert rank.worker.stack == ["workload/3600s", "step"]
-    rank.client.end_section("step")
-    assert rank.worker.stack == ["workload/2700s"]
+    rank.beat_at(4.0, 8.0)
+    assert rank.worker.shown[1:] == ["workload/10s"]
+    rank.beat_at(*range(12, 100, 4))
+    again = len(rank.worker.shown) - 1
+    assert set(rank.worker.shown[1:]) == {"workload/10s"} and 96 / 20 < again <= 96 / 10, "it lasts some budgets at most, of all"
+    rank.client.start_section("setup")
+    beats = rank.worker.beats
+    rank.beat_at(100.0, 108.0, 116.0, 121.0)
+    assert rank.worker.beats == beats + 4, "the section was opened at 96 s"
+    rank.beat_at(121.5, 130.0)
+    assert rank.worker.beats == beats + 4, "no heartbeat hides that a section has had all its time"
+    rank.client.end_section("setup")
+    rank.beat_at(131.0)
+    assert rank.worker.beats == beats + 5 and rank.worker.shown[-1] == "workload/10s"
 
 
 def test_heartbeat_timeouts_are_the_safety_factor_times_the_longest_and_move_by_halves() -> None:
@@ -145,7 +182,7 @@ def test_heartbeat_timeouts_are_the_safety_factor_times_the_longest_and_move_by_
     rank.beat_at(11.0, 14.0, 15.0)
     assert rank.client.calculate_and_set_hb_timeouts() is True
     assert rank.client.hb_timeouts == HeartbeatTimeouts(50.0, 15.0, True)
-    assert rank.worker.stack == ["workload/16s"], "up to a power of two, so that a segment has room"
+    assert rank.worker.shown[-1] == "workload/16s", "up to a power of two, so that a segment has room"
     rank.beat_at(22.0)
     rank.client.calculate_and_set_hb_timeouts()
     assert rank.client.hb_timeouts == HeartbeatTimeouts(50.0, 25.0, True)
@@ -164,7 +201,7 @@ def test_section_timeouts_are_calculated_for_all_or_for_those_selected() -> None
     assert timeouts == SectionTimeouts({"setup": 600.0, "step": 15.0}, 10.0, {"step"}, True)
     assert not timeouts.were_calculated and timeouts.are_valid
     rank.client.start_section("step")
-    assert rank.worker.stack == ["workload/16s", "step/16s"]
+    assert rank.worker.shown[-2:] == ["workload/16s", "step/16s"]
 
 
 def test_ranks_agree_where_they_are_given_a_way_to() -> None:
@@ -175,8 +212,39 @@ def test_ranks_agree_where_they_are_given_a_way_to() -> None:
     assert rank.client.hb_timeouts == HeartbeatTimeouts(500.0, 500.0, True)
 
 
+def test_ranks_that_saw_other_sections_reduce_the_same_ones() -> None:
+    told: List[List[float]] = []
+
+    def all_reduce(mine: List[float]) -> List[float]:
+        told.append(mine)
+        return [max(of) for of in zip(*told)]
+
+    seen = {"saves": "checkpoint", "evaluates": "eval"}
+    given = {"step": None, "checkpoint": None, "eval": 60.0}
+    ranks = {name: Rank(rank_section_timeouts=given, reduce=all_reduce) for name in seen}
+    for name, rank in ranks.items():
+        rank.client.init_workload_monitoring()
+        rank.now = 1.0
+        for section, seconds in (("step", 2.0), (seen[name], 7.0), ("not given", 90.0)):
+            rank.client.start_section(section)
+            rank.now += seconds
+            rank.client.end_section(section)
+        rank.client.calculate_and_set_section_timeouts(["step"], calc_out_of_section=False)
+        assert rank.client.section_timeouts == SectionTimeouts({**given, "step": 10.0}, None, {"step"}, False)
+    assert len(told[0]) == len(told[1]) == 6, "as many numbers of every rank"
+    last = ranks["evaluates"].client
+    assert last.calculate_and_set_section_timeouts(["checkpoint", "eval"], calc_out_of_section=False)
+    assert last.section_timeouts.section == {"step": 10.0, "checkpoint": 35.0, "eval": 35.0}, "by its own place in the list"
+    with pytest.raises(RankMonitorClientError, match="(?s)of section 'not given': it was not given.*it names 'step', 'checkpoint', 'eval'"):
+        last.calculate_and_set_section_timeouts(["not given"])
+    short = Rank(reduce=lambda mine: mine[:-1])
+    short.client.init_workload_monitoring()
+    with pytest.raises(RankMonitorClientError, match="reduce returned 2 numbers for 3"):
+        short.client.calculate_and_set_hb_timeouts()
+
+
 def test_calculated_timeouts_go_through_a_state_and_json_before_and_after_init() -> None:
-    rank = Rank()
+    rank = Rank(rank_section_timeouts={"step": None})
     rank.client.init_workload_monitoring()
     assert rank.client.state_dict() == {"current_timeouts": {}}, "nothing was calculated"
     rank.beat_at(10.0, 13.0)
@@ -186,15 +254,16 @@ def test_calculated_timeouts_go_through_a_state_and_json_before_and_after_init()
     rank.client.calculate_and_set_hb_timeouts()
     rank.client.calculate_and_set_section_timeouts()
     state = json.loads(json.dumps(rank.client.state_dict()))
-    early, late = Rank(), Rank()
+    early, late = (Rank(rank_section_timeouts={"step": None, "new": 30.0}) for _ in range(2))
     early.client.load_state_dict(state)
     early.client.init_workload_monitoring()
     late.client.init_workload_monitoring()
     late.client.load_state_dict(state)
     for other in (early, late):
         assert other.client.hb_timeouts == rank.client.hb_timeouts == HeartbeatTimeouts(50.0, 15.0, True)
-        assert other.client.section_timeouts == rank.client.section_timeouts
-        assert other.worker.stack == ["workload/64s"]
+        sections = rank.client.section_timeouts
+        assert other.client.section_timeouts == dataclasses.replace(sections, section={"step": 10.0, "new": 30.0})
+        assert other.worker.shown[-1] == "workload/64s"
 
 
 def test_calls_that_make_no_sense_say_so() -> None:
@@ -215,7 +284,7 @@ def test_calls_that_make_no_sense_say_so() -> None:
     for _ in range(2):
         rank.client.end_section("without a timeout")
     rank.client.end_section("a")
-    assert rank.worker.stack == ["workload/3600s"], "as there, what nobody watches is nobody's misuse"
+    assert rank.worker.shown[-1] == "workload/3600s", "as there, what nobody watches is nobody's misuse"
 
 
 def test_shutdown_ends_all_and_leaves_a_worker_that_was_given_attached() -> None:
@@ -225,19 +294,21 @@ def test_shutdown_ends_all_and_leaves_a_worker_that_was_given_attached() -> None
     rank.client.start_section("a")
     rank.client.shutdown_workload_monitoring()
     rank.client.shutdown_workload_monitoring()
-    assert rank.worker.stack == ["idle"] and not rank.worker.is_detached
+    assert rank.worker.shown[-1] == "idle" and not rank.worker.is_detached
     rank.client.init_workload_monitoring()
-    assert rank.worker.stack == ["workload/3600s"], "and it may begin again"
+    assert rank.worker.shown[-1] == "workload/3600s", "and it may begin again"
 
 
-def test_where_no_phase_has_room_work_goes_on() -> None:
-    rank = Rank(room=1)
+def test_where_no_phase_has_room_the_nearest_that_is_no_shorter_is_shown() -> None:
+    rank = Rank(room=2, initial_rank_heartbeat_timeout=50.0, rank_section_timeouts={"a": 30.0, "b": 40.0, "c": 20.0})
     rank.client.init_workload_monitoring()
-    rank.client.start_section("a")
-    rank.client.start_section("b" * 100)
+    for section in ("a", "b", "c"):
+        rank.client.start_section(section)
+        rank.client.end_section(section)
+    wanted = ["workload/50s", "a/30s", "workload/50s", "workload/50s", "workload/50s", "a/30s", "workload/50s"]
+    assert rank.worker.shown[1:] == wanted, "and each is entered, with its whole budget"
     rank.beat_at(1.0)
-    rank.client.end_all_sections()
-    assert rank.worker.stack == ["workload/3600s"]
+    assert rank.worker.shown[-1] == "idle", "nobody is judged by a budget that is shorter than his"
 
 
 def test_it_attaches_by_itself_and_gives_the_slot_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +324,7 @@ def test_it_attaches_by_itself_and_gives_the_slot_back(tmp_path: Path, monkeypat
     content = (tmp_path / "segment").read_bytes()
     rank = hangwatch.current()
     assert rank is not None and rank.slot == 0
-    assert b"rank3\0" in content and b"step/5s\0" in content and b"workload/2700s\0" in content
+    assert b"rank3\0" in content and b"step/5s\0" in content and b"workload/none\0" in content
     client.shutdown_workload_monitoring()
     assert not rank.attached
     beside.detach()
@@ -348,15 +419,15 @@ def test_warm_up_steps_have_the_warm_ups_timeout_and_what_is_outside_of_them_non
     rank.client.init_workload_monitoring(num_warmup_iters=2)
     shown = []
     for _ in range(3):
-        shown.append(rank.worker.stack[-1])
+        shown.append(rank.worker.shown[-1])
         rank.client.start_section("step")
-        shown.append(rank.worker.stack[-1])
+        shown.append(rank.worker.shown[-1])
         rank.client.end_section("step")
-    assert shown == ["workload/3600s", "step/300s", "workload/3600s", "step/300s", "workload/30s", "step/10s"]
+    assert shown == ["workload/none", "step/300s", "workload/none", "step/300s", "workload/30s", "step/10s"]
     rank = Rank(rank_section_timeouts={"step": 10.0})
     rank.client.init_workload_monitoring(1)
     rank.client.start_section("step")
-    assert rank.worker.budgets["step"] is None, "and none where there is none"
+    assert rank.worker.budgets["step/none"] is None, "and none where there is none"
 
 
 def test_a_stop_that_the_monitor_asks_for_is_told_once_at_a_heartbeat_or_a_section() -> None:
