@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A server that streams tokens, in which each request is watched by itself: one that hangs is told of though others go on.
 
-    pip install 'hangwatch[asgi]'
+    pip install './python[asgi]'
     hangwatch run --inference-step-timeout 60s -- python examples/asgi_app.py
     curl 'http://127.0.0.1:8000/generate?tokens=50'
     curl 'http://127.0.0.1:8000/generate?tokens=50&stuck_at=20'     # a drill: the 20th token never comes

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A worker whose loops are shown by tqdm, as they were before: two lines make each bar a count that is watched.
 
-    pip install 'hangwatch[tqdm]'
+    pip install './python[tqdm]'
     hangwatch run --inference-step-timeout 60s -- python examples/tqdm_worker.py --stuck-at 30
 
 `--stuck-at N`: a drill. The bar stops before its Nth item, in a lock that nobody releases.

@@ -14,7 +14,7 @@ from ._status import extension
 MAX_BYTES = 1 << 20
 """No policy is larger; what is, is another file."""
 
-_INT = re.compile(r"[-+]?[0-9]+\Z")
+_INT = re.compile(r"[-+]?[0-9]+\Z|0x[0-9a-fA-F]+\Z|0o[0-7]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _NOTHING = ("", "~", "null", "Null", "NULL")
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -25,7 +25,7 @@ def policy_of(path: Union[str, os.PathLike[str]]) -> Dict[str, Any]:
 
     As `hangwatch watch --config` reads it: seven keys, in whole seconds, and no other; a value outside the worker's own range is
     taken, with a `UserWarning`. Raises `UsageError`. The YAML is read by PyYAML or ruamel.yaml, whichever is installed:
-    `pip install 'hangwatch[horde]'` brings one.
+    the package's extra `horde` brings one.
     """
     name = os.fspath(path)
     bridge_policy = extension("bridge_policy", f"cannot read policy '{name}'")
@@ -64,7 +64,7 @@ def _library(name: str) -> Tuple[Callable[[str], Any], Type[Exception]]:
     try:
         ruamel = import_module("ruamel.yaml")
     except ImportError:
-        raise _wrong(name, "no library for YAML is installed", "pip install 'hangwatch[horde]', or ruamel.yaml") from None
+        raise _wrong(name, "no library for YAML is installed", "pip install pyyaml, or ruamel.yaml") from None
     errors: Type[Exception] = import_module("ruamel.yaml.error").YAMLError
     return lambda text: ruamel.YAML(typ="safe", pure=True).compose(text), errors
 
@@ -74,6 +74,8 @@ def _compose(name: str, text: str) -> Any:
     compose, errors = _library(name)
     try:
         return compose(text)
+    except RecursionError:
+        raise _wrong(name, "it is nested too deeply", "is this the right file?") from None
     except errors as e:
         mark = getattr(e, "problem_mark", None)
         place = name if mark is None else f"{name}:{mark.line + 1}"
@@ -108,6 +110,7 @@ def _value(node: Any) -> Any:
         return None
     if text in _TRUTHS:
         return _TRUTHS[text]
-    if _INT.match(text):
-        return int(text)
+    # No number that counts has as many digits as Python refuses to read.
+    if _INT.match(text) and len(text) < 100:
+        return int(text, 8) if text.startswith("0o") else int(text, 16) if text.startswith("0x") else int(text)
     return float(text) if _FLOAT.match(text) else text

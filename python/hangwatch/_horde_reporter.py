@@ -10,9 +10,15 @@ from ._horde_names import CALLS, ENDS_A_JOB, PHASES, Named, Outcome, name, perce
 class _Worker(Protocol):
     def step(self, done: int, /) -> object: ...
     def beat(self) -> object: ...
+    def extend(self, seconds: float) -> object: ...
+    def begin_pass(self) -> object: ...
     def phase(self, phase: str) -> object: ...
     def begin_job(self, id: str = ..., model: str = ..., total: Optional[int] = ...) -> object: ...
     def end_job(self, outcome: Outcome) -> object: ...
+
+
+ALCHEMY_S = 600.0
+"""How long alchemy may be silent: it reports nothing until it is done, and a step's timeout may be far shorter."""
 
 
 class Reporter:
@@ -22,6 +28,8 @@ class Reporter:
         self._worker = worker
         self._job: Any = None
         self._is_open = False
+        # The highest percentage of this pass.
+        self._mark = 0
 
     def on_last_job_reference_change(self, job: Any) -> None:
         """The job that the next inference is of: its `id_` (or `id`) and `model` are told with it."""
@@ -39,6 +47,8 @@ class Reporter:
             self._end(ENDS_A_JOB[state])
         if phase == "inference" and not self._is_open:
             self._begin(total=100 if state == "INFERENCE_STARTING" else None)
+            if state == "ALCHEMY_STARTING":
+                self._worker.extend(ALCHEMY_S)
         else:
             self._worker.phase(phase)
 
@@ -46,6 +56,11 @@ class Reporter:
         """A heartbeat is sent; `percent_complete=` is its progress."""
         done = percent(details)
         if done is not None and CALLS.get(name(heartbeat_type) or "") == "step":
+            # A count that was full and starts again is another pass, a hires fix.
+            if self._mark >= 100 and done < self._mark:
+                self._worker.begin_pass()
+                self._mark = 0
+            self._mark = max(self._mark, int(done))
             self._worker.step(int(done))
         else:
             self._worker.beat()
@@ -55,6 +70,7 @@ class Reporter:
         job_id = next((str(it) for it in ids if it is not None), "")
         self._worker.begin_job(id=job_id, model=str(getattr(self._job, "model", None) or ""), total=total)
         self._is_open = True
+        self._mark = 0
 
     def _end(self, outcome: Outcome) -> None:
         self._worker.end_job(outcome)

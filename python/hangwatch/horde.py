@@ -24,7 +24,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Mapping, NamedTuple, Optional, Type, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Callable, Collection, Deque, Dict, Mapping, NamedTuple, Optional, Type, TypeVar, cast
 
 from ._bridge import policy_of
 from ._horde_names import CALLS, ENDS_A_JOB, PHASES, HordeHeartbeatType, HordeProcessState, Named, name, percent
@@ -168,6 +168,10 @@ class Detector(_Host):
     phases: Mapping[str, str] = PHASES
     """A worker with states of its own adds them in a subclass. A state that is not in it is never stuck in inference."""
 
+    unjudged: Collection[str] = ("ALCHEMY_STARTING",)
+    """States that are never stuck in inference though their phase is that: the worker's own rule judges no alchemy, which reports
+    nothing until it is done."""
+
     reports_progress: bool = False
     """True: every job reports a percentage, so its clock runs from the start of inference and not from the first report."""
 
@@ -280,7 +284,8 @@ class Detector(_Host):
         return track
 
     def _enter(self, track: _Track, state: Optional[str], now: float) -> None:
-        track.enter(state, state is not None and self.phases.get(state) == "inference", now)
+        judged = state is not None and state not in self.unjudged
+        track.enter(state, judged and self.phases.get(state or "") == "inference", now)
 
     def _pass_on(self, call: Callable[..., None], *args: Any) -> None:
         self._is_inside = True

@@ -69,6 +69,8 @@ def test_it_says_what_the_command_says_of_the_same_file(scratch: Path, binary: s
     [
         ("preload_timeout: '80'", {"loading_timeout": 80}),
         ("process_timeout: 86400.0", {"process_timeout": 86400}),
+        ("preload_timeout: 0x20", {"loading_timeout": 32}),
+        ("preload_timeout: 0o20", {"loading_timeout": 16}),
         ("exit_on_unhandled_faults: 1", {"exit_on_unhandled_faults": True}),
         ("exit_on_unhandled_faults: yes", {"exit_on_unhandled_faults": True}),
         ("max_batch: &many 7\nmodels_to_load: [a, b]\nother: *many", {"max_batch": 7}),
@@ -99,6 +101,9 @@ def test_the_spellings_of_the_workers_own_reader_are_taken(scratch: Path, line: 
         ("", "FILE': it is empty"),
         ("- a\n", "FILE': it is a list, expected keys with values"),
         ("max_batch: [1\n", "not YAML: "),
+        (f"a: {'[' * 3000}\n", "FILE': it is nested too deeply"),
+        (f"api_key: x\npreload_timeout: {'9' * 90}\n", "FILE:2': preload_timeout is "),
+        (f"api_key: x\npreload_timeout: {'9' * 5000}\n", "FILE:2': preload_timeout is "),
     ],
 )
 def test_what_is_none_of_it_is_refused_with_its_line_and_the_way_out(scratch: Path, text: str, sentence: str) -> None:
@@ -121,5 +126,5 @@ def test_a_file_that_is_not_there_or_no_text_or_no_library_is_said(scratch: Path
         policy_of(scratch / "large")
     for name in ("yaml", "ruamel.yaml"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(hangwatch.UsageError, match=r"no library for YAML is installed\n  pip install 'hangwatch\[horde\]'"):
+    with pytest.raises(hangwatch.UsageError, match=r"no library for YAML is installed\n  pip install pyyaml"):
         policy_of(WHOLE)

@@ -240,7 +240,7 @@ def test_only_inference_is_judged() -> None:
         m = Map()
         m.state(state.name)
         m.now = 5000.0
-        assert (m.verdict() is not None) == (horde.PHASES[state.name] == "inference"), state.name
+        assert (m.verdict() is not None) == (state.name == "INFERENCE_STARTING"), state.name
 
 
 def test_a_watcher_that_slept_accuses_nobody() -> None:
@@ -358,6 +358,12 @@ class Calls:
     def beat(self) -> None:
         self.calls.append("beat")
 
+    def extend(self, seconds: float) -> None:
+        self.calls.append(("extend", seconds))
+
+    def begin_pass(self) -> None:
+        self.calls.append("pass")
+
     def phase(self, phase: str) -> None:
         self.calls.append(phase)
 
@@ -398,7 +404,32 @@ def test_a_childs_failed_job_and_one_that_another_takes_the_place_of_are_told_ap
     child.on_process_state_change("ALCHEMY_FAILED")
     child.on_process_state_change("INFERENCE_STARTING")
     child.on_last_job_reference_change(Job())
-    assert worker.calls == [("begin", "", "", None), ("end", "failed"), "idle", ("begin", "", "", 100), ("end", "cancelled")]
+    alchemy = [("begin", "", "", None), ("extend", 600.0), ("end", "failed"), "idle"]
+    assert worker.calls == [*alchemy, ("begin", "", "", 100), ("end", "cancelled")], "alchemy reports nothing until it is done"
+
+
+def test_a_childs_count_that_was_full_and_starts_again_is_another_pass_and_a_retry_is_none() -> None:
+    worker = Calls()
+    child = horde.Reporter(worker)
+    for _ in range(2):
+        child.on_process_state_change("INFERENCE_STARTING")
+        for percent in (50, 100, 5, 60, 30):
+            child.on_heartbeat(STEP, percent_complete=percent)
+        child.on_process_state_change("INFERENCE_COMPLETE")
+    job = [("begin", "", "", 100), ("step", 50), ("step", 100), "pass", ("step", 5), ("step", 60), ("step", 30), ("end", "ok"), "idle"]
+    assert worker.calls == job * 2
+
+
+def test_alchemy_is_judged_by_nobody_but_a_subclass_that_says_so() -> None:
+    class Judging(ProcessMap):
+        unjudged = ()
+
+    now = 0.0
+    maps = [ProcessMap({1: Info()}, clock=lambda: now), Judging({1: Info()}, clock=lambda: now)]
+    for processes in maps:
+        processes.on_process_state_change(1, "ALCHEMY_STARTING")
+    now = 40.0
+    assert [processes.is_stuck_on_inference(1, 15) for processes in maps] == [False, True], "as the worker's own rule"
 
 
 def test_an_unknown_state_of_a_worker_is_added_in_a_subclass() -> None:
