@@ -104,8 +104,8 @@ fn a_worker_that_ended_while_no_run_was_there_is_started_again_and_its_job_is_to
     assert_eq!([&after[0], &after[2]], [&before[0], &before[2]], "those that live are taken over");
     assert_eq!(after[1][0], before[1][0], "the dead one's place is taken");
     assert_ne!(after[1][1], before[1][1], "by another process");
-    assert_eq!(second.of_kind("adopted").len(), 2);
     assert_eq!(second.stop(), Some(0));
+    assert_eq!(second.of_kind("adopted").len(), 2);
     let lost: Vec<_> = second.of_kind("lost_job").iter().map(|event| event["slot"].clone()).collect();
     assert_eq!(lost, [1], "the dead one's; the others ended theirs when they were asked to");
 }

@@ -57,7 +57,7 @@ fn a_status_that_may_pass_is_tried_again_and_the_events_stay_in_their_order() {
     let server = Server::start([Answer::Status(500, ""), Answer::Status(429, "")]);
     let scratch = Scratch::new();
     let segment = scratch.made();
-    let mut watch = Watch::start(&scratch, &segment, &["--webhook", &server.url, "--hook-events", "all"]);
+    let mut watch = Watch::start(&scratch, &segment, &["--webhook", &server.url, "--hook-events", "config_reloaded"]);
     let (first, second) = (watch.event(), watch.event());
     let requests = [server.next(), server.next(), server.next(), server.next()];
     let events: Vec<_> = requests.iter().map(Request::json).collect();
@@ -101,8 +101,8 @@ fn a_receiver_that_never_answers_costs_its_timeout_and_no_other_hook_waits() {
     let segment = scratch.made();
     let file = scratch.path().join("kept");
     let config = format!(
-        "hangwatch: 1\nhooks:\n  - webhook: {}\n    timeout: 10m\n    events: all\n  - webhook: {}\n    timeout: 1s\n    retries: 0\n    \
-         events: all\n  - command: \"{}\"\n    events: all\n",
+        "hangwatch: 1\nhooks:\n  - webhook: {}\n    timeout: 10m\n    events: [config_reloaded]\n  - webhook: {}\n    timeout: 1s\n    retries: 0\n    \
+         events: [config_reloaded]\n  - command: \"{}\"\n    events: [config_reloaded]\n",
         patient.url,
         hasty.url,
         keeps(&file)
@@ -127,7 +127,7 @@ fn a_handshake_that_nobody_answers_costs_the_timeout_too() {
     let scratch = Scratch::new();
     let segment = scratch.made();
     let config = format!(
-        "hangwatch: 1\nhooks:\n  - webhook: https://{}/\n    timeout: 1s\n    retries: 0\n    events: all\n",
+        "hangwatch: 1\nhooks:\n  - webhook: https://{}/\n    timeout: 1s\n    retries: 0\n    events: [config_reloaded]\n",
         listener.local_addr().expect("its address")
     );
     let config = scratch.file("hangwatch.yaml", &config);
@@ -143,8 +143,8 @@ fn a_command_that_sleeps_holds_up_neither_a_scan_nor_for_longer_than_its_timeout
     let segment = scratch.made();
     let (patient, hasty) = (scratch.path().join("patient"), scratch.path().join("hasty"));
     let config = format!(
-        "hangwatch: 1\nhooks:\n  - command: \"echo $$ >{}; exec sleep 1000\"\n    timeout: 10m\n    events: all\n  \
-         - command: \"{}; exec sleep 1000\"\n    timeout: 3s\n    retries: 0\n    events: all\n",
+        "hangwatch: 1\nhooks:\n  - command: \"echo $$ >{}; exec sleep 1000\"\n    timeout: 10m\n    events: [config_reloaded]\n  \
+         - command: \"{}; exec sleep 1000\"\n    timeout: 3s\n    retries: 0\n    events: [config_reloaded]\n",
         patient.display(),
         keeps(&hasty)
     );
@@ -171,7 +171,10 @@ fn a_full_queue_drops_the_newest_and_says_so() {
     let server = Server::start([Answer::Held(released)]);
     let scratch = Scratch::new();
     let segment = scratch.made();
-    let config = format!("hangwatch: 1\nhooks:\n  - webhook: {}\n    timeout: 10m\n    queue: 1\n    events: all\n", server.url);
+    let config = format!(
+        "hangwatch: 1\nhooks:\n  - webhook: {}\n    timeout: 10m\n    queue: 1\n    events: [config_reloaded]\n",
+        server.url
+    );
     let config = scratch.file("hangwatch.yaml", &config);
     let mut watch = Watch::start(&scratch, &segment, &["--config", &config.display().to_string()]);
     let first = watch.event();
@@ -191,7 +194,7 @@ fn a_hostile_name_reaches_no_shell_no_terminal_and_no_other_header() {
     let (scratch, server) = (Scratch::new(), Server::start([]));
     let segment = scratch.made();
     let (named, done) = (scratch.path().join("named"), scratch.path().join("done"));
-    let line = format!("printenv HANGWATCH_EVENT_WORKER >{}; env >{}", named.display(), done.display());
+    let line = format!("printenv HANGWATCH_EVENT_WORKER >{0}; env >{1}.new; mv {1}.new {1}", named.display(), done.display());
     let flags = ["--inference-step-timeout", "1s", "--hook-events", "opened", "--hook", &line, "--webhook", &server.url];
     let mut watch = Watch::start(&scratch, &segment, &flags);
     let name = "$(reboot)\u{1b}[2J\r\nX: y";
@@ -248,7 +251,9 @@ fn a_signal_replaces_hooks_and_a_bad_one_changes_none() {
     let scratch = Scratch::new();
     let segment = scratch.made();
     let (old, new) = (scratch.path().join("old"), scratch.path().join("new"));
-    let hook = |path: &Path| format!("hangwatch: 1\nhooks:\n  - command: \"{}\"\n    events: all\n", keeps(path));
+    let hook = |path: &Path| {
+        format!("hangwatch: 1\nhooks:\n  - command: \"{}\"\n    events: [config_reloaded, config_rejected]\n", keeps(path))
+    };
     let config = scratch.file("hangwatch.yaml", &hook(&old));
     let mut watch = Watch::start(&scratch, &segment, &["--config", &config.display().to_string()]);
     let first = watch.event();

@@ -131,8 +131,8 @@ fn a_run_in_namespaces_of_its_own_replaces_its_own() {
         assert_eq!(replaced["slot"], opened["slot"], "{place:?}");
         // Its replacement hangs as well, and is found by the same clock.
         run.next("replaced");
-        assert_eq!(stop(&mut run), Some(0), "{place:?}");
         assert!(run.verdicts().iter().all(|verdict| *verdict == "silent"), "{place:?}: {:#?}", run.events);
+        assert_eq!(stop(&mut run), Some(0), "{place:?}");
         assert!(!scratch.segment().exists(), "it ended well in {place:?}");
     }
 }

@@ -14,7 +14,7 @@
 mod common;
 
 use common::part::{attached, part, pass, playing};
-use common::{Held, Monitor, Scratch, hangwatch, let_pass, until};
+use common::{Held, Monitor, Scratch, every_thread_is, hangwatch, let_pass, until};
 use hangwatch::layout::header::HEADER_LEN;
 use hangwatch::layout::word::{Beat, Tag};
 use hangwatch::segment::Segment;
@@ -134,6 +134,8 @@ fn a_worker_that_is_gone_before_anybody_looks_is_dead() {
     let mut worker = inject(segment.path(), "hang", "--step-time 1ms");
     until(|| segment.slot(0).is_some_and(|slot| slot.peek_seen().beat.count() > 0));
     watch.held.signal(libc::SIGSTOP);
+    // Until its last thread stands it might see a zombie.
+    until(|| every_thread_is(watch.held.pid().into(), &['T']));
     worker.signal(libc::SIGKILL);
     worker.wait();
     watch.held.signal(libc::SIGCONT);

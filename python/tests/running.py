@@ -87,8 +87,8 @@ class Run:
         return events_of(self.events_file)
 
     def accusations(self) -> List[Event]:
-        """What is told of a worker. A monitor that a busy machine made late tells that of itself."""
-        return [event for event in self.events() if event["verdict"] is not None]
+        """What is told of a worker. A monitor that a busy machine made late tells that of itself, and that it starves a worker."""
+        return [event for event in self.events() if event["verdict"] not in (None, "starved")]
 
     def log(self, replica: int = 0) -> str:
         """What the workers of one replica have written, those before the present one too."""

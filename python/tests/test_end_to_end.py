@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
+import hangwatch
 import pytest
 
 from running import EXAMPLES, LATER, PYTHON, SOON, Run
@@ -79,7 +80,7 @@ def all_of(binary: str, scratch: Path, ways: Dict[str, List[str]], *flags: str, 
         for way, command in ways.items():
             folder = scratch / way
             folder.mkdir()
-            more = waiting_for(folder, waits_for) if waits_for else []
+            more = waiting_for(folder, waits_for, ends=True) if waits_for else []
             runs[way] = running.enter_context(Run(binary, folder, command, *flags, *more))
         yield runs
 
@@ -95,17 +96,15 @@ def test_what_goes_on_and_ends_is_ok_and_nothing_is_told(binary: str, scratch: P
 SERVERS = {"asgi": example("asgi_app.py", "--port", "0"), "wsgi": worker("wsgi", "")}
 
 
-def test_a_server_whose_requests_go_on_or_that_waits_for_some_is_ok(
-    binary: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_whose_requests_go_on_or_that_waits_for_some_is_ok(binary: str, scratch: Path) -> None:
     tokens = {"asgi": 125, "wsgi": STEPS}
-    monkeypatch.setenv("HANGWATCH_STARTING_TIMEOUT", "2s")
     with all_of(binary, scratch, SERVERS, *LATER) as runs:
         streams = [(way, Client(port_of(run), f"/generate?tokens={tokens[way]}")) for way, run in runs.items() for _ in range(2)]
         for way, stream in streams:
             assert stream.rest().count(b"\n") == tokens[way], f"{way}: a stream that lasted longer than any budget"
         for way, run in runs.items():
             until_served(run, 1, 2)
+            assert run.slot(0).phase == hangwatch.PHASES["idle"], f"{way}: the server itself waits, and is not in its start for ever"
             assert run.accusations() == [], way
 
 
@@ -158,10 +157,13 @@ def test_one_that_lives_and_does_not_advance_is_caught_and_ends_when_it_is_asked
             assert "action" not in {event["event"] for event in run.events()}, f"{way}: it ended by itself, unsignalled"
 
 
-def waiting_for(scratch: Path, words: str) -> List[str]:
-    """A dumper that looks into the worker's log until the words are there: so long no signal is sent."""
+def waiting_for(scratch: Path, words: str, ends: bool = False) -> List[str]:
+    """A dumper that looks into the worker's log until the words are there, and the worker has ended: so long no signal is sent."""
     script = scratch / "dumper"
-    script.write_text(f'until grep -q "{words}" {scratch}/logs/worker-0.log; do sleep 0.02; done; echo seen\n')
+    text = f'until grep -q "{words}" {scratch}/logs/worker-0.log; do sleep 0.02; done\n'
+    if ends:
+        text += 'while [ -e "/proc/$1/stat" ] && ! grep -q ") Z" "/proc/$1/stat"; do sleep 0.02; done\n'
+    script.write_text(f"{text}echo seen\n")
     return ["--dump", f"sh {script} {{pid}}"]
 
 

@@ -139,6 +139,7 @@ async def main():
 asyncio.get_event_loop_policy().set_event_loop(asyncio.new_event_loop())
 loop = asyncio.get_event_loop_policy().get_event_loop()
 loop.set_debug(True)
+loop.slow_callback_duration = float("inf")
 print(loop.run_until_complete(main()))
 loop.close()
 """

@@ -37,8 +37,8 @@ if __name__ == "__main__":
 
 
 def told_of(events: List[Event]) -> List[str]:
-    """Their kinds; that one whose end is on its way is dead, a poll may see and tell."""
-    return [event.event for event in events if event.verdict not in ("dead", "zombie")]
+    """Kinds of those about a worker; that one whose end is on its way is dead, a poll may see and tell, and that it is starved."""
+    return [event.event for event in events if event.slot is not None and event.verdict not in ("dead", "zombie", "starved")]
 
 
 class Left:

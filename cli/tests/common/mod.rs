@@ -238,10 +238,15 @@ pub(crate) fn signal(pid: u64, signal: i32) {
 
 /// Whether a process has ended, all its threads with it, reaped or not.
 pub(crate) fn has_ended(pid: u64) -> bool {
+    every_thread_is(pid, &['Z', 'X'])
+}
+
+/// Whether each thread of a process that is still there is in one of these states.
+pub(crate) fn every_thread_is(pid: u64, states: &[char]) -> bool {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
     tasks.flatten().all(|task| {
         let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(states))
     })
 }
 
