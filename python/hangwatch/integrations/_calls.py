@@ -15,7 +15,7 @@ import inspect
 import itertools
 import os
 import threading
-from typing import Any, Callable, ClassVar, Dict, Literal, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Callable, ClassVar, Dict, List, Literal, Mapping, Optional, Tuple, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
 from .. import Worker, _living
@@ -37,6 +37,12 @@ class _Here(threading.local):
 
 here = _Here()
 _lock = threading.Lock()
+reports = threading.RLock()
+"""Held around reports that come from several threads: bars, and loads. By its module's name: a forked child has another one.
+
+Re-entrant, for what the collector ends in the middle of one reports too."""
+_hooking = threading.RLock()
+_installing = threading.RLock()
 _taken: WeakKeyDictionary[Worker, int] = WeakKeyDictionary()  # by the thread that is in a call with it
 _numbers = itertools.count(1)
 
@@ -104,9 +110,13 @@ class Reporting:
         self._phases = phases
         self._registered: WeakSet[Worker] = WeakSet()
         self._stop = Stop(on_stop)
+        self.is_over = False
+        """Its hooks are taken out: one that had to stay, for somebody hooked in after it, reports nothing more."""
 
     def begin(self, model: str, batch: int = 0) -> Optional[Call]:
         """This thread is in a call from now on. `None` where nobody watches."""
+        if self.is_over:
+            return None
         around = here.call
         worker, is_taken = (around.worker, False) if around is not None else self.take()
         try:
@@ -201,52 +211,100 @@ class Call:
 
 
 class Hooks:
-    """Attributes of others' objects that are replaced, and put back where nobody replaced them after us."""
+    """Attributes of others' objects that are replaced, and put back where nobody replaced them after us.
+
+    One that somebody wrapped stays below it, and passes on what it gets. Should it come to light again it is put back then.
+    """
 
     def __init__(self) -> None:
-        self._were: Dict[Tuple[int, str], Tuple[Any, str, Any, Any]] = {}
+        self.are_in = True
+        """Whether they were not taken out; after that nothing is put any more."""
+        self._were: List[_Replaced] = []
 
     def put(self, owner: Any, name: str, made: Any) -> None:
         """In the owner's own attributes; what a class inherits stays what it is."""
-        self._were.setdefault((id(owner), name), (owner, name, vars(owner).get(name, _ABSENT), made))
-        if isinstance(owner, type):
-            setattr(owner, name, made)
-        else:
-            # Not by setattr: modules and pipelines have rules of their own for it.
-            vars(owner)[name] = made
+        with _hooking:
+            was = vars(owner).get(name, _ABSENT)
+            # Two threads may have looked at once.
+            if self.are_in and not (is_ours(made) and is_ours(was)):
+                self._were.append((owner, name, was, made))
+                _set(owner, name, made)
 
     def take_out(self) -> None:
-        while self._were:
-            owner, name, was, made = self._were.popitem()[1]
-            if vars(owner).get(name) is not made:
-                continue
-            if isinstance(owner, type):
-                delattr(owner, name) if was is _ABSENT else setattr(owner, name, was)
-            elif was is _ABSENT:
-                del vars(owner)[name]
-            else:
-                vars(owner)[name] = was
+        with _hooking:
+            self.are_in = False
+            while self._were:
+                replaced = self._were.pop()
+                mark = getattr(replaced[3], _OURS, None)
+                if mark is not None:
+                    mark.is_in = False
+                # Objects come and go, and their hooks with them.
+                if not _put_back(replaced) and isinstance(replaced[0], type):
+                    _wrapped.append(replaced)
+            while any(_put_back(wrapped) and _forgotten(wrapped) for wrapped in reversed(_wrapped)):
+                pass
+
+
+_Replaced = Tuple[Any, str, Any, Any]  # owner, name, what was there, what was made of it
+_wrapped: List[_Replaced] = []  # of classes; by whomever
+
+
+def _put_back(replaced: _Replaced) -> bool:
+    owner, name, was, made = replaced
+    if vars(owner).get(name) is not made:
+        return False
+    _set(owner, name, was)
+    return True
+
+
+def _set(owner: Any, name: str, value: Any) -> None:
+    if isinstance(owner, type):
+        delattr(owner, name) if value is _ABSENT else setattr(owner, name, value)
+    # Not by setattr: modules and pipelines have rules of their own for it.
+    elif value is _ABSENT:
+        del vars(owner)[name]
+    else:
+        vars(owner)[name] = value
+
+
+def _forgotten(wrapped: _Replaced) -> bool:
+    _wrapped.remove(wrapped)
+    return True
 
 
 _ABSENT = object()
 _OURS = "_hangwatch_hooked"
 
 
+class _Mark:
+    is_in = True
+
+
 def ours(made: T) -> T:
     """Marks what is put somewhere, for whoever comes by again."""
-    setattr(made, _OURS, True)
+    setattr(made, _OURS, _Mark())
     return made
 
 
 def is_ours(original: object) -> bool:
-    """Whether that was hooked already."""
-    return hasattr(original, _OURS)
+    """Whether that was hooked already, and is: a wrapper of others' that took over our mark has our hook below it."""
+    mark = getattr(original, _OURS, None)
+    return mark is not None and mark.is_in
 
 
-class Installation(Block):
+class _Whole(type):
+    """One is made at a time: two threads' hooks do not mingle."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        with _installing:
+            return super().__call__(*args, **kwargs)
+
+
+class Installation(Block, metaclass=_Whole):
     """The hooks of a class of these: a second one takes the place of the first. `remove`, or the end of a `with` block, takes them out."""
 
     _now: ClassVar[Optional[Installation]] = None
+    _reporting: Reporting
 
     def __init__(self) -> None:
         cls = type(self)
@@ -257,10 +315,13 @@ class Installation(Block):
         self._hooks = Hooks()
 
     def remove(self) -> None:
-        """Takes the hooks out, where nobody has hooked in after them. A call that is in flight is reported to its end."""
+        """Takes the hooks out; where somebody hooked in after them they report nothing more. A call in flight is reported to its end."""
         cls = type(self)
         if cls._now is self:
             cls._now = None
+        reporting: Optional[Reporting] = getattr(self, "_reporting", None)
+        if reporting is not None:
+            reporting.is_over = True
         self._hooks.take_out()
 
     def _exit(self) -> None:
@@ -269,8 +330,8 @@ class Installation(Block):
 
 def _forget() -> None:
     # A forked child is in no call: what its parent had is not its own.
-    global _lock
-    _lock = threading.Lock()
+    global _lock, reports, _hooking, _installing
+    _lock, reports, _hooking, _installing = threading.Lock(), threading.RLock(), threading.RLock(), threading.RLock()
     here.call, here.load, here.lane = None, None, None
     _taken.clear()
 

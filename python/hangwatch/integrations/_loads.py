@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 from types import TracebackType
 from typing import Any, Callable, Optional, Type, cast
 
-from .. import UNKNOWN, Worker
+from .. import UNKNOWN, Worker, _living
+from . import _calls
 from ._calls import Hooks, Reporting, here, is_ours, ours, quietly
 
 __all__ = ["hook", "hook_method"]
@@ -57,8 +57,8 @@ class _Load:
         self._worker: Optional[Worker] = None
         self._is_taken = False
         self._bars: Any = None
-        # Several threads fetch.
-        self._lock = threading.Lock()
+        self._host: Optional[_Bars] = None
+        self._open = 0
         self._fetched: Optional[int] = None
 
     def __enter__(self) -> None:
@@ -70,7 +70,7 @@ class _Load:
         quietly(self._end)
 
     def _begin(self) -> None:
-        if here.load is not None:
+        if here.load is not None or self._reporting.is_over:
             return
         call = here.call
         worker, is_taken = (call.worker, False) if call is not None else self._reporting.take()
@@ -86,68 +86,94 @@ class _Load:
         here.load = self
         from . import tqdm
 
-        # Bars that the host has reported already are its own.
-        if not tqdm.is_installed():
-            self._bars = tqdm.install(cast("Worker", _Bars(self)), phase="loading")
-            self._bars.elsewhere = self._fetches
+        bars = tqdm.here()
+        if bars is None:
+            self._bars = bars = tqdm.install(cast("Worker", _Bars(self, worker)), phase="loading")
+            bars.listen(bars.worker, self._fetches)
+        else:
+            # Bars that the host has reported already go on to be its own.
+            self._bars, self._open, self._host = bars, bars.open, _Bars(self, bars.worker)
+            bars.listen(cast("Worker", self._host), self._fetches)
 
     def _end(self) -> None:
         if self._worker is None:
             return
         here.load = None
-        try:
-            if self._bars is not None:
-                self._bars.remove()
-        finally:
-            with self._lock:
-                worker, self._worker = self._worker, None
+        with _calls.reports:
+            worker, self._worker = self._worker, None
+            try:
+                self._settle(worker)
+                if self._host is not None:
+                    # Those of the load that nobody closed.
+                    self._bars.end_all(self._open)
+                    self._bars.listen(self._host.host, None)
+                elif self._bars is not None:
+                    self._bars.remove()
+            finally:
                 try:
-                    self._settle(worker)
                     worker.leave()
                 finally:
                     self._reporting.give_back(worker, self._is_taken)
 
-    def _fetches(self, bar: Any, n: float) -> None:
-        # A bar that is disabled has no unit; the hub's count bytes. What another thread counts otherwise is no sign of this load.
+    def _fetches(self, bar: Any, n: float) -> bool:
+        """What another thread moved: whether that is a sign of this load."""
+        # A bar that is disabled has no unit; the hub's count bytes. What another thread counts otherwise is none.
         if getattr(bar, "unit", None) != "B" and not type(bar).__module__.startswith("huggingface_hub."):
-            return
-        with self._lock:
+            return False
+        # Several threads fetch.
+        with _calls.reports:
             if self._worker is None:
-                return
+                return False
             if self._fetched is None:
                 self._worker.enter("downloading", UNKNOWN)
                 self._fetched = 0
             # A file that begins again goes back.
             self._fetched += max(0, int(n))
             self._worker.step(self._fetched)
+            return True
 
     def _settle(self, worker: Worker) -> None:
         if self._fetched is not None:
             self._fetched = None
             worker.leave()
 
-    def say(self, call: Callable[[Worker], object]) -> None:
-        """What the thread that loads says, once nothing is fetched around it."""
-        with self._lock:
-            if self._worker is not None:
-                self._settle(self._worker)
-                call(self._worker)
+    def goes_on(self) -> None:
+        """The thread that loads says something: nothing is fetched around it any more."""
+        if self._worker is not None:
+            self._settle(self._worker)
 
 
 class _Bars:
-    """The worker that bars of the thread that loads report to."""
+    """The worker that bars of the thread that loads report to, for the time of the load: `host`, else the current one."""
 
-    def __init__(self, load: _Load) -> None:
+    def __init__(self, load: _Load, host: Optional[Worker]) -> None:
         self._load = load
+        self.host = host
+
+    def _say(self, report: str, *args: Any) -> None:
+        with _calls.reports:
+            self._load.goes_on()
+            getattr(_living.of(self.host), report)(*args)
 
     def enter(self, phase: str, total: int) -> None:
-        self._load.say(lambda worker: worker.enter(phase, total))
+        self._say("enter", phase, total)
 
     def leave(self) -> None:
-        self._load.say(lambda worker: worker.leave())
+        self._say("leave")
 
     def step(self, done: int) -> None:
-        self._load.say(lambda worker: worker.step(done))
+        self._say("step", done)
 
     def beat(self) -> None:
-        self._load.say(lambda worker: worker.beat())
+        self._say("beat")
+
+    def should_stop(self) -> bool:
+        return _living.of(self.host).should_stop()
+
+    @property
+    def phase_id(self) -> Optional[int]:
+        return _living.of(self.host).phase_id
+
+    @property
+    def in_job(self) -> bool:
+        return _living.of(self.host).in_job

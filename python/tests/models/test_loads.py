@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from pathlib import Path
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, Optional, Tuple, cast
 
 import pytest
 
@@ -13,6 +13,7 @@ import hangwatch
 from hangwatch import PHASES, UNKNOWN
 from hangwatch.integrations import _loads, tqdm as bars
 from hangwatch.integrations._calls import Hooks, Reporting
+from quiet_bars import Calls, quiet
 from slots import Slot
 
 hub = pytest.importorskip("huggingface_hub.utils.tqdm")
@@ -91,11 +92,44 @@ def test_what_another_thread_counts_for_itself_is_no_sign_of_a_load(worker: hang
     hooks.take_out()
 
 
-def test_where_the_host_reports_its_bars_itself_a_load_leaves_them_to_it(model: Any, worker: hangwatch.Worker) -> None:
+def test_where_the_host_reports_its_bars_itself_a_load_leaves_them_to_it_and_still_sees_what_is_fetched(
+    model: Any, worker: hangwatch.Worker, segment: Path
+) -> None:
     with bars.install(worker, phase="compiling"):
+        around = quiet(total=7)
+        around.update(3)
         assert model.from_pretrained() == "model"
-        assert bars.is_installed()
-    assert model.seen[-1] == (PHASES["compiling"], 1, 2)
+        fetching = [(DOWNLOADING, done, UNKNOWN) for done in (10, 30, 30, 35)]
+        of_bars = [(PHASES["compiling"], done, 2) for done in (None, 1)]
+        assert model.seen == [(LOADING, None, 0), *fetching, (LOADING, None, 0), *of_bars]
+        slot = Slot(segment, 0)
+        assert (slot.phase, slot.depth, slot.progress) == (PHASES["compiling"], 1, 3), "its own bar goes on"
+        thread = threading.Thread(target=lambda: hub.tqdm(total=9, disable=True).update(1))
+        thread.start()
+        thread.join()
+        assert Slot(segment, 0).beats == slot.beats, "what is fetched outside of a load is no sign of anything"
+        around.update()
+        assert Slot(segment, 0).progress == 4
+    assert Slot(segment, 0).depth == 0
+
+
+def test_a_bar_that_a_load_leaves_open_ends_with_it_and_a_stop_is_told_within(worker: hangwatch.Worker, segment: Path) -> None:
+    told: List[int] = []
+    left: List[Any] = []
+
+    class Loads:
+        @classmethod
+        def from_pretrained(cls) -> None:
+            left.append(quiet(total=9))
+            left[0].update()
+
+    hooks, calls = Hooks(), Calls()
+    _loads.hook(hooks, Loads, "from_pretrained", Reporting(worker, "test", {}, None))
+    calls.stop = True
+    with bars.install(cast("hangwatch.Worker", calls), on_stop=lambda: told.append(1)):
+        Loads.from_pretrained()
+        assert (calls.calls, told, Slot(segment, 0).depth) == ([("inference", 9), 1, "leave"], [1], 0)
+    hooks.take_out()
 
 
 def test_a_load_that_fails_is_left(model: Any, segment: Path, monkeypatch: Any) -> None:
