@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import operator
 from typing import Any, Tuple
@@ -25,6 +26,9 @@ class StandIn:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._original, name)
+
+    def __copy__(self) -> Any:
+        return copy.copy(self._original)
 
     def __reduce__(self) -> Tuple[Any, ...]:
         # By what every interpreter has: whoever reads the file may have no hangwatch.
