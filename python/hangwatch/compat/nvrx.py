@@ -85,7 +85,7 @@ class RankMonitorClient:
         on_control: Optional[Callable[[WorkloadControlRequest], object]] = None,
     ) -> None:
         """Timeouts in seconds. A worker that is given stays attached at the end; without one the process is attached. `on_stop` is
-        called once, at the first heartbeat or section after the monitor asked the worker to stop; what it raises goes nowhere.
+        called once, at the first heartbeat or section after the monitor asked the worker to stop; an `Exception` that it raises goes nowhere.
         `on_control` carries out what `send_workload_control_request` asks for."""
         self.is_initialized = False
         self.hb_timeouts = HeartbeatTimeouts(initial_rank_heartbeat_timeout, rank_heartbeat_timeout, False)

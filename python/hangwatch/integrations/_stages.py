@@ -95,13 +95,10 @@ class Own(StandIn):
         self._owner = weakref.ref(owner)
         self._name = name
         self._does = does
-        self._is_compiling = _is_compiling()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         owner = self._owner()
-        if owner is None or self._is_compiling():
-            return self._original(*args, **kwargs)
-        return self._does(owner, self._original, args, kwargs)
+        return self._original(*args, **kwargs) if owner is None else self._does(owner, self._original, args, kwargs)
 
     def let_go(self) -> None:
         self.holders -= 1

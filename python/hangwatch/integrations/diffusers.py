@@ -22,6 +22,7 @@
 - A call is the job `call-N` with the model's name; in a `worker.job(…)` of yours it is a part of that one, as it is where a
   pipeline calls another. A second pass, a refiner, a loop for each tile: each has a count of its own.
 - The first meeting of a pipeline with a size has `warm_up` seconds in each of these before a budget runs: it compiles, and tunes.
+  A size is the call's, and those of the images, masks and videos that it is given.
 - Steps come by `callback_on_step_end`, after yours, which is called and answered as without; in a pipeline that takes no callback,
   by its progress bar, shown or not.
 - Where the monitor asks to stop, the pipeline is interrupted (`pipe._interrupt`): it decodes what it has and returns. One that
@@ -380,7 +381,7 @@ def install(
 
     `encoding` is the budget of that phase in seconds; the first in a segment that names one has set it. `warm_up` is how many
     seconds a section may be silent the first time that a pipeline meets a size, before its budget runs; 0 for none. `on_stop` is
-    called once, between two steps, when the monitor asks the worker to stop; what it raises goes nowhere, so it sets a flag or an
-    event. A second call replaces the first. Raises `ImportError` where there is no diffusers.
+    called once, between two steps, when the monitor asks the worker to stop; an `Exception` that it raises goes nowhere, so it sets a
+    flag or an event. A second call replaces the first. Raises `ImportError` where there is no diffusers.
     """
     return Installed(Reporting(worker, "diffusers", {"encoding": encoding}, on_stop), warm_up)

@@ -240,6 +240,33 @@ def test_a_call_whose_size_cannot_be_read_is_a_job_all_the_same(worker: hangwatc
     assert seen == [(PHASES["inference"], None), (PHASES["inference"], 1)] and Slot(segment, 0).jobs == (1, 0, 0)
 
 
+def test_what_a_pipeline_does_with_its_bar_it_does_as_without(worker: hangwatch.Worker, segment: Path) -> None:
+    steps: List[Any] = []
+
+    class Asks(tiny.diffusers().DiffusionPipeline):  # type: ignore[misc]
+        def __call__(self, items: Any) -> List[Any]:
+            said: List[Any] = []
+            for ask in (lambda bar: list(reversed(bar)), lambda bar: list(bar), len, bool, lambda bar: 2 in bar, lambda bar: bar.iterable[1]):
+                bar = self.progress_bar(items)
+                try:
+                    said.append(ask(bar))
+                except Exception as error:  # noqa: BLE001
+                    said.append(type(error))
+                bar.close()
+            for item in self.progress_bar(items):
+                steps.append((item, Slot(segment, 0).progress))
+            return said
+
+    pipe = Asks()
+    pipe.set_progress_bar_config(disable=True)
+    for make in (lambda: range(3), lambda: [2, 1], lambda: torch.arange(3), lambda: iter([1, 2]), lambda: {1: 2, 2: 3}):
+        without = pipe(make())
+        steps.clear()
+        with watching.install():
+            assert str(pipe(make())) == str(without)
+        assert [done for _, done in steps] == [None, 1, 2][: len(steps)]
+
+
 def test_nothing_that_fails_inside_reaches_the_pipeline() -> None:
     class Broken:
         attached = True
