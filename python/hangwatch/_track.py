@@ -64,14 +64,15 @@ class _Shared:
         self._inside = 0
         self._outcomes: Set[str] = set()
 
-    async def has(self, coroutine: Awaitable[T]) -> T:
-        """Awaits one of them. What is called by one of them is a part of it: whether it failed, its caller decides."""
+    async def has(self, begin: Callable[[], Awaitable[T]]) -> T:
+        """One of them. What is called by one of them is a part of it: whether it failed, its caller decides."""
         around = _within.get()
         outcome = "ok"
         _within.set(self._mark)
         self._inside += 1
         try:
-            return await coroutine
+            # Here, since arguments that do not fit fail the job too.
+            return await begin()
         except BaseException as error:
             outcome = "failed" if isinstance(error, Exception) else "cancelled"
             raise
@@ -132,7 +133,7 @@ def watched(
                 if held.in_job:
                     return await function(*args, **kwargs)
                 shared = _shared[held] = _Shared(held.job(name, model, total))
-            return cast("object", await shared.has(function(*args, **kwargs)))
+            return cast("object", await shared.has(functools.partial(function, *args, **kwargs)))
 
         return cast("F", awaited)
 

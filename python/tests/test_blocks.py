@@ -299,6 +299,9 @@ def test_coroutines_that_overlap_are_one_job_which_ends_with_the_last_of_them(wo
     assert asyncio.run(retries()) == "retried" and seen().jobs == (2, 1, 1), "one that is called by another is a part of that"
     asyncio.run(outlived())
     assert seen().jobs == (3, 1, 1)
+    with pytest.raises(TypeError):
+        asyncio.run(handle())  # type: ignore[call-arg]
+    assert (seen.phase()[0], seen().jobs) == ("idle", (3, 2, 1)), "arguments that do not fit fail it"
 
 
 def test_a_job_that_is_ended_under_coroutines_is_ended_and_another_begins(worker: Worker, seen: Seen) -> None:
