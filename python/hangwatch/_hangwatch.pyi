@@ -57,9 +57,12 @@ class Worker:
     def should_stop(self) -> bool:
         """Whether a monitor asks this worker to stop: finish or abandon the job, and end."""
     def phase(self, phase: _Phase, total: Optional[int] = None) -> Section:
-        """Enters a phase now, with a count of its own. Used by `with`, it is a section, as by `section`."""
+        """Enters a phase now, with a count of its own, and ends all sections. Used by `with`, it is a section, as by `section`."""
     def section(self, phase: _Phase, total: Optional[int] = None) -> Section:
-        """A block in which the worker is at this phase; after it the one around goes on with its count and what its budget had left."""
+        """A block in which the worker is at this phase; after it the one around goes on with its count and what its budget had left.
+
+        A job that begins or ends within it, and a `phase`, end it and all around it: after a job within a section the worker is `idle`.
+        """
     def enter(self, phase: _Phase, total: Optional[int] = None) -> None:
         """Enters a section without a block: `leave` ends it."""
     def leave(self) -> None:

@@ -8,7 +8,11 @@ from ._hangwatch import Worker
 
 
 class Stop:
-    """Calls `on_stop` once, at the first look after the monitor asked: by one thread, however many look. Never raises."""
+    """Calls `on_stop` once, at the first look after the monitor asked: by one thread, however many look.
+
+    An `Exception` that it raises goes nowhere. What is none (an exit, Ctrl-C) is the host's own wish, and goes on from wherever the look
+    stands.
+    """
 
     def __init__(self, on_stop: Optional[Callable[[], object]]) -> None:
         self._calls: List[Callable[[], object]] = [] if on_stop is None else [on_stop]
@@ -26,6 +30,6 @@ class Stop:
             if asked and self._calls:
                 # Taken before it is called: the list gives it to one thread, and to none that it calls itself.
                 self._calls.pop()()
-        except Exception:  # noqa: BLE001, S110 - a stop that cannot be told harms no host
+        except Exception:  # noqa: BLE001, S110 - as said
             pass
         return asked

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterable, Iterator
-from typing import Any, Callable, Optional, TypeVar, cast, overload
+from collections.abc import Awaitable, Iterable, Iterator
+from contextvars import ContextVar
+from typing import Any, Callable, Optional, Set, TypeVar, cast, overload
+from weakref import WeakKeyDictionary
 
 from . import _living
-from ._hangwatch import UNKNOWN, Worker
+from ._hangwatch import UNKNOWN, Job, Worker
 from ._stop import Stop
 
 T = TypeVar("T")
@@ -35,7 +37,8 @@ def track(
 
     The job is ok when the iterable is exhausted, failed when it raises, cancelled when the loop is left before. Inside a job
     that is open already it is no job, and an item is a beat. `on_stop` is called once, between two items, when the monitor asks the
-    worker to stop; what it raises goes nowhere, so it sets a flag or an event. A loop that would rather ask, asks `worker.should_stop()`.
+    worker to stop; an `Exception` that it raises goes nowhere, so it sets a flag or an event. A loop that would rather ask, asks
+    `worker.should_stop()`.
     """
     worker, stop = _living.of(worker), Stop(on_stop)
     if worker.in_job:
@@ -49,6 +52,48 @@ def track(
             yield item
             job.step()
             stop.heed(worker)
+
+
+class _Shared:
+    """The job of coroutines that overlap: it begins with the first and ends with the last."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job.__enter__()
+        # What tells it from others in the contexts of tasks, which may outlive it.
+        self._mark = object()
+        self._inside = 0
+        self._outcomes: Set[str] = set()
+
+    async def has(self, begin: Callable[[], Awaitable[T]]) -> T:
+        """One of them. What is called by one of them is a part of it: whether it failed, its caller decides."""
+        around = _within.get()
+        outcome = "ok"
+        _within.set(self._mark)
+        self._inside += 1
+        try:
+            # Here, since arguments that do not fit fail the job too.
+            return await begin()
+        except BaseException as error:
+            outcome = "failed" if isinstance(error, Exception) else "cancelled"
+            raise
+        finally:
+            # Not by a token: a coroutine may be closed in another context than it began in.
+            _within.set(around)
+            if around is not self._mark:
+                self._outcomes.add(outcome)
+            self._inside -= 1
+            if self._inside == 0:
+                self._end()
+
+    def _end(self) -> None:
+        worker = self.job.worker
+        if _shared.get(worker) is self:
+            del _shared[worker]
+        self.job.end("failed" if "failed" in self._outcomes else "cancelled" if "cancelled" in self._outcomes else "ok")
+
+
+_shared: WeakKeyDictionary[Worker, _Shared] = WeakKeyDictionary()
+_within: ContextVar[object] = ContextVar("hangwatch.watched", default=None)
 
 
 @overload
@@ -68,6 +113,9 @@ def watched(
     """Makes a job of each call of a function or coroutine function, by the function's name where there is no `id`.
 
     A call inside a job that is open already belongs to that one. Without a `worker` it is the one that is current at the call.
+
+    Coroutines that overlap are one job, by the first one's name: it ends with the last of them, failed where one of them has failed. What
+    hangs in one is masked by those that go on: one that is to be watched by itself needs a lane (`worker=host.lane(name)`).
     """
     if function is None:
         return functools.partial(watched, worker=worker, id=id, model=model, total=total)
@@ -80,10 +128,12 @@ def watched(
         @functools.wraps(function)
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             held = _living.of(worker)
-            if held.in_job:
-                return await function(*args, **kwargs)
-            with held.job(name, model, total):
-                return await function(*args, **kwargs)
+            shared = _shared.get(held)
+            if shared is None or not shared.job.open:
+                if held.in_job:
+                    return await function(*args, **kwargs)
+                shared = _shared[held] = _Shared(held.job(name, model, total))
+            return cast("object", await shared.has(functools.partial(function, *args, **kwargs)))
 
         return cast("F", awaited)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 import hangwatch
 from hangwatch import PHASES, Worker
-from slots import FREE, LIVE, Slot
+from slots import FREE, LIVE, Slot, asks_to_stop
 
 
 class Seen:
@@ -136,6 +137,20 @@ def test_a_phase_that_is_no_longer_shown_is_no_block_and_leaves_nothing(worker: 
     assert seen().bytes == before, "the section was ended by the phases in it"
 
 
+def test_a_job_ends_the_sections_around_it(worker: Worker, seen: Seen) -> None:
+    worker.phase("received")
+    for block in (worker.section("loading"), worker.phase("loading")):
+        with block:
+            with worker.job("a1"):
+                assert seen.phase() == ("inference", 0, None, 0)
+            assert seen.phase() == ("idle", 0, None, 0)
+        assert seen.phase() == ("idle", 0, None, 0), "there is nothing that it could come back to"
+    with worker.job("a1"):
+        with worker.section("loading"):
+            worker.end_job()
+        assert seen.phase() == ("idle", 0, None, 0)
+
+
 def test_a_section_is_entered_by_its_block_alone_and_left_when_that_raises(worker: Worker, seen: Seen) -> None:
     worker.phase("idle")
     section = worker.section("loading")
@@ -229,6 +244,109 @@ def test_a_call_is_a_job_and_so_is_a_coroutine(worker: Worker, seen: Seen) -> No
     assert seen().jobs == (2, 0, 0)
     with pytest.raises(TypeError):
         hangwatch.watched(lambda: (yield))
+
+
+def test_coroutines_that_overlap_are_one_job_which_ends_with_the_last_of_them(worker: Worker, seen: Seen) -> None:
+    @hangwatch.watched
+    async def handle(name: str, until: asyncio.Event, error: BaseException | None = None) -> str:
+        await until.wait()
+        if error is not None:
+            raise error
+        return name
+
+    @hangwatch.watched
+    async def retries() -> str:
+        failing = asyncio.Event()
+        failing.set()
+        with pytest.raises(ValueError):
+            await handle("inner", failing, ValueError())
+        return "retried"
+
+    async def overlap(*errors: BaseException | None) -> list[object]:
+        """Ends them one after another, the first one first."""
+        events = [asyncio.Event() for _ in errors]
+        tasks = [asyncio.ensure_future(handle(str(n), *it)) for n, it in enumerate(zip(events, errors))]
+        await asyncio.sleep(0)
+        for task, event in zip(tasks, events):
+            assert (seen.phase()[0], worker.in_job) == ("inference", True), "as long as one of them runs"
+            event.set()
+            await asyncio.wait([task])
+        assert (seen.phase()[0], worker.in_job) == ("idle", False)
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def outlived() -> None:
+        """A task that a coroutine has begun goes on after that."""
+        going_on, end = asyncio.Event(), asyncio.Event()
+
+        @hangwatch.watched
+        async def begins() -> asyncio.Future[str]:
+            going_on.set()
+            task = asyncio.ensure_future(handle("late", end))
+            await asyncio.sleep(0)
+            return task
+
+        task = await begins()
+        assert seen.phase()[0] == "inference"
+        end.set()
+        assert await task == "late" and seen.phase()[0] == "idle"
+
+    assert asyncio.run(overlap(None, None, None)) == ["0", "1", "2"] and seen().jobs == (1, 0, 0)
+    assert seen().texts[0] == ""
+    asyncio.run(overlap(ValueError(), None))
+    assert seen().jobs == (1, 1, 0), "failed where one of them failed"
+    asyncio.run(overlap(None, asyncio.CancelledError()))
+    assert seen().jobs == (1, 1, 1)
+    assert asyncio.run(retries()) == "retried" and seen().jobs == (2, 1, 1), "one that is called by another is a part of that"
+    asyncio.run(outlived())
+    assert seen().jobs == (3, 1, 1)
+    with pytest.raises(TypeError):
+        asyncio.run(handle())  # type: ignore[call-arg]
+    assert (seen.phase()[0], seen().jobs) == ("idle", (3, 2, 1)), "arguments that do not fit fail it"
+
+
+def test_a_job_that_is_ended_under_coroutines_is_ended_and_another_begins(worker: Worker, seen: Seen) -> None:
+    @hangwatch.watched
+    async def ends(which: str) -> None:
+        worker.end_job(which)  # type: ignore[arg-type]
+        worker.begin_job("by hand")
+
+    asyncio.run(ends("cancelled"))
+    assert (seen.phase()[0], seen().texts[0], seen().jobs) == ("inference", "by hand", (0, 0, 1))
+
+    @hangwatch.watched
+    async def within() -> None:
+        assert seen().texts[0] == "by hand"
+
+    asyncio.run(within())
+    assert worker.in_job
+    worker.end_job()
+
+    assert seen().jobs == (1, 0, 1)
+
+    @hangwatch.watched
+    async def begins_anew() -> None:
+        worker.end_job("failed")
+        await within_a_new_one()
+        assert not worker.in_job
+
+    @hangwatch.watched(id="anew")
+    async def within_a_new_one() -> None:
+        assert worker.in_job and seen().texts[0] == "anew"
+
+    asyncio.run(begins_anew())
+    assert seen().jobs == (2, 1, 1)
+
+
+def test_an_exit_that_a_stop_raises_goes_on_and_an_error_does_not(worker: Worker, seen: Seen, segment: Path) -> None:
+    asks_to_stop(segment, worker)
+
+    def fails() -> None:
+        raise ValueError
+
+    assert list(hangwatch.track("ab", on_stop=fails)) == ["a", "b"]
+    with pytest.raises(SystemExit):
+        list(hangwatch.track("ab", on_stop=sys.exit))
+    assert seen().jobs == (1, 0, 1), "it calls the job off"
 
 
 def test_the_first_worker_is_the_current_one_until_it_is_detached(segment: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import sys
 import threading
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List
@@ -13,7 +14,7 @@ from wsgiref.util import FileWrapper, setup_testing_defaults
 import hangwatch
 import pytest
 from hangwatch.integrations import wsgi
-from slots import Slot
+from slots import Slot, asks_to_stop
 
 INFERENCE = hangwatch.PHASES["inference"]
 
@@ -160,6 +161,64 @@ def test_a_request_that_cannot_be_read_is_the_apps_to_hear_of(worker: hangwatch.
     with pytest.raises(ConnectionResetError, match="gone"):
         wsgi.Middleware(lambda environ, start_response: [environ["wsgi.input"].read()])(asked, no_start)
     assert (Slot(segment, 1).jobs, Slot(segment, 1).depth) == ((0, 1, 0), 0)
+
+
+def test_what_an_app_does_with_its_request_and_its_answer_it_does_as_without(worker: hangwatch.Worker) -> None:
+    class Odd:
+        """A body that is no file."""
+
+        def __len__(self) -> int:
+            return 3
+
+        def __contains__(self, line: object) -> bool:
+            return line == b"a"
+
+    def plain(environ: Any, start_response: Any) -> Iterable[bytes]:
+        with environ["wsgi.input"] as body:
+            with body as again:
+                assert again is body is environ["wsgi.input"]
+                said = [body.read(), str(again.closed).encode()]
+        with pytest.raises(ValueError, match="closed"):
+            again.read()
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError:
+            start_response(status="500 Oh", headers=[], exc_info=sys.exc_info())
+        return said
+
+    def odd(environ: Any, start_response: Any) -> Iterable[bytes]:
+        body = environ["wsgi.input"]
+        assert (len(body), b"a" in body, bool(body)) == (3, True, True)
+        for name in ("__getitem__", "__reversed__", "__enter__", "__bool__"):
+            assert not hasattr(body, name)
+        start_response("200 OK", [])
+        return [b"odd"]
+
+    bodies: Any = ((plain, lambda: io.BytesIO(b"sent")), (odd, Odd))
+    for app, make in bodies:
+        started: List[Any] = []
+        answers = []
+        for it in (app, wsgi.Middleware(app)):
+            asked = environ()
+            asked["wsgi.input"] = make()
+
+            def start(status: str, headers: Any, exc_info: Any = None) -> None:
+                started.append((status, headers, exc_info and exc_info[0]))  # noqa: B023
+
+            answers.append(it(asked, start))
+        assert answers[0] == answers[1] and started[0] == started[1]
+
+
+def test_an_exit_that_a_stop_leads_to_costs_no_lane(worker: hangwatch.Worker, segment: Path) -> None:
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        asks_to_stop(segment, environ[wsgi.LANE])
+        return [b""]
+
+    watched = wsgi.Middleware(app, lanes=1, on_stop=sys.exit)
+    with pytest.raises(SystemExit):
+        watched(environ(), no_start)
+    watched(environ(), no_start)
+    assert Slot(segment, 1).jobs == (2, 0, 0)
 
 
 class Silent(WSGIRequestHandler):

@@ -102,9 +102,11 @@ class RankMonitorClient:
         on_stop: Optional[Callable[[], object]] = None,
         on_control: Optional[Callable[[WorkloadControlRequest], object]] = None,
     ) -> None:
-        """Timeouts in seconds, None for one that is not used. A worker that is given stays attached at the end; without one the process is attached. `on_stop` is
-        called once, at the first heartbeat or section after the monitor asked the worker to stop; what it raises goes nowhere.
-        `on_control` carries out what `send_workload_control_request` asks for."""
+        """Timeouts in seconds, None for one that is not used. A worker that is given stays attached at the end; without one the
+        process is attached. A job that is open in it is shown in the phases of the client.
+
+        `on_stop` is called once, at the first heartbeat or section after the monitor asked the worker to stop; an `Exception`
+        that it raises goes nowhere. `on_control` carries out what `send_workload_control_request` asks for."""
         self.is_initialized = False
         beats, sections = (initial_rank_heartbeat_timeout, rank_heartbeat_timeout), dict(rank_section_timeouts or {})
         if all(timeout is None for timeout in (*beats, rank_out_of_section_timeout, *sections.values())):

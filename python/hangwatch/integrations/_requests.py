@@ -117,7 +117,7 @@ class Wrapped(Generic[App, Asked]):
 
     The lanes hang beside `worker`, and `name` is their label. `skip` says of a request that it is not to be reported (an endless stream
     of events). `on_stop` is called once, at the next message or end of any request after the monitor asked this process to stop: it
-    tells the server to. What it raises goes nowhere.
+    tells the server to; an `Exception` that it raises goes nowhere.
     """
 
     def __init__(

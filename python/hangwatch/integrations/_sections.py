@@ -46,7 +46,7 @@ class Loop:
         self._thread = threading.get_ident()
 
     def ask(self) -> bool:
-        """Whether the monitor asks the worker to stop. The first time that it does, `on_stop` is called; what that raises goes nowhere."""
+        """Whether the monitor asks the worker to stop. The first time that it does, `on_stop` is called: see `Stop`."""
         if self.stopped or threading.get_ident() != self._thread:
             return self.stopped
         self.stopped = self._stop.is_asked(_living.of(self._worker))

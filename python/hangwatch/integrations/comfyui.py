@@ -347,7 +347,8 @@ def install(
 ) -> Installed:
     """Reports prompts to `worker`, else to the process's current one, from now on: see the module's text.
 
-    `phases` names phases by the class of a node. What `on_stop` raises goes nowhere, so it sets a flag. A second call replaces the first.
-    Raises `ImportError` where there is no ComfyUI, or its executor is not loaded yet.
+    `phases` names phases by the class of a node. `on_stop` is called once, when the monitor asks the worker to stop; an `Exception` that
+    it raises goes nowhere, so it sets a flag. A second call replaces the first. Raises `ImportError` where there is no
+    ComfyUI, or its executor is not loaded yet.
     """
     return Installed(worker, phases or {}, watch, on_stop)

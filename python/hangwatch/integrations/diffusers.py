@@ -22,6 +22,7 @@
 - A call is the job `call-N` with the model's name; in a `worker.job(…)` of yours it is a part of that one, as it is where a
   pipeline calls another. A second pass, a refiner, a loop for each tile: each has a count of its own.
 - The first meeting of a pipeline with a size has `warm_up` seconds in each of these before a budget runs: it compiles, and tunes.
+  A size is the call's, and those of the images, masks and videos that it is given.
 - Steps come by `callback_on_step_end`, after yours, which is called and answered as without; in a pipeline that takes no callback,
   by its progress bar, shown or not.
 - Where the monitor asks to stop, the pipeline is interrupted (`pipe._interrupt`): it decodes what it has and returns. One that
@@ -36,12 +37,14 @@ import functools
 import importlib
 import inspect
 import sys
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
-from weakref import WeakKeyDictionary
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+from weakref import WeakKeyDictionary, WeakSet
 
 from .. import UNKNOWN, Worker
-from . import _loads
-from ._calls import Call, Hooks, Installation, Outcome, Reporting, current, is_ours, named, ours, quietly, reported
+from . import _loads, _sizes
+from ._calls import Call, Installation, Outcome, Reporting, current, is_ours, named, ours, quietly, reported
+from ._proxies import StandIn
+from ._stages import Does, Own, Stages
 from .tqdm import REPORTED
 
 __all__ = ["Installed", "install"]
@@ -53,6 +56,7 @@ _STAGES = {
     "decode_latents": "post_processing",
     "run_safety_checker": "safety",
 }
+_PART_STAGES = {"encode": "encoding", "decode": "post_processing"}
 _LOADS = (
     *("to", "enable_model_cpu_offload", "enable_sequential_cpu_offload", "enable_group_offload"),
     *("load_lora_weights", "fuse_lora", "unfuse_lora", "load_textual_inversion", "load_ip_adapter"),
@@ -103,21 +107,36 @@ class _Running:
         self.pipe = pipe
         self.has_callback = has_callback
         self.loops: List[_Loop] = []
-        self.hooks = Hooks()
+        self.parts: WeakSet[Any] = WeakSet()
+        """Whose methods are stages of this call."""
+        self.inside: Set[Tuple[int, str]] = set()
+        """The objects and their methods that it is in."""
+        self.own: List[Own] = []
         self._shapes = shapes
         self._shape = shape
         self._warm_up = warm_up
+        _hooks.hold()
 
-    def lease(self, phase: str) -> float:
-        """For what a section does for the first time at this size."""
-        key = (phase, self._shape)
+    def lease(self, what: str) -> float:
+        """For what is done for the first time at this size."""
+        key = (what, self._shape)
         if key in self._shapes:
             return 0
         self._shapes.add(key)
         return self._warm_up
 
-    def enter(self, phase: str) -> int:
-        return self.call.enter(phase, None, self.lease(phase))
+    def enter_stage(self, it: Any, name: str, phase: str) -> Optional[int]:
+        """Unless it is of another call, or within itself, as a method of a class that calls its base's."""
+        if (id(it), name) in self.inside or not (it is self.pipe or it in self.parts):
+            return None
+        # An image is encoded by another part than a prompt.
+        mark = self.call.enter(phase, None, self.lease(name))
+        self.inside.add((id(it), name))
+        return mark
+
+    def leave_stage(self, it: Any, name: str, mark: int) -> None:
+        self.inside.discard((id(it), name))
+        self.call.leave(mark)
 
     def begin_loop(self, shown: int) -> _Loop:
         loop = _Loop(self, shown)
@@ -135,7 +154,7 @@ class _Running:
             self.call.is_stopped = True
 
     def end(self, outcome: Outcome) -> None:
-        self.hooks.take_out()
+        quietly(_hooks.let_go, self.own)
         for loop in tuple(self.loops):
             quietly(loop.end)
         self.call.end(outcome)
@@ -148,31 +167,35 @@ def _running() -> Optional[_Running]:
 
 
 class _StepEnd:
-    """`callback_on_step_end`: the host's own, then ours. What it returns is what the host's returns, else what it is given."""
+    """`callback_on_step_end`: the host's own, then ours. What it returns is what the host's returns, else that nothing is changed."""
 
     def __init__(self, hosts: Optional[Callable[..., Any]]) -> None:
         self._hosts = hosts
 
     def __call__(self, pipe: Any, step: int, timestep: Any, kwargs: Dict[str, Any]) -> Any:
-        answer = kwargs if self._hosts is None else self._hosts(pipe, step, timestep, kwargs)
+        # Not what it is given: a pipeline may give what it does not go on with.
+        answer = {} if self._hosts is None else self._hosts(pipe, step, timestep, kwargs)
         running = _running()
         if running is not None:
             quietly(running.stepped)
         return answer
 
 
-class _Counted:
+class _Counted(StandIn):
     """What a bar goes over: an item is done when the next one is asked for."""
 
     def __init__(self, items: Any, loop: _Loop) -> None:
-        self._items = items
+        super().__init__(items)
         self._loop = loop
 
-    def __len__(self) -> int:
-        return len(self._items)
-
     def __iter__(self) -> Iterator[Any]:
-        for item in self._items:
+        return self._counting(self._original)
+
+    def __reversed__(self) -> Iterator[Any]:
+        return self._counting(reversed(self._original))
+
+    def _counting(self, items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
             yield item
             quietly(self._loop.bar_moved, 1)
         quietly(self._loop.end)
@@ -185,6 +208,7 @@ class Installed(Installation):
         super().__init__()
         self._reporting = reporting
         self._warm_up = warm_up
+        self._holds = False
         self._shapes: WeakKeyDictionary[Any, Set[Any]] = WeakKeyDictionary()
         self._base: Any = importlib.import_module("diffusers").DiffusionPipeline
         loaders: Any = importlib.import_module("diffusers.loaders")
@@ -193,12 +217,20 @@ class Installed(Installation):
             _loads.hook(self._hooks, owner, "from_pretrained", reporting)
         for owner in (loaders.FromSingleFileMixin, loaders.FromOriginalModelMixin):
             _loads.hook(self._hooks, owner, "from_single_file", reporting)
+        _hooks.hold()
+        self._holds = True
         self._hook_registering()
         classes = [self._base]
         while classes:
             cls = classes.pop()
             self._hook_class(cls)
             classes += cls.__subclasses__()
+
+    def remove(self) -> None:
+        super().remove()
+        if self._holds:
+            self._holds = False
+            _hooks.let_go([])
 
     def _hook_registering(self) -> None:
         # Called when a pipeline is made: the class may be one that nobody had imported before.
@@ -227,15 +259,18 @@ class Installed(Installation):
         self, pipe: Any, signature: inspect.Signature, args: Tuple[Any, ...], kwargs: Dict[str, Any]
     ) -> Optional[Tuple[_Running, Tuple[Any, ...], Dict[str, Any]]]:
         bound = signature.bind(pipe, *args, **kwargs)
-        batch, given = _batch(bound.arguments), bound.arguments
+        given = bound.arguments
+        # Whatever these are, they are the pipeline's to judge.
+        batch = quietly(_sizes.batch, given) or 0
         call = self._reporting.begin(named(getattr(pipe, "name_or_path", None), type(pipe).__name__), batch)
         if call is None:
             return None
-        has_callback = "callback_on_step_end" in signature.parameters
-        shape = (given.get("height"), given.get("width"), given.get("num_frames"), batch)
-        running = _Running(call, pipe, has_callback, self._shapes.setdefault(pipe, set()), shape, self._warm_up)
-        call.running = running
+        running: Optional[_Running] = None
         try:
+            has_callback = "callback_on_step_end" in signature.parameters
+            shapes = self._shapes.setdefault(pipe, set())
+            running = _Running(call, pipe, has_callback, shapes, (quietly(_sizes.size, given), batch), self._warm_up)
+            call.running = running
             hosts = given.get("callback_on_step_end")
             if has_callback and not isinstance(hosts, _StepEnd):
                 callbacks: Any = sys.modules["diffusers.callbacks"]
@@ -245,76 +280,68 @@ class Installed(Installation):
                 given["callback_on_step_end"] = _StepEnd(hosts)
             _hook_stages(running)
         except Exception:
-            running.end("cancelled")
+            (call if running is None else running).end("cancelled")
             raise
         return running, bound.args[1:], bound.kwargs
 
 
-def _batch(given: Dict[str, Any]) -> int:
-    """How many the call makes at once."""
-    prompt, embeds = given.get("prompt"), given.get("prompt_embeds")
-    if isinstance(prompt, (list, tuple)):
-        prompts = len(prompt)
-    elif prompt is None and embeds is not None:
-        prompts = int(embeds.shape[0])
-    else:
-        prompts = int(given.get("batch_size") or 1)
-    return prompts * int(given.get("num_images_per_prompt") or given.get("num_videos_per_prompt") or 1)
-
-
 def _hook_stages(running: _Running) -> None:
-    """For the time of the call: what the pipeline and its parts do is a section. Copies and files of them know nothing of it."""
-    pipe = running.pipe
-    for name, phase in _STAGES.items():
-        quietly(_hook_stage, running.hooks, pipe, name, phase)
-    module: Any = sys.modules["torch"].nn.Module
+    """What the pipeline and its parts do is a section."""
+    pipe, module = running.pipe, sys.modules["torch"].nn.Module
+    for name, does in {**_OF_PIPELINES, "progress_bar": _bar}.items():
+        quietly(_hook_stage, running, pipe, name, does)
     for part in (quietly(lambda: pipe.components) or {}).values():
-        if isinstance(part, module):
-            quietly(_hook_stage, running.hooks, part, "encode", "encoding")
-            quietly(_hook_stage, running.hooks, part, "decode", "post_processing")
-    quietly(_hook_bar, running.hooks, pipe)
+        # What `torch.compile` makes of a module calls that one's methods.
+        for it in (part, getattr(part, "_orig_mod", None)):
+            if isinstance(it, module):
+                running.parts.add(it)
+                for name, does in _OF_PARTS.items():
+                    quietly(_hook_stage, running, it, name, does)
 
 
-def _hook_stage(hooks: Hooks, owner: Any, name: str, phase: str) -> None:
-    original = getattr(owner, name, None)
-    # Where it is hooked by another call in flight, that one's hook does for this one too.
-    if not callable(original) or is_ours(original):
-        return
+def _hook_stage(running: _Running, owner: Any, name: str, does: Does) -> None:
+    own = _hooks.hook(owner, name, does)
+    if own is not None:
+        running.own.append(own)
 
-    @functools.wraps(original)
-    def stage(*args: Any, **kwargs: Any) -> Any:
+
+def _stage(name: str, phase: str) -> Does:
+    def does(it: Any, original: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
         running = _running()
-        mark = None if running is None else quietly(running.enter, phase)
+        mark = None if running is None else quietly(running.enter_stage, it, name, phase)
         try:
             return original(*args, **kwargs)
         finally:
             if running is not None and mark is not None:
-                quietly(running.call.leave, mark)
+                quietly(running.leave_stage, it, name, mark)
 
-    hooks.put(owner, name, ours(stage))
+    return does
 
 
-def _hook_bar(hooks: Hooks, pipe: Any) -> None:
-    original = pipe.progress_bar
-    if is_ours(original):
-        return
-
-    @functools.wraps(original)
-    def progress_bar(*args: Any, **kwargs: Any) -> Any:
-        running = _running()
-        items = args[0] if args else kwargs.get("iterable")
-        loop = None if running is None else quietly(running.begin_loop, _length(items, args[1:], kwargs))
-        if loop is not None and items is not None:
-            if args:
-                args = (_Counted(items, loop), *args[1:])
-            else:
-                kwargs["iterable"] = _Counted(items, loop)
+def _bar(pipe: Any, original: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
+    running, key = _running(), (id(pipe), "progress_bar")
+    if running is None or pipe is not running.pipe or key in running.inside:
+        return original(*args, **kwargs)
+    items = args[0] if args else kwargs.get("iterable")
+    loop = quietly(running.begin_loop, _length(items, args[1:], kwargs))
+    if loop is not None and items is not None:
+        if args:
+            args = (_Counted(items, loop), *args[1:])
+        else:
+            kwargs["iterable"] = _Counted(items, loop)
+    running.inside.add(key)
+    try:
         bar = original(*args, **kwargs)
-        if loop is not None:
-            quietly(_follow, bar, loop, items is not None)
-        return bar
+    finally:
+        running.inside.discard(key)
+    if loop is not None:
+        quietly(_follow, bar, loop, items is not None)
+    return bar
 
-    hooks.put(pipe, "progress_bar", ours(progress_bar))
+
+_hooks = Stages()
+_OF_PIPELINES = {name: _stage(name, phase) for name, phase in _STAGES.items()}
+_OF_PARTS = {name: _stage(name, phase) for name, phase in _PART_STAGES.items()}
 
 
 def _length(items: Any, rest: Tuple[Any, ...], kwargs: Dict[str, Any]) -> int:
@@ -354,7 +381,7 @@ def install(
 
     `encoding` is the budget of that phase in seconds; the first in a segment that names one has set it. `warm_up` is how many
     seconds a section may be silent the first time that a pipeline meets a size, before its budget runs; 0 for none. `on_stop` is
-    called once, between two steps, when the monitor asks the worker to stop; what it raises goes nowhere, so it sets a flag or an
-    event. A second call replaces the first. Raises `ImportError` where there is no diffusers.
+    called once, between two steps, when the monitor asks the worker to stop; an `Exception` that it raises goes nowhere, so it sets a
+    flag or an event. A second call replaces the first. Raises `ImportError` where there is no diffusers.
     """
     return Installed(Reporting(worker, "diffusers", {"encoding": encoding}, on_stop), warm_up)

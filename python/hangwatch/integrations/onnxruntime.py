@@ -246,7 +246,7 @@ def install(
     """Reports sessions and runs to `worker`, else to the process's current one, from now on: see the module's text.
 
     `budget` and `lease` are seconds. `warm_up` says whether a session's first run compiles, where its providers do not tell. `on_stop`
-    is called once, after a run of the installing thread, when the monitor asks the worker to stop; what it raises goes nowhere, so it sets
-    a flag. A second call replaces the first. Raises `ImportError` where there is no onnxruntime.
+    is called once, after a run of the installing thread, when the monitor asks the worker to stop; an `Exception` that it raises goes
+    nowhere, so it sets a flag. A second call replaces the first. Raises `ImportError` where there is no onnxruntime.
     """
     return Installed(worker, budget=budget, lease=lease, warm_up=warm_up, lanes=lanes, terminate=terminate, on_stop=on_stop)

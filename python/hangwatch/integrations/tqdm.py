@@ -358,6 +358,7 @@ def install(
     """Reports the bars of the calling thread to `worker`, else to the process's current one, from now on.
 
     `phase` is what a bar's section is shown as. `on_stop` is called once, between two units of a bar, when the monitor asks the
-    worker to stop; what it raises goes nowhere, so it sets a flag or an event. Raises `ImportError` where there is no tqdm.
+    worker to stop; an `Exception` that it raises goes nowhere, so it sets a flag or an event. Raises `ImportError` where there is
+    no tqdm.
     """
     return Installed(worker, phase, on_stop)

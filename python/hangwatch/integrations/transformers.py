@@ -173,7 +173,7 @@ def install(
 
     `prefill` is the budget of that phase in seconds; the first in a segment that names one has set it. `warm_up` is how many
     seconds a model's first call may be silent before its first token, and before its second one, besides their budgets; 0 for
-    none. `on_stop` is called once, between two tokens, when the monitor asks the worker to stop; what it raises goes nowhere, so it
-    sets a flag or an event. A second call replaces the first. Raises `ImportError` where there is no transformers.
+    none. `on_stop` is called once, between two tokens, when the monitor asks the worker to stop; an `Exception` that it raises goes
+    nowhere, so it sets a flag or an event. A second call replaces the first. Raises `ImportError` where there is no transformers.
     """
     return Installed(Reporting(worker, "transformers", {"prefill": prefill}, on_stop), warm_up)

@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, Optional
 
 from .. import Worker
 from ._calls import Outcome, ended_by
+from ._proxies import StandIn
 from ._requests import Lanes, Wrapped, named
 from .asgi import LANE
 
@@ -36,9 +37,9 @@ class Middleware(Wrapped[App, Environ]):
             return self.app(environ, start_response)
         request = _Request(lane, self._lanes)
 
-        def starting(status: str, *rest: Any) -> Any:
-            request.failed = status[:1] == "5"
-            write = start_response(status, *rest)
+        def starting(status: str, *rest: Any, **more: Any) -> Any:
+            request.failed = isinstance(status, str) and status[:1] == "5"
+            write = start_response(status, *rest, **more)
             return request.waiting(write) if callable(write) else write
 
         environ[LANE] = lane
@@ -105,29 +106,32 @@ class _Request:
         """Once; without an outcome it is what the status says."""
         if self._is_open:
             self._is_open = False
-            self._lanes.end(self.lane, outcome or ("failed" if self.failed else "ok"))
-            self._lanes.give_back(self.lane)
+            try:
+                self._lanes.end(self.lane, outcome or ("failed" if self.failed else "ok"))
+            finally:
+                # Also where the host's `on_stop` exits.
+                self._lanes.give_back(self.lane)
 
 
-class _Body:
+class _Body(StandIn):
     """`wsgi.input`: what the client sends, when it sends it. All else of it is as it was."""
 
     def __init__(self, body: Any, request: _Request) -> None:
-        self._body = body
+        super().__init__(body)
         self._request = request
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._body, name)
+        value = super().__getattr__(name)
         is_reading = name.startswith("read") and name != "readable" and callable(value)
         return self._request.waiting(value) if is_reading else value
 
     def __iter__(self) -> Iterator[bytes]:
-        following = self._request.waiting(partial(next, iter(self._body), None))
+        following = self._request.waiting(partial(next, iter(self._original), None))
         while (line := following()) is not None:
             yield line
 
     def __next__(self) -> bytes:
-        line: bytes = self._request.waiting(partial(next, self._body))()
+        line: bytes = self._request.waiting(partial(next, self._original))()
         return line
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import subprocess
 from collections.abc import Iterator
@@ -217,6 +216,41 @@ def test_what_meets_a_size_for_the_first_time_has_a_lease_and_the_next_has_none(
     assert leases == [300_000, 0, 300_000]
 
 
+def test_the_size_of_what_an_image_is_made_from_counts_and_each_part_has_its_own_first_time(
+    installed: watching.Installed, segment: Path
+) -> None:
+    pipe = tiny.image_to_image()
+    leases: Dict[str, List[int]] = {"text_encoder": [], "encoder": [], "unet": [], "decoder": []}
+    for name, module in (
+        ("text_encoder", pipe.text_encoder),
+        ("encoder", pipe.vae.encoder),
+        ("unet", pipe.unet),
+        ("decoder", pipe.vae.decoder),
+    ):
+        module.register_forward_pre_hook(lambda *_, seen=leases[name]: seen.append(Slot(segment, 0).lease_ms))
+    for size in (16, 16, 32):
+        pipe("a b", image=torch.zeros(1, 3, size, size), num_inference_steps=2, strength=0.5, guidance_scale=0)
+    assert leases == dict.fromkeys(leases, [300_000, 0, 300_000])
+
+
+def test_a_size_is_known_by_whatever_has_it() -> None:
+    import numpy
+    from PIL import Image
+
+    from hangwatch.integrations import _sizes
+
+    def of(**given: Any) -> Any:
+        return _sizes.size({"height": 16, "width": 16, **given})
+
+    for make in (lambda n: torch.zeros(1, 3, n, n), lambda n: numpy.zeros((n, n, 3)), lambda n: Image.new("RGB", (n, n))):
+        for name in ("image", "mask_image", "control_image", "video"):
+            for shaped in (make, lambda n, make=make: [make(n)] * 3, lambda n, make=make: [[make(n)], [make(8)]]):
+                assert of(**{name: shaped(16)}) == of(**{name: shaped(16)}) != of(**{name: shaped(24)})
+        assert of(video=[make(16)] * 3) != of(video=[make(16)] * 4), "frames count too"
+    assert of() != of(height=24) and of(num_frames=3) != of(num_frames=4)
+    assert len({of(), of(image="a path"), of(image=None)}) == 1, "what has no size counts as nothing"
+
+
 def test_a_call_within_a_job_of_ones_own_is_a_part_of_it_and_so_is_a_second_pass(
     installed: watching.Installed, worker: hangwatch.Worker, segment: Path
 ) -> None:
@@ -240,22 +274,6 @@ def test_bars_that_are_reported_by_tqdms_hooks_too_are_reported_once(installed: 
             seen = Seen(segment, pipe)
             pipe(**tiny.inputs(pipe), num_inference_steps=2 if steps == 3 and hasattr(pipe, "vae") else 3)
             assert seen.steps() == [(None, steps), (1, steps), (2, steps)]
-
-
-def test_pipelines_know_nothing_of_it_but_during_a_call(installed: watching.Installed, tmp_path: Path) -> None:
-    pipe = tiny.stable_diffusion()
-    before = [dict(vars(it)) for it in (pipe, pipe.vae)]
-    copies: List[Any] = []
-    pipe.unet.register_forward_pre_hook(lambda *_: copies.append(copy.deepcopy(pipe.unet)))
-    made(pipe)
-    assert [{name: vars(it)[name] for name in was} for it, was in zip((pipe, pipe.vae), before)] == before
-    assert not {"progress_bar", "encode_prompt", "decode"} & {*vars(pipe), *vars(pipe.vae)}
-    pipe.save_pretrained(tmp_path)
-    installed.remove()
-    for cls in (type(pipe), type(pipe).__mro__[1], tiny.diffusers().DiffusionPipeline):
-        for name in ("__call__", "from_pretrained", "register_modules"):
-            hooked = getattr(vars(cls).get(name), "__func__", vars(cls).get(name))
-            assert getattr(hooked, "__module__", "diffusers") != watching.__name__, f"{cls.__name__}.{name} is its own again"
 
 
 def test_a_total_that_nobody_knows_is_not_known(installed: watching.Installed, segment: Path) -> None:

@@ -63,6 +63,19 @@ def test_a_callback_of_diffusers_own_kind_gets_the_tensors_that_it_asks_for(work
         assert (alone == beside).all() and not (alone == made(pipe)).all(), "guidance ends after the second step, as it asks for"
 
 
+def test_a_pipeline_that_gives_a_callback_what_it_does_not_go_on_with_makes_the_same(worker: hangwatch.Worker, segment: Path) -> None:
+    pipe = tiny.ltx_long()
+
+    def frames() -> Any:
+        sizes = {"height": 32, "width": 32, "num_frames": 16, "temporal_tile_size": 16, "temporal_overlap": 8, "max_sequence_length": 16}
+        return pipe("a b", num_inference_steps=3, seed=0, output_type="latent", generator=torch.Generator().manual_seed(0), **sizes).frames
+
+    without = frames()
+    with watching.install():
+        assert torch.equal(frames(), without), "no callback is one that changes nothing"
+    assert Slot(segment, 0).jobs == (1, 0, 0)
+
+
 def test_a_callback_that_answers_with_nothing_fails_as_it_does_without(installed: watching.Installed, segment: Path) -> None:
     with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'pop'"):
         made(tiny.stable_diffusion(), callback_on_step_end=lambda *_: None)
@@ -200,6 +213,60 @@ def test_the_jobs_batch_is_the_number_of_images(call: Dict[str, Any], batch: int
     assert begun == {"batch": batch} and len(images) == batch
 
 
+def test_prompts_that_are_a_list_of_embeddings_are_counted_too() -> None:
+    recorder = Recorder()
+    with watching.install(cast("hangwatch.Worker", recorder)):
+        embeds = [torch.randn(8, 16), torch.randn(6, 16)]
+        images = tiny.z_image()(
+            prompt_embeds=embeds, guidance_scale=0.0, height=tiny.SIZE, width=tiny.SIZE, num_inference_steps=2, output_type="np"
+        ).images
+    names = [name for name, *_ in recorder.calls]
+    assert [kwargs for name, _, kwargs in recorder.calls if name == "begin_job"] == [{"batch": 2}] and len(images) == 2
+    assert names.count("step") == 2 and names[-1] == "end_job"
+
+
+def test_a_call_whose_size_cannot_be_read_is_a_job_all_the_same(worker: hangwatch.Worker, segment: Path) -> None:
+    seen: List[Any] = []
+
+    class Odd(tiny.diffusers().DiffusionPipeline):  # type: ignore[misc]
+        def __call__(self, prompt_embeds: object, height: object, image: object) -> None:
+            for _ in self.progress_bar(range(2)):
+                seen.append((Slot(segment, 0).phase, Slot(segment, 0).progress))
+
+    pipe = Odd()
+    pipe.set_progress_bar_config(disable=True)
+    with watching.install():
+        pipe(object(), object(), [object()])
+    assert seen == [(PHASES["inference"], None), (PHASES["inference"], 1)] and Slot(segment, 0).jobs == (1, 0, 0)
+
+
+def test_what_a_pipeline_does_with_its_bar_it_does_as_without(worker: hangwatch.Worker, segment: Path) -> None:
+    steps: List[Any] = []
+
+    class Asks(tiny.diffusers().DiffusionPipeline):  # type: ignore[misc]
+        def __call__(self, items: Any) -> List[Any]:
+            said: List[Any] = []
+            for ask in (lambda bar: list(reversed(bar)), lambda bar: list(bar), len, bool, lambda bar: 2 in bar, lambda bar: bar.iterable[1]):
+                bar = self.progress_bar(items)
+                try:
+                    said.append(ask(bar))
+                except Exception as error:  # noqa: BLE001
+                    said.append(type(error))
+                bar.close()
+            for item in self.progress_bar(items):
+                steps.append((item, Slot(segment, 0).progress))
+            return said
+
+    pipe = Asks()
+    pipe.set_progress_bar_config(disable=True)
+    for make in (lambda: range(3), lambda: [2, 1], lambda: torch.arange(3), lambda: iter([1, 2]), lambda: {1: 2, 2: 3}):
+        without = pipe(make())
+        steps.clear()
+        with watching.install():
+            assert str(pipe(make())) == str(without)
+        assert [done for _, done in steps] == [None, 1, 2][: len(steps)]
+
+
 def test_nothing_that_fails_inside_reaches_the_pipeline() -> None:
     class Broken:
         attached = True
@@ -229,13 +296,19 @@ def test_a_segment_that_is_gone_harms_no_call(installed: watching.Installed, seg
     assert (made(pipe) == without).all()
 
 
-def test_where_nobody_watches_a_pipeline_is_called_as_it_is(monkeypatch: Any) -> None:
-    pipe = tiny.stable_diffusion()
-    names: List[bool] = []
-    pipe.unet.register_forward_pre_hook(lambda *_: names.append("progress_bar" in vars(pipe)))
+def test_where_nobody_watches_a_pipeline_is_called_as_it_is(segment: Path) -> None:
+    given: List[Any] = []
+
+    class Called(tiny.diffusers().DiffusionPipeline):  # type: ignore[misc]
+        def __call__(self, callback_on_step_end: Any = None) -> None:
+            given.append(callback_on_step_end)
+
     with watching.install():
-        made(pipe)
-    assert names == [False] * 4
+        Called()()
+        with hangwatch.attach("test", segment=segment):
+            Called()()
+        Called()()
+    assert [callback is None for callback in given] == [True, False, True]
 
 
 def test_a_second_install_replaces_the_first(worker: hangwatch.Worker, segment: Path) -> None:

@@ -136,6 +136,77 @@ def flux() -> Any:
     return pipe
 
 
+def z_image() -> Any:
+    """It takes prompts as a list of embeddings."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
+
+    torch.manual_seed(0)
+    transformer = ZImageTransformer2DModel(
+        all_patch_size=(2,),
+        all_f_patch_size=(1,),
+        in_channels=16,
+        dim=32,
+        n_layers=1,
+        n_refiner_layers=1,
+        n_heads=2,
+        n_kv_heads=2,
+        cap_feat_dim=16,
+        axes_dims=[8, 4, 4],
+        axes_lens=[256, 32, 32],
+    )
+    with torch.no_grad():
+        # As they come they are what the memory had.
+        for token in (transformer.x_pad_token, transformer.cap_pad_token):
+            token.fill_(1)
+    pipe = ZImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=vae(latent_channels=16, shift_factor=0.1),
+        text_encoder=None,
+        tokenizer=None,
+        transformer=transformer,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def ltx_long() -> Any:
+    """It gives its callback latents with which it does not go on."""
+    from diffusers import AutoencoderKLLTXVideo, LTXEulerAncestralRFScheduler, LTXI2VLongMultiPromptPipeline, LTXVideoTransformer3DModel
+    from transformers import T5EncoderModel
+
+    torch.manual_seed(0)
+    widths = (8, 8, 8, 8)
+    pipe = LTXI2VLongMultiPromptPipeline(
+        scheduler=LTXEulerAncestralRFScheduler(),
+        vae=AutoencoderKLLTXVideo(
+            latent_channels=8,
+            block_out_channels=widths,
+            decoder_block_out_channels=widths,
+            layers_per_block=(1,) * 5,
+            decoder_layers_per_block=(1,) * 5,
+            spatio_temporal_scaling=(True, True, False, False),
+            decoder_spatio_temporal_scaling=(True, True, False, False),
+            decoder_inject_noise=(False,) * 5,
+            upsample_residual=(False,) * 4,
+            upsample_factor=(1,) * 4,
+            patch_size=1,
+        ),
+        text_encoder=T5EncoderModel(t5_config()).eval(),
+        tokenizer=tokenizer(),
+        transformer=LTXVideoTransformer3DModel(
+            in_channels=8,
+            out_channels=8,
+            num_attention_heads=4,
+            attention_head_dim=8,
+            cross_attention_dim=32,
+            num_layers=1,
+            caption_channels=16,
+        ),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
 def with_scheduler(name: str, **more: Any) -> Any:
     pipe = stable_diffusion()
     pipe.scheduler = getattr(diffusers(), name).from_config(pipe.scheduler.config, **more)

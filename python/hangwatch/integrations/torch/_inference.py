@@ -135,7 +135,8 @@ def inference(
 
     A call within a job that is open already is a beat of that one, at its begin, at its end and at each layer. A call that raises is a
     failed job; one that Ctrl-C ends stays open until the next or until `remove`, since torch tells no hook of it. `on_stop` is called
-    once, at the end of a call, when the monitor asks the worker to stop; what it raises goes nowhere, so it sets a flag.
+    once, at the end of a call, when the monitor asks the worker to stop; an `Exception` that it raises goes nowhere, so it sets a
+    flag.
 
     A model that `torch.compile` made is watched as what that returned. Layers within a compiled graph are not told.
     """

@@ -211,8 +211,8 @@ def training(
 
     `total` is the number of steps in all epochs, `start` how many were done before, in a run that this one resumes. `warm_up` are
     seconds of silence that are granted before the first step. `on_stop` is called once, after a step, when the monitor asks the
-    worker to stop; what it raises goes nowhere, so it sets a flag. `patience` are the seconds that the phases `data` (300), `validation` (600),
-    `checkpoint` (1800) and `collective` (1800) may be without a sign of life.
+    worker to stop; an `Exception` that it raises goes nowhere, so it sets a flag. `patience` are the seconds that the phases `data` (300),
+    `validation` (600), `checkpoint` (1800) and `collective` (1800) may be without a sign of life.
 
     Where the optimizer is made by others (transformers' Trainer, Lightning), `any_optimizer` counts the steps of whichever is at work in
     this thread. Within a job that is open already it is no job of its own but a section of that one, with its own count. Raises
