@@ -57,7 +57,7 @@ impl Place {
         let absolute = std::path::absolute(&path);
         let place = Self { path: absolute.as_ref().unwrap_or(&path).clone(), is_named, access };
         match absolute {
-            Err(e) if is_named => Err(place.refused(&Error::io("", &e).why().to_owned())),
+            Err(e) if is_named => Err(place.refused(Error::io("", &e).why())),
             _ => place.refuse_foreign(place.found()).map(|_| place),
         }
     }

@@ -201,8 +201,7 @@ impl Fleet {
         }
         if self.replicas > segment.len() {
             let why = format!("{} replicas, the segment has {} slots", self.replicas, segment.len());
-            let hint =
-                format!("run fewer, or in a segment that is made with more slots, as {ENV_SLOTS} says where nothing else does");
+            let hint = format!("run fewer, or in a segment that was made with more slots ({ENV_SLOTS})");
             return Err(Error::new(ErrorKind::Usage, "cannot run workers", why).hint(hint));
         }
         if let Some((name, _)) = self.variables.iter().find(|(name, value)| !is_variable(name, value)) {
