@@ -22,7 +22,8 @@ fn a_name_under_which_something_else_stands_is_refused_and_nothing_is_touched() 
         ("segment.liveness", "'.liveness' is the ending of a file beside a segment"),
         ("absent/kept", "its folder: no such file or directory"),
     ] {
-        for arguments in [&["watch"][..], &["run"]] {
+        // The one that would end by itself first.
+        for arguments in [&["run"][..], &["watch"]] {
             let mut command = hangwatch();
             // As a person would name it.
             command.current_dir(scratch.path()).args(arguments).args(["--segment", "./segment", "--learnt", name]);
