@@ -234,6 +234,26 @@ fn a_command_that_does_not_exist_is_an_error_that_names_it() {
 }
 
 #[test]
+fn more_workers_than_slots_are_an_error_that_names_the_way_out() {
+    let scratch = Scratch::new();
+    let run = |flags: &[&str]| {
+        let mut command = hangwatch();
+        command.args(["run", "--replicas", "5", "--segment"]).arg(scratch.segment()).args(flags);
+        said(command.args(["--", "true"]))
+    };
+    let refused = run(&["--slots", "4"]);
+    assert_eq!(refused.code, Some(2));
+    let expected = format!(
+        "hangwatch: cannot run workers: 5 replicas, the segment has 4 slots\n  run fewer, or in a segment that was made with more \
+         slots (HANGWATCH_SLOTS)\n  or remove '{}', if nobody uses it, and have it made with --slots 5\n",
+        scratch.segment().display()
+    );
+    assert!(refused.err.ends_with(&expected), "{}", refused.err);
+    std::fs::remove_file(scratch.segment()).expect("it was made");
+    assert_eq!(run(&["--slots", "5"]).code, Some(0), "that is a way out");
+}
+
+#[test]
 fn a_run_that_observes_says_what_it_would_do_and_ends_nobody() {
     let scratch = Scratch::new();
     let path = scratch.segment();

@@ -227,7 +227,7 @@ typedef struct hangwatch_monitor_options {
     const hangwatch_policy_t *policy; /* NULL: the defaults. HANGWATCH_* variables of the policy are not read */
     hangwatch_on_event_t on_event;    /* NULL: nobody is told; hangwatch_monitor_next() shows what is judged */
     void *user_data;
-    const char *learnt; /* the file of what is learnt; NULL: <segment>.learnt */
+    const char *learnt; /* the file of what is learnt; NULL: <segment>.learnt. Anything but such a file is refused */
     hangwatch_mode_e mode;
     uint32_t slots;         /* of the segment, where it is made here; 0: HANGWATCH_SLOTS, else 64 */
     uint32_t slot_size;     /* the same: 1024, or 4096 for hangwatch_gpu_lane(); 0: HANGWATCH_SLOT_SIZE, else 1024 */

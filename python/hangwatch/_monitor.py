@@ -29,7 +29,8 @@ class Monitor(Watching):
     learnt is kept, `<segment>.learnt` where none is named. To the file `jsonl` each event is appended as a line of JSON,
     without the GIL. With `unlink_at_end` the segment goes when the monitor stops.
 
-    Raises `HeldError` where another monitor of the segment is alive, `UsageError` where the policy does not hold together.
+    Raises `HeldError` where another monitor of the segment is alive, `UsageError` where the policy does not hold together, or
+    something stands at `learnt` that is not hangwatch's own: it is left as it is.
     """
 
     def __init__(

@@ -290,3 +290,20 @@ def test_what_was_learnt_is_kept_in_the_file_that_is_named(segment: Path, scratc
                 job.step()
                 until(lambda: monitor.status().polls > polls)
     assert (scratch / "kept").stat().st_size > 0 and not Path(f"{segment}.learnt").exists()
+
+
+def test_what_is_not_a_file_of_learnt_things_is_refused_by_name_and_stays_as_it_is(segment: Path, scratch: Path) -> None:
+    (scratch / "keep").mkdir()
+    (scratch / "keep" / "inside").write_text("precious")
+    (scratch / "config.json").write_text("{}")
+    for name in ("keep", "config.json", "segment", "segment.monitor", "absent/kept"):
+        with pytest.raises(hangwatch.UsageError, match="cannot keep what is learnt in") as refused:
+            hangwatch.Monitor(segment, learnt=scratch / name)
+        assert str(scratch / name) in str(refused.value), refused.value
+    assert (scratch / "keep" / "inside").read_text() == "precious" and (scratch / "config.json").read_text() == "{}"
+    left = sorted(path.name for path in scratch.iterdir() if not path.name.startswith("segment."))
+    assert left == ["config.json", "keep", "segment"], "nothing is renamed, and nothing made"
+    Path(f"{segment}.learnt").write_text("{}")
+    with hangwatch.Monitor(segment, learnt=None) as monitor:
+        assert monitor.running, "what nobody named stops no monitor"
+    assert Path(f"{segment}.learnt").read_text() == "{}"

@@ -186,6 +186,26 @@ def test_one_that_cannot_be_made_says_why(segment: Path) -> None:
     assert "<lambda>" in str(results[0].why), "the reason is multiprocessing's own"
 
 
+def test_one_that_was_there_and_cannot_be_made_for_a_while_is_told_of_and_comes_back(segment: Path, told: List[Event]) -> None:
+    starts: List[int] = []
+
+    def args(number: int) -> Any:
+        starts.append(number)
+        if len(starts) in (2, 3):
+            raise OSError("no room for a process")
+        return ("0" if len(starts) > 3 else "raise",)
+
+    with Supervisor(
+        targets.exits, args=args, segment=segment, policy=POLICY, on_event=told.append, log_dir=segment.parent / "logs"
+    ) as supervisor:
+        results = supervisor.wait()
+    assert results == (ReplicaResult(0, "exited", code=0, starts=2),)
+    seen = [event for event in told if event.event in ("opened", "replaced", "gave_up")]
+    assert [(event.event, event.verdict) for event in seen][:2] == [("opened", "never_started")] * 2
+    assert [event.event for event in seen[2:]] == ["replaced"]
+    assert "no room for a process" in str(seen[0].detail), "at once, and why"
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_what_does_not_hear_sigterm_goes_with_all_that_it_started(segment: Path, scratch: Path, way: str) -> None:
     with Supervisor(

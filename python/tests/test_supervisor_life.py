@@ -235,6 +235,7 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(segment: Path, arguments
     with pytest.raises(hangwatch.UsageError) as refused:
         Supervisor(segment=segment, **arguments)
     assert why in str(refused.value), refused.value
+    assert "--slots" not in str(refused.value), f"no flag of the binary: {refused.value}"
 
 
 def test_arguments_that_are_none_are_told_as_what_was_not_started(segment: Path) -> None:

@@ -68,12 +68,17 @@ impl Learnt {
         bytes
     }
 
+    /// Whether bytes begin as those of [`Self::to_bytes`] do, whatever the version.
+    pub fn begins(bytes: &[u8]) -> bool {
+        bytes.starts_with(MAGIC)
+    }
+
     /// What [`Self::to_bytes`] wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let mut rest = Bytes(bytes);
-        if rest.take(8).map_err(|_| Unreadable::Foreign)? != MAGIC {
+        if !Self::begins(bytes) {
             return Err(Unreadable::Foreign);
         }
+        let mut rest = Bytes(&bytes[MAGIC.len()..]);
         let version = u32::from_le_bytes(rest.array()?);
         if version != VERSION {
             return Err(Unreadable::Version(version));

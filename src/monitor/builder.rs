@@ -1,6 +1,6 @@
 //! What a monitor is to do, and its start.
 
-use super::keeper::{self, Keeper};
+use super::keeper::{Keeper, Place};
 use super::loss::Follower;
 use super::pulse::Pulse;
 use super::scan::Scanner;
@@ -70,7 +70,8 @@ impl Builder {
         self
     }
 
-    /// Keeps what it learns in this file; `<segment>.learnt` where none is named.
+    /// Keeps what it learns in this file; `<segment>.learnt` where none is named. It is made where it is absent, and an empty one is
+    /// taken. [`Self::spawn`] refuses anything else that is not such a file: nothing but its own is ever replaced.
     #[must_use]
     pub fn learnt(mut self, path: impl Into<PathBuf>) -> Self {
         self.learnt = Some(path.into());
@@ -159,12 +160,12 @@ impl Builder {
             self.apart.into_iter().map(|sink| Teller::named("hangwatch-call", vec![sink])).collect();
         let apart = apart.map_err(failed)?;
         let _quiet = (!self.takes_signals).then(Quiet::begin);
-        let learnt = self.learnt.unwrap_or_else(|| keeper::learnt_path(&self.segment));
+        let place = Place::new(self.learnt, &self.segment)?;
         let mut scanner = Scanner::new(Arc::clone(&self.segment), self.policies.clone())?;
         // Under the lock: the monitor before this one has written its last.
-        let (known, keeps) = keeper::load(&learnt);
+        let (known, keeps) = place.load()?;
         scanner = scanner.with_learnt(known);
-        let mut keeper = keeps.then(|| Keeper::spawn(learnt)).transpose().map_err(failed)?;
+        let mut keeper = keeps.then(|| Keeper::spawn(place)).transpose().map_err(failed)?;
         if self.log {
             self.sinks.insert(0, Box::new(LogSink));
         }

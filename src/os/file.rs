@@ -3,6 +3,8 @@
 use super::access::Access;
 use super::checked;
 use std::ffi::{CString, OsStr};
+#[cfg(feature = "monitor")]
+use std::fs::Metadata;
 use std::fs::{File, OpenOptions};
 use std::io;
 #[cfg(feature = "monitor")]
@@ -145,26 +147,34 @@ pub(crate) fn other_owner(path: &Path) -> io::Result<Option<u32>> {
 /// long one byte more than may be, which is then no valid one.
 #[cfg(feature = "monitor")]
 pub(crate) fn read_own(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
+    let Some((about, bytes)) = read_regular(path, max)? else { return Ok(None) };
+    if about.uid() != euid() || about.mode() & 0o022 != 0 {
+        let why = format!(
+            "it is of uid {}, mode {:03o}; expected uid {}, and nobody else to write it",
+            about.uid(),
+            about.mode() & 0o777,
+            euid()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    Ok(Some(bytes))
+}
+
+/// The same of a regular file, whoever may write it, and what it is.
+#[cfg(feature = "monitor")]
+pub(crate) fn read_regular(path: &Path, max: usize) -> io::Result<Option<(Metadata, Vec<u8>)>> {
     let file = match open_existing(path, false) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e),
     };
-    let (about, invalid) = (file.metadata()?, |why: String| Err(io::Error::new(io::ErrorKind::InvalidData, why)));
+    let about = file.metadata()?;
     if !about.is_file() {
-        return invalid("it is not a regular file".into());
-    }
-    if about.uid() != euid() || about.mode() & 0o022 != 0 {
-        return invalid(format!(
-            "it is of uid {}, mode {:03o}; expected uid {}, and nobody else to write it",
-            about.uid(),
-            about.mode() & 0o777,
-            euid()
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file"));
     }
     let mut bytes = Vec::new();
     file.take(max as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+    Ok(Some((about, bytes)))
 }
 
 /// Gives an unnamed file its name; EEXIST if the name is taken. Without a /proc only newer kernels (6.10) and the mighty can.

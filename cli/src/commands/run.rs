@@ -119,7 +119,14 @@ impl Args {
         if let Some(events) = self.monitor.events()? {
             builder = builder.sink(Box::new(events));
         }
-        let monitor = builder.sink(outward.hooks.sink()).spawn()?;
+        let monitor = builder.sink(outward.hooks.sink()).spawn().map_err(|e| match self.replicas > segment.len() {
+            true => e.hint(format!(
+                "or remove '{}', if nobody uses it, and have it made with --slots {}",
+                segment.path().display(),
+                self.replicas
+            )),
+            false => e,
+        })?;
         Ok((monitor, logs.map(output::Ready::follow).transpose()?))
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct MonitorArgs {
     pub(crate) slot_size: Option<u32>,
     #[command(flatten)]
     pub(crate) timing: TimingArgs,
-    /// Keep what is learnt in this file, over a restart; '<segment>.learnt' where none is named.
+    /// Keep what is learnt in this file, over a restart; '<segment>.learnt' where none is named. A file of something else is refused.
     #[arg(long, value_name = "FILE")]
     pub(crate) learnt: Option<PathBuf>,
     /// Append events to this file as JSON Lines; '-' is standard output.

@@ -2,7 +2,7 @@
 
 use super::host::Spawner;
 use crate::error::{Error, ErrorKind, Result};
-use crate::segment::Segment;
+use crate::segment::{ENV_SLOTS, Segment};
 use crate::worker;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -196,9 +196,13 @@ impl Fleet {
         if self.command.is_empty() && self.spawner.is_none() {
             return Err(Error::new(ErrorKind::Usage, "cannot run workers", "no command was given"));
         }
-        if self.replicas == 0 || self.replicas > segment.len() {
+        if self.replicas == 0 {
+            return Err(Error::new(ErrorKind::Usage, "cannot run workers", "0 replicas, expected 1 or more"));
+        }
+        if self.replicas > segment.len() {
             let why = format!("{} replicas, the segment has {} slots", self.replicas, segment.len());
-            return Err(Error::new(ErrorKind::Usage, "cannot run workers", why).hint("ask for more slots with --slots"));
+            let hint = format!("run fewer, or in a segment that was made with more slots ({ENV_SLOTS})");
+            return Err(Error::new(ErrorKind::Usage, "cannot run workers", why).hint(hint));
         }
         if let Some((name, _)) = self.variables.iter().find(|(name, value)| !is_variable(name, value)) {
             let why = format!("'{}' is no name of a variable, or its value holds a NUL", name.escape_default());

@@ -8,13 +8,15 @@ use super::children::{Children, Record};
 use super::fleet::{Fleet, ReplicaEnd, ReplicaReport, Restart};
 use super::host::Answer;
 use super::slots::{Of, Reserved, Slots};
+use super::turn::OBSERVES_RUN;
 use super::world::World;
 use crate::evidence::Moment;
+use crate::judge::Verdict;
 use crate::layout::word::Owner;
 use crate::monitor::scan::Judged;
 use crate::policy::{Policy, ns};
 use crate::recover::{Budget, NotAdopted, Tree};
-use crate::tell::EventKind;
+use crate::tell::{Event, EventKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +34,6 @@ enum State {
     Starting {
         answer: Arc<Answer>,
         until: Option<u64>,
-        /// The time in which its slot should have been claimed is over.
-        is_late: bool,
     },
     Up(Box<Case>),
     Ended(ReplicaEnd),
@@ -46,8 +46,10 @@ pub(super) struct Replica {
     reserved: Reserved,
     /// Some child was given this reservation.
     is_given: bool,
-    /// The slot of a child that its host took long to make should be claimed by then.
+    /// A child that its host has made has time until then to claim its slot.
     claimed_by: Option<u64>,
+    /// The scan has found this start's slot unclaimed for too long, its making included.
+    is_late: bool,
     budget: Budget,
     state: State,
     before: Option<Buried>,
@@ -74,6 +76,7 @@ impl Replica {
             reserved,
             is_given: false,
             claimed_by: None,
+            is_late: false,
             budget: Budget::default(),
             state: State::Waiting { until: 0, asked_since: None },
             before: None,
@@ -196,7 +199,7 @@ impl Replica {
         match self.state {
             State::Waiting { until, .. } => Some(until),
             State::Starting { until, .. } => until,
-            State::Up(_) => self.claimed_by,
+            State::Up(_) => self.claimed_by.filter(|_| self.is_late),
             State::Ended(_) => None,
         }
     }
@@ -224,13 +227,26 @@ impl Replica {
         begins
     }
 
-    /// Its slot was never claimed, and policy wants it claimed.
+    /// A scan found its slot unclaimed for too long.
     pub(super) fn unclaimed(&mut self, world: &World<'_>) {
-        if let State::Starting { is_late, .. } = &mut self.state {
-            // There is nobody yet who could be ended for it.
-            *is_late = true;
+        self.is_late = true;
+        self.end_unclaimed(world);
+    }
+
+    /// Ends a child whose own time to claim its slot is over, where policy wants it claimed; one that observes says so.
+    fn end_unclaimed(&mut self, world: &World<'_>) {
+        // Where there is no child yet nobody could be ended for it.
+        if !self.is_late || !self.is_up() || self.claimed_by.is_some_and(|by| world.now < by) {
+            return;
         }
-        if self.up_mut().is_some_and(|case| case.unclaimed(world)) {
+        self.claimed_by = None;
+        if !world.policy.require_attach || !world.slots.is_unclaimed(self.reserved) {
+            return;
+        }
+        if !world.fleet.acts {
+            let event = Event { verdict: Some(Verdict::NeverStarted), ..self.event(EventKind::WouldAct, world) };
+            world.told.tell(event.with_detail(OBSERVES_RUN));
+        } else if self.up_mut().is_some_and(|case| case.unclaimed(world)) {
             self.counts.hangs += 1;
         }
     }
@@ -268,11 +284,8 @@ impl Replica {
             self.start(children, world);
         }
         self.take_answer(world);
-        if self.is_up() && self.claimed_by.is_some_and(|by| world.now >= by) {
-            self.claimed_by = None;
-            if world.slots.is_unclaimed(self.reserved) && world.policy.require_attach {
-                self.unclaimed(world);
-            }
+        if self.claimed_by.is_some_and(|by| world.now >= by) {
+            self.end_unclaimed(world);
         }
         let (again, number) = (self.wants_again(world), self.number);
         let Some(case) = self.up_mut() else { return };
@@ -301,3 +314,6 @@ impl Replica {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

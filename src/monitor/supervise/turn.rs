@@ -8,17 +8,16 @@ use super::replica::Replica;
 use super::wards::Wards;
 use super::world::World;
 use crate::evidence::Moment;
-use crate::judge::Verdict;
 use crate::monitor::proof::Unproven;
 use crate::monitor::scan::Judged;
 use crate::recover::Cap;
-use crate::tell::{Event, EventKind};
+use crate::tell::EventKind;
 
 /// Why a monitor that neither spawns nor acts does nothing.
 pub(in crate::monitor) const OBSERVES: &str =
     "this monitor observes only; one in mode 'act' ends whom it can prove, and 'hangwatch run' replaces whom it spawns";
 
-const OBSERVES_RUN: &str = "this run observes only";
+pub(super) const OBSERVES_RUN: &str = "this run observes only";
 
 /// What a turn changes.
 pub(super) struct Parts<'a> {
@@ -36,14 +35,7 @@ impl Parts<'_> {
             Ask::Hung(judged, history) => self.hung(&judged, history, world),
             Ask::Unclaimed(reserved) => {
                 let replica = self.replicas.iter_mut().find(|replica| replica.reserved() == reserved);
-                match replica.filter(|_| world.policy.require_attach) {
-                    Some(replica) if world.fleet.acts => replica.unclaimed(world),
-                    Some(replica) => {
-                        let event = Event { verdict: Some(Verdict::NeverStarted), ..replica.event(EventKind::WouldAct, world) };
-                        world.told.tell(event.with_detail(OBSERVES_RUN));
-                    }
-                    None => {}
-                }
+                replica.into_iter().for_each(|replica| replica.unclaimed(world));
             }
             Ask::Advanced(index) => {
                 let replica = self.replicas.iter_mut().find(|replica| replica.reserved().index == index);

@@ -2,6 +2,7 @@
 
 use super::{RETRY, Replica, State};
 use crate::error::{Error, ErrorKind};
+use crate::judge::Verdict;
 use crate::monitor::scan::Judged;
 use crate::monitor::supervise::case::{Buried, Case, about};
 use crate::monitor::supervise::children::Children;
@@ -11,6 +12,7 @@ use crate::monitor::supervise::slots::{Of, Reserved};
 use crate::monitor::supervise::world::World;
 use crate::policy::ns;
 use crate::recover::{Journal, Spawn, Tree};
+use crate::tell::text::escaped;
 use crate::tell::{Event, EventKind};
 use crate::worker;
 use std::sync::Arc;
@@ -50,11 +52,12 @@ impl Replica {
         };
         self.reserved = reserved;
         self.is_given = true;
+        self.is_late = false;
         let variables = self.variables(world);
         if let Some(host) = world.fleet.host() {
             let bell = Arc::clone(&world.mail.bell);
             let (start, answer) = Start::new(self.number, variables, world.fleet.log(self.number), bell);
-            self.state = State::Starting { answer, until: None, is_late: false };
+            self.state = State::Starting { answer, until: None };
             host.start(start);
             return;
         }
@@ -62,7 +65,7 @@ impl Replica {
         let words = self.record_before_start().words();
         let output = match world.fleet.open_log(self.number) {
             Ok(output) => output,
-            Err(e) => return self.not_started(&Error::io("cannot open its log", &e)),
+            Err(e) => return self.not_started(&Error::io("cannot open its log", &e), world),
         };
         let spawn = Spawn {
             argv: &argv,
@@ -86,17 +89,15 @@ impl Replica {
         match spawned {
             Ok(tree) => self.is_up_now(tree, world),
             Err(e) => {
-                world.slots.unreserve(reserved);
                 let program = argv.first().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
-                self.not_started(&Error::io(format!("cannot start '{program}'"), &e));
+                self.not_started(&Error::io(format!("cannot start '{program}'"), &e), world);
             }
         }
     }
 
     /// What the host answered, if it has.
     pub(super) fn take_answer(&mut self, world: &World<'_>) {
-        let State::Starting { answer, until, is_late } = &self.state else { return };
-        let claimed_by = is_late.then(|| world.now.saturating_add(ns(world.policy.starting_timeout)));
+        let State::Starting { answer, until } = &self.state else { return };
         let is_over = until.is_some_and(|until| world.now >= until);
         match answer.take().or_else(|| if is_over { answer.give_up() } else { None }) {
             None if is_over => {
@@ -108,7 +109,8 @@ impl Replica {
                 let mut tree = Tree::of_host(fd, pid);
                 tree.marked(&marks(self.reserved, world));
                 self.is_up_now(tree, world);
-                self.claimed_by = claimed_by;
+                // The time to attach is the child's own: what its host took to make it is none of it.
+                self.claimed_by = Some(world.now.saturating_add(ns(world.policy.starting_timeout)));
                 if let Some(case) = self.up_mut().filter(|_| world.stopping) {
                     case.end(world);
                 }
@@ -119,8 +121,7 @@ impl Replica {
             }
             Some(Started::Ended) => self.plan(None, "it had ended before it could be watched", world),
             Some(Started::Failed(why)) => {
-                world.slots.unreserve(self.reserved);
-                self.not_started(&Error::new(ErrorKind::System, format!("cannot start worker {}", self.number), why));
+                self.not_started(&Error::new(ErrorKind::System, format!("cannot start worker {}", self.number), why), world);
             }
         }
     }
@@ -136,8 +137,19 @@ impl Replica {
         }
     }
 
-    fn not_started(&mut self, e: &Error) {
-        self.state = State::Ended(ReplicaEnd::NotStarted(e.to_string()));
+    /// It could not be started. The first time that is told as an error: its command may be mistyped. After that it is a failure like
+    /// any other, for what is missing may come back: a program that is being replaced, room for one more process.
+    fn not_started(&mut self, e: &Error, world: &World<'_>) {
+        if self.counts.starts == 0 {
+            world.slots.unreserve(self.reserved);
+            self.state = State::Ended(ReplicaEnd::NotStarted(e.to_string()));
+            return;
+        }
+        let why = escaped(&e.to_string());
+        let event = Event { verdict: Some(Verdict::NeverStarted), ..self.event(EventKind::Opened, world) };
+        world.told.tell(event.with_detail(&why));
+        // Its reservation stays its own, and is made anew or given back.
+        self.plan(None, &format!("it could not be started: {why}"), world);
     }
 
     fn reserve(&self, asked_since: u64, world: &World<'_>) -> Option<Reserved> {
