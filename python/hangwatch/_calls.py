@@ -6,13 +6,14 @@ import os
 import sys
 import threading
 from collections import namedtuple
-from typing import Any, Callable, Optional
+from typing import Any, Callable, List, Optional
 
 from ._errors import SystemCallError, UsageError
 from ._events import Event, Feed
 from ._status import extension
 
 OnEvent = Callable[[Event], object]
+_NAME = "hangwatch-events"
 
 
 class Calls:
@@ -22,10 +23,9 @@ class Calls:
         self._home = os.getpid()
         self.native: Any = extension("Calls", what)()
         """What the extension tells through. Its end ends the thread."""
-        serves = (self._home, self.native, feed, on_event)
-        self._thread = threading.Thread(target=_serve, args=serves, name="hangwatch-events", daemon=True)
+        self._here: List[int] = []
         try:
-            self._thread.start()
+            _begin(_serve, self._home, self._here, self.native, feed, on_event)
         except BaseException as e:
             self.native.close()
             if isinstance(e, RuntimeError):
@@ -34,12 +34,25 @@ class Calls:
 
     def check_caller(self, what: str) -> None:
         """Refuses what waits for the callback in the callback itself."""
-        if threading.get_ident() == self._thread.ident and os.getpid() == self._home:
+        if os.getpid() == self._home and threading.get_native_id() in self._here:
             hint = "let the callback tell another thread to stop it"
             raise UsageError(what, "this is its own callback, which the stop would wait for", (hint,))
 
 
-def _serve(home: int, native: Any, feed: Feed, on_event: Optional[OnEvent]) -> None:
+def _begin(target: Callable[..., None], *args: Any) -> None:
+    """Runs it on a thread of the system's, not on one of gevent's or eventlet's, which would hold up all the others as it waits."""
+    gevent: Any = sys.modules.get("gevent.monkey")
+    eventlet: Any = sys.modules.get("eventlet.patcher")
+    if gevent is not None and gevent.is_module_patched("threading"):
+        gevent.get_original("_thread", "start_new_thread")(target, args)
+    elif eventlet is not None and eventlet.is_monkey_patched("thread"):
+        eventlet.original("threading").Thread(target=target, args=args, name=_NAME, daemon=True).start()
+    else:
+        threading.Thread(target=target, args=args, name=_NAME, daemon=True).start()
+
+
+def _serve(home: int, here: List[int], native: Any, feed: Feed, on_event: Optional[OnEvent]) -> None:
+    here.append(threading.get_native_id())
     try:
         # A child that a callback forks has this thread alone, and nobody who tells it anything.
         while os.getpid() == home:
@@ -49,7 +62,8 @@ def _serve(home: int, native: Any, feed: Feed, on_event: Optional[OnEvent]) -> N
             _call(told, feed, on_event)
             del told
     finally:
-        # Whatever ended it: nobody waits for it any more.
+        # Whatever ended it: nobody waits for it any more, and another thread may have its number.
+        here.clear()
         if os.getpid() == home:
             native.close()
 

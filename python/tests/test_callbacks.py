@@ -130,3 +130,28 @@ def test_the_thread_that_calls_back_ends_with_its_monitor_or_with_its_start_that
         until(lambda: len(ours()) == 1)
         assert monitor.running
     until(lambda: not ours())
+
+
+@pytest.mark.parametrize("patches", ["from gevent import monkey; monkey.patch_all()", "import eventlet; eventlet.monkey_patch()", ""])
+def test_a_host_whose_threads_are_no_threads_is_called_back_and_held_up_by_nothing(segment: Path, patches: str) -> None:
+    said = script(
+        f"""
+{patches}
+import sys, time
+import hangwatch
+from waiting import SOON, until
+refused = []
+def on_event(event):
+    try:
+        monitor.stop()
+    except hangwatch.UsageError as e:
+        refused.append(e.why)
+monitor = hangwatch.Monitor(sys.argv[1], SOON, on_event)
+hangwatch.attach(segment=sys.argv[1]).begin_job("own")
+until(lambda: refused)
+monitor.stop()
+print(refused[0])
+""",
+        str(segment),
+    )
+    assert (said.returncode, said.stdout) == (0, "this is its own callback, which the stop would wait for\n"), said.stderr
