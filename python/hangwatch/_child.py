@@ -47,9 +47,11 @@ def run(
         os.setsid()
     except OSError:
         pass  # it leads one already
-    # A forked child has its parent's handlers.
+    # A forked child has its parent's handlers, the pipe by which the parent's loop hears of signals, and its parent's mask.
+    signals.set_wakeup_fd(-1)
     signals.signal(signals.SIGTERM, signals.SIG_DFL)
     signals.signal(signals.SIGINT, signals.default_int_handler)
+    signals.pthread_sigmask(signals.SIG_SETMASK, ())
     if log is not None:
         _redirect(log)
     if faulthandler is not None:
@@ -68,6 +70,9 @@ def _redirect(log: str) -> None:
         os.write(file, b"\n")
     for stream in (1, 2):
         os.dup2(file, stream)
-    os.close(file)
+        # Where the host has closed it, the log may have been opened as this very one.
+        os.set_inheritable(stream, True)
+    if file not in (1, 2):
+        os.close(file)
     # A forked child may have its parent's streams, which go anywhere.
     sys.stdout, sys.stderr = (open(stream, "w", buffering=1, errors="backslashreplace", closefd=False) for stream in (1, 2))

@@ -18,8 +18,8 @@ Args = Union[Tuple[Any, ...], Callable[[int], Tuple[Any, ...]]]
 _PATIENCE = 5.0
 # For a start, before others are made beside it: it may hang, and then those must not.
 _TURN = 1.0
-# Between two looks at one whose status another thread is just taking, and how many of them.
-_LOOK, _LOOKS = 0.01, 500
+# As `multiprocessing` has it for a child whose status is not to be had.
+_UNKNOWN = 255
 
 
 class Children:
@@ -102,7 +102,8 @@ class Children:
     def _make(self, start: Any) -> Any:
         number = start.replica
         args = self._args(number) if callable(self._args) else self._args
-        if not isinstance(args, Iterable):
+        # A text's characters are not meant.
+        if isinstance(args, (str, bytes)) or not isinstance(args, Iterable):
             raise TypeError(f"args gave {args!r} for replica {number}, expected a tuple")
         given = (Variables(dict(start.variables)), start.log, self._faulthandler, self._target, tuple(args), self._kwargs)
         return self._context.Process(target=run, args=given, name=f"{self._name}-{number}")
@@ -111,11 +112,13 @@ class Children:
         process = self._processes.pop(pid, None)
         if process is None:
             return
-        for _ in range(_LOOKS):
+        try:
             process.join()
-            try:
-                process.close()
-                return
-            except ValueError:
-                # `multiprocessing` reaps whoever has ended on any thread that makes a child, and that one has not noted it yet.
-                time.sleep(_LOOK)
+            ended = process._popen
+            if ended.returncode is None:
+                # It is gone, and nobody's child any more: the host ignores SIGCHLD, or another thread of it has reaped it and notes that
+                # just now. Without a status `multiprocessing` would keep it among its children for ever.
+                ended.returncode = _UNKNOWN
+            process.close()
+        except ValueError:
+            pass  # the host has closed it

@@ -1,4 +1,4 @@
-"""Events as Python has them, and their way from the telling thread to whoever wants them."""
+"""Events as Python has them, and their way to whoever wants them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class EventStream:
         self._end()
 
     def _put(self, event: Event) -> None:
-        # On the telling thread, which must not wait.
+        # On the thread that calls back, which must not wait.
         if len(self._queued) >= self._capacity:
             self._lost += 1
             return
@@ -139,7 +139,7 @@ def _settle(future: asyncio.Future[None]) -> None:
 
 
 class Feed:
-    """Called by the extension for each event; hands it to the streams. No lock: what a fork copies halfway must not be one."""
+    """Called for each event by the thread that calls back; hands it to the streams. No lock: what a fork copies halfway must not be one."""
 
     def __init__(self) -> None:
         self._streams: Dict[int, ref[EventStream]] = {}

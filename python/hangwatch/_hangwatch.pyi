@@ -70,7 +70,10 @@ class Worker:
     def register_phase(
         self, name: str, cls: Literal["work", "idle", "exit"] = "work", budget: Optional[_Seconds] = None
     ) -> int:
-        """Registers a phase of your own, or finds it by its name: its number. The name does as well from then on."""
+        """Registers a phase of your own, or finds it by its name: its number. The name does as well from then on.
+
+        Raises `UsageError` for a name of no or too many bytes and for another class, `FullError` where the segment has no room.
+        """
     def begin_job(
         self,
         id: str = "",
@@ -84,7 +87,7 @@ class Worker:
     ) -> None:
         """Begins a job: enters `inference`. A `total` of `None`: it reports no progress; `UNKNOWN`: towards an end that is not known."""
     def end_job(self, outcome: _Outcome = "ok") -> None:
-        """Ends the job and enters `idle`. Without one nothing is counted."""
+        """Ends the job and enters `idle`. Without one nothing is counted. An outcome other than ok or cancelled counts as failed."""
     def job(
         self,
         id: str = "",
@@ -130,7 +133,7 @@ class Job:
     def begin_pass(self) -> None:
         """The count legitimately starts again."""
     def end(self, outcome: _Outcome = "ok") -> None:
-        """Ends it before its block does."""
+        """Ends it before its block does. An outcome other than ok or cancelled counts as failed."""
     def __enter__(self) -> Job: ...
     def __exit__(
         self, exc_type: Optional[type[BaseException]], exc: Optional[BaseException], traceback: Optional[TracebackType]
@@ -173,6 +176,15 @@ class Monitor:
     def worker(self, slot: int) -> str: ...
 
 @final
+class Calls:
+    """Events on their way into Python, one at a time: `hangwatch/_calls.py` takes them. Absent without the cargo feature `monitor`."""
+
+    def next(self) -> Optional[tuple[str, str]]:
+        """The one before is told. Waits for the next: as JSON, and its sentence. None: never any more."""
+    def close(self) -> None:
+        """Nobody takes any more: what comes is dropped."""
+
+@final
 class Supervisor:
     """The threads of a supervisor: `hangwatch.Supervisor` stands on it. Absent without the cargo feature `monitor`."""
 
@@ -187,7 +199,9 @@ class Supervisor:
     def wait(self, timeout: Optional[float]) -> Optional[str]:
         """How all replicas ended, as JSON."""
     def ask_to_stop(self) -> None:
-        """Ends all workers; a second time without grace."""
+        """Ends all workers. Who asks again asks for the same."""
+    def ask_to_hurry(self) -> None:
+        """Leaves out what is left of the grace."""
     def stop(self) -> None: ...
     def reload(self, policy: Optional[Mapping[str, object]]) -> None: ...
     def status(self) -> str: ...
@@ -214,16 +228,14 @@ def start_supervisor(
     keeps: Optional[object],
     place: object,
     policy: Optional[Mapping[str, object]],
-    feed: object,
-    on_event: Optional[Callable[..., object]],
+    calls: Calls,
 ) -> Supervisor:
     """Starts a supervisor. Absent without the cargo feature `monitor`."""
 
 def start_monitor(
     segment: Optional[_Path],
     policy: Optional[Mapping[str, object]],
-    feed: object,
-    on_event: Optional[Callable[..., object]],
+    calls: Calls,
     *,
     acts: bool,
     slots: Optional[int],

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 from typing import Callable, Literal, Optional, Union
 
 from . import _living
+from ._calls import Calls
+from ._errors import NotFoundError
 from ._events import Event, Feed
 from ._expect import Expect
 from ._status import WorkerStatus, extension, worker_of
@@ -48,24 +51,29 @@ class Monitor(Watching):
     ) -> None:
         what = "cannot start a monitor"
         expect = Expect(what)
-        expect.paths(segment=segment, learnt=learnt, jsonl=jsonl)
+        paths = {name: expect.path(name, path) for name, path in (("segment", segment), ("learnt", learnt), ("jsonl", jsonl))}
         expect.callback(on_event)
         expect.one_of("mode", mode, "observe", "act")
         expect.counts(slots=slots, slot_size=slot_size)
         expect.flags(unlink_at_end=unlink_at_end)
         self._feed = Feed()
-        self._threads = extension("start_monitor", what)(
-            segment,
-            policy,
-            self._feed,
-            on_event,
-            acts=mode == "act",
-            slots=slots,
-            slot_size=slot_size,
-            learnt=learnt,
-            jsonl=jsonl,
-            unlink_at_end=unlink_at_end,
-        )
+        start = extension("start_monitor", what)
+        self._calls = Calls(what, self._feed, on_event)
+        try:
+            self._threads = start(
+                paths["segment"],
+                policy,
+                self._calls.native,
+                acts=mode == "act",
+                slots=slots,
+                slot_size=slot_size,
+                learnt=paths["learnt"],
+                jsonl=paths["jsonl"],
+                unlink_at_end=unlink_at_end,
+            )
+        except BaseException:
+            self._calls.native.close()
+            raise
         _living.keep_running(self)
 
     @property
@@ -79,13 +87,20 @@ class Monitor(Watching):
         The workers go on. A second call does nothing. From its own `on_event` it raises `UsageError`. Ctrl-C ends the wait, and
         the stop goes on by itself; the interpreter's end waits for it.
         """
+        self._calls.check_caller("cannot stop a monitor")
         self._threads.stop()
         self._feed.end()
         _living.let_go(self)
 
     def worker(self, slot: int) -> WorkerStatus:
-        """One slot, taken or free. Raises `NotFoundError` past the last one."""
-        return worker_of(json.loads(self._threads.worker(slot)))
+        """One slot, taken or free. Raises `NotFoundError` where there is none of that number."""
+        try:
+            number = operator.index(slot)
+        except TypeError:
+            Expect("cannot read a slot").refuse("slot", slot, "a whole number")
+        if not 0 <= number < 2**32:
+            raise NotFoundError(f"cannot read slot {number} of segment '{self.segment}'", "no segment has one of that number")
+        return worker_of(json.loads(self._threads.worker(number)))
 
     def __repr__(self) -> str:
         return f"<hangwatch.Monitor of '{self.segment}', {'running' if self.running else 'stopped'}>"

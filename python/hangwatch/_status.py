@@ -10,6 +10,7 @@ from typing import Any, Optional, Tuple, Union
 
 from . import _hangwatch
 from ._errors import UsageError
+from ._expect import Expect
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ def status(
     `segment` is a name, or a path with a slash; None is HANGWATCH_SEGMENT, else `default`. It needs no monitor and disturbs
     nobody. Raises `NotFoundError` where there is none, `BadSegmentError` where it is damaged or was cut while it was read.
     """
-    told = json.loads(extension("segment_status", "cannot read a segment")(segment, policy))
+    what = "cannot read a segment"
+    told = json.loads(extension("segment_status", what)(Expect(what).path("segment", segment), policy))
     workers = tuple(map(worker_of, told.pop("workers")))
     return SegmentStatus(monitor=SegmentMonitor(**told.pop("monitor")), workers=workers, **told)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import shlex
 import signal as signals
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
 from types import SimpleNamespace
 from typing import Any, Callable, List, Literal, Optional, Tuple, Union
 
 from . import _living
+from ._calls import Calls
 from ._children import Args, Children
 from ._errors import UsageError
 from ._events import Event, Feed
@@ -53,7 +53,7 @@ class Supervisor(Watching):
 
     `worker` is a command (a sequence of words; `{i}` in a word is the replica's number), or a function that `multiprocessing` runs
     in a child: with `args` and `kwargs`, queues and pipes among them, where `args` may be a function that makes them of the replica's
-    number. `context` is a start method (`spawn`, `fork`, `forkserver`) or a context of multiprocessing, by default the default
+    number, and `name` is how the children are called (`worker-0`, by default). `context` is a start method (`spawn`, `fork`, `forkserver`) or a context of multiprocessing, by default the default
     one. Each worker finds its slot in its environment, so that `hangwatch.attach()` in it does. It leads a session of its own:
     whatever it has started goes with it.
 
@@ -79,7 +79,7 @@ class Supervisor(Watching):
         args: Args = (),
         kwargs: Optional[Mapping[str, Any]] = None,
         context: Union[str, BaseContext, None] = None,
-        name: str = "worker",
+        name: Optional[str] = None,
         segment: Optional[Path] = None,
         policy: Optional[Policy] = None,
         on_event: Optional[Callable[[Event], object]] = None,
@@ -100,66 +100,80 @@ class Supervisor(Watching):
         keep: bool = False,
     ) -> None:
         expect = Expect(_WHAT)
-        expect.counts(replicas=replicas, slots=slots, slot_size=slot_size)
-        expect.paths(segment=segment, log_dir=log_dir, learnt=learnt, jsonl=jsonl)
+        expect.count("replicas", replicas)
+        expect.counts(slots=slots, slot_size=slot_size)
         expect.callback(on_event)
         expect.one_of("restart", restart, "on-failure", "always", "never")
         expect.one_of("mode", mode, "act", "observe")
         expect.variables("env", env)
-        expect.some("devices", devices, (str, int), "names and numbers")
-        expect.words("gpu_facts", gpu_facts)
-        expect.words("reclaim_probe", reclaim_probe)
-        expect.some("dump", dump, (str, Sequence), "programs, such as ['py-spy']")
-        for each in dump:
-            expect.words("dump", each)
+        of_devices = expect.some("devices", devices, (str, int), "names and numbers")
+        of_programs = expect.some("dump", dump, (str, Iterable), "programs, such as ['py-spy']")
+        programs = [expect.words("dump", each) for each in of_programs]
+        facts, probe = expect.words("gpu_facts", gpu_facts), expect.words("reclaim_probe", reclaim_probe)
         expect.flags(keep=keep)
-        if not isinstance(evidence, bool):
-            expect.paths(evidence=evidence)
+        folder = None if isinstance(evidence, bool) else expect.path("evidence", evidence)
+        place = SimpleNamespace(
+            segment=expect.path("segment", segment),
+            slots=slots,
+            slot_size=slot_size,
+            learnt=expect.path("learnt", learnt),
+            jsonl=expect.path("jsonl", jsonl),
+            unlink_at_end=not keep,
+        )
         signal = _signal(faulthandler)
         self._children: Optional[Children] = None
         command: List[str] = []
-        if not callable(args):
-            expect.some("args", args, object, "arguments, or a function that gives one for each replica")
+        arguments: Args
+        if callable(args):
+            arguments = args
+        else:
+            arguments = tuple(expect.some("args", args, object, "arguments, or a function that gives one for each replica"))
         if kwargs is not None and not isinstance(kwargs, Mapping):
             expect.refuse("kwargs", kwargs, "a dict")
+        if name is not None and not isinstance(name, str):
+            expect.refuse("name", name, "a text")
         if callable(worker):
-            self._children = Children(worker, args, kwargs or {}, _context(context), str(name), signal)
-        elif isinstance(worker, (str, bytes)) or args or kwargs:
-            why = "args and kwargs are a function's" if args or kwargs else "the worker is a text, expected words or a function"
-            raise UsageError(_WHAT, why, ("give a command as a list: ['python', 'worker.py', '--id', '{i}']",))
+            expect.runs("worker", worker, "give a function that runs it: def work(): asyncio.run(main())")
+            self._children = Children(worker, arguments, kwargs or {}, _context(context), name or "worker", signal)
         else:
-            expect.some("worker", worker, (str, bytes, os.PathLike), "words, or a function")
-            command = [os.fsdecode(word) for word in worker]
-        if log_dir is not None:
-            os.makedirs(log_dir, mode=0o700, exist_ok=True)
+            hint = "give a command as a list: ['python', 'worker.py', '--id', '{i}']"
+            if arguments or kwargs or context is not None or name is not None:
+                raise UsageError(_WHAT, "args, kwargs, context and name are a function's", (hint,))
+            if isinstance(worker, (str, bytes)):
+                raise UsageError(_WHAT, "the worker is a text, expected words or a function", (hint,))
+            words = expect.some("worker", worker, (str, bytes, os.PathLike), "words, or a function")
+            command = [os.fsdecode(word) for word in words]
         how = SimpleNamespace(
             replicas=replicas,
             restart=restart,
             acts=mode == "act",
             env=list((env or {}).items()),
-            devices=[str(device) for device in devices],
-            log_dir=log_dir,
-            reclaim_probe=_words(reclaim_probe),
+            devices=[str(device) for device in of_devices],
+            log_dir=expect.folder("log_dir", log_dir),
+            reclaim_probe=probe,
         )
         keeps: Optional[SimpleNamespace] = None
         if evidence is None or evidence is False:
-            if signal is not None or dump or gpu_facts is not None:
+            if signal is not None or programs or gpu_facts is not None:
                 why = "faulthandler, dump and gpu_facts are kept as evidence, and none is to be kept"
                 raise UsageError(_WHAT, why, ("name a folder: evidence=…, or True for the usual one",))
         else:
             keeps = SimpleNamespace(
-                directory=None if evidence is True else evidence,
-                dump=[_words(each) for each in dump],
+                directory=folder,
+                dump=programs,
                 faulthandler=signal,
-                gpu_facts=_words(gpu_facts) or None,
+                gpu_facts=facts or None,
             )
-        place = SimpleNamespace(
-            segment=segment, slots=slots, slot_size=slot_size, learnt=learnt, jsonl=jsonl, unlink_at_end=not keep
-        )
         self._feed, self._pid = Feed(), os.getpid()
         self._results: Optional[Tuple[ReplicaResult, ...]] = None
         ended = self._children.ended if self._children is not None else None
-        self._threads = extension("start_supervisor", _WHAT)(command, ended, how, keeps, place, policy, self._feed, on_event)
+        start = extension("start_supervisor", _WHAT)
+        self._calls = Calls(_WHAT, self._feed, on_event)
+        try:
+            self._threads = start(command, ended, how, keeps, place, policy, self._calls.native)
+        except BaseException:
+            self._calls.native.close()
+            raise
         # Before the first child is made: it is to be ended though the next line should fail.
         _living.keep_running(self)
         if self._children is not None:
@@ -186,11 +200,12 @@ class Supervisor(Watching):
     def stop(self) -> Tuple[ReplicaResult, ...]:
         """Ends every worker (SIGTERM, after the policy's `grace` SIGKILL), and then itself. Returns how each replica ended.
 
-        Ctrl-C meanwhile leaves out what is left of the grace. A second call does nothing, nor does one in a forked child. From its
-        own `on_event` it raises `UsageError`.
+        Ctrl-C meanwhile leaves out what is left of the grace. A second call, be it of another thread or of a handler of a signal, waits
+        for the same end, and one in a forked child does nothing. From its own `on_event` it raises `UsageError`, and all goes on.
         """
         if os.getpid() != self._pid:
             return ()
+        self._calls.check_caller("cannot stop a supervisor")
         interrupted: Optional[BaseException] = None
         if self._results is None:
             self._threads.ask_to_stop()
@@ -199,7 +214,7 @@ class Supervisor(Watching):
                     self.wait()
                 except KeyboardInterrupt as e:
                     interrupted = e
-                    self._threads.ask_to_stop()
+                    self._threads.ask_to_hurry()
         self._threads.stop()
         if self._children is not None:
             self._children.join()
@@ -211,12 +226,6 @@ class Supervisor(Watching):
 
     def __repr__(self) -> str:
         return f"<hangwatch.Supervisor in '{self.segment}', {'running' if self.running else 'stopped'}>"
-
-
-def _words(command: Optional[Command]) -> List[str]:
-    if command is None:
-        return []
-    return shlex.split(command) if isinstance(command, str) else [os.fsdecode(word) for word in command]
 
 
 def _context(context: Union[str, BaseContext, None]) -> BaseContext:

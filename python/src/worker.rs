@@ -7,7 +7,7 @@ use crate::section::{Made, Section};
 use crate::value::{self, Said};
 use hangwatch::layout::phase::{Class, Phase};
 use hangwatch::worker::Helper;
-use hangwatch::{Attach, Worker as Core};
+use hangwatch::{Attach, Error, ErrorKind, Result, Worker as Core};
 use pyo3::prelude::*;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -79,6 +79,19 @@ impl Worker {
         *lane.registered.lock().unwrap_or_else(PoisonError::into_inner) = registered;
         kept(py, lane)
     }
+}
+
+fn class_of(name: &str, cls: &str) -> Result<Class> {
+    Ok(match cls {
+        "work" => Class::Work,
+        "idle" => Class::Idle,
+        "exit" => Class::Exit,
+        other => {
+            let what = format!("cannot register phase '{}'", name.escape_default());
+            let why = format!("cls is '{}', expected 'work', 'idle' or 'exit'", other.escape_default());
+            return Err(Error::new(ErrorKind::Usage, what, why));
+        }
+    })
 }
 
 /// A worker that is given back at the interpreter's end at the latest: `hangwatch/_living.py`.
@@ -214,11 +227,7 @@ impl Worker {
 
     #[pyo3(signature = (name, cls="work", budget=None))]
     fn register_phase(&self, py: Python<'_>, name: &str, cls: &str, budget: Option<&Bound<'_, PyAny>>) -> PyResult<u16> {
-        let class = match cls {
-            "idle" => Class::Idle,
-            "exit" => Class::Exit,
-            _ => Class::Work,
-        };
+        let class = raised(py, class_of(name, cls))?;
         let budget = budget.map_or(Ok(None), value::seconds)?.unwrap_or(Duration::ZERO);
         let register = |worker: &mut Core| caught("cannot register a phase", || worker.register_phase(name, class, budget));
         let Some(made) = self.held.quick(py, register) else { return Ok(u16::MAX) };

@@ -108,6 +108,22 @@ def waits_to_be_asked(told: str) -> None:
     Path(told).write_text("asked")
 
 
+def takes_leave(told: str) -> None:
+    """At SIGTERM it says so, and when it may it says goodbye and ends."""
+
+    def leaves(*_: object) -> None:
+        Path(told + ".asked").touch()
+        while not os.path.exists(told + ".gate"):
+            time.sleep(0.01)
+        Path(told + ".goodbye").touch()
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, leaves)
+    Path(told).touch()
+    while True:
+        time.sleep(0.01)
+
+
 class Blocks:
     """An argument that does not get into a child before a file is there."""
 

@@ -72,6 +72,17 @@ def test_a_phase_of_a_name_that_does_not_fit_is_a_usage_error(worker: hangwatch.
         worker.register_phase("")
 
 
+def test_a_phase_of_another_class_is_a_usage_error_that_names_it(worker: hangwatch.Worker) -> None:
+    for made in (worker, hangwatch._hangwatch.detached()):
+        for cls in ("Idle", "", "ex\nit"):
+            with pytest.raises(hangwatch.UsageError) as raised:
+                made.register_phase("mine", cls)  # type: ignore[arg-type]
+            assert raised.value.what == "cannot register phase 'mine'"
+            met = cls.replace("\n", "\\n")
+            assert raised.value.why == f"cls is '{met}', expected 'work', 'idle' or 'exit'"
+    assert all(worker.register_phase(cls, cls) < 65535 for cls in ("work", "idle", "exit"))
+
+
 def test_stacks_on_a_signal_or_into_a_file_that_cannot_be_is_a_usage_error() -> None:
     for signal in ("SIGNONE", 0, "SIGKILL", "SIGSEGV"):
         with pytest.raises(hangwatch.UsageError) as raised:

@@ -93,3 +93,9 @@ def test_a_slot_that_is_free_or_not_there_is_told_by_its_number(segment: Path) -
         assert (monitor.worker(3).state, monitor.workers()) == ("free", [])
         with pytest.raises(hangwatch.NotFoundError, match="it has 4 slots, numbered from 0"):
             monitor.worker(4)
+        for number in (-1, 2**32, 10**30):
+            with pytest.raises(hangwatch.NotFoundError, match=f"cannot read slot {number} of .*: no segment has one of that number"):
+                monitor.worker(number)
+        for none in ("0", 1.5, None):
+            with pytest.raises(hangwatch.UsageError, match=f"cannot read a slot: slot is {none!r}, expected a whole number"):
+                monitor.worker(none)  # type: ignore[arg-type]

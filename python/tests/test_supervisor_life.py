@@ -76,28 +76,6 @@ def test_ctrl_c_ends_the_wait_and_the_workers(segment: Path, scratch: Path) -> N
     assert all(ended(int(pid)) for pid in pids.read_text().split()), "nobody outlives it"
 
 
-def test_a_second_ctrl_c_leaves_the_grace_out(segment: Path, scratch: Path) -> None:
-    pids = scratch / "pids"
-    text = WAITS.replace('"300ms"', '"1h"').replace("policy=policy", "policy=policy, on_event=lambda it: print(it.event, flush=True)")
-    process = host(text, segment, pids, "spawn")
-    assert process.stdout is not None and process.stdout.readline() == "waits\n"
-    process.send_signal(signal.SIGINT)
-    assert process.stdout.readline() == "action\n", "SIGTERM, which it does not hear"
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert err.rstrip().endswith("KeyboardInterrupt") and all(ended(int(pid)) for pid in pids.read_text().split()), err
-
-
-def test_a_forked_worker_has_not_its_hosts_handler_of_sigterm(segment: Path, scratch: Path) -> None:
-    before = signal.signal(signal.SIGTERM, lambda *_: None)
-    try:
-        policy = {**POLICY, "grace": "1h"}
-        with Supervisor(targets.sleeps, args=(str(scratch / "told"),), context="fork", segment=segment, policy=policy):
-            until((scratch / "told").exists)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def test_one_that_hung_and_is_not_to_be_restarted_was_killed(segment: Path) -> None:
     orders, answers = queues("hang")
     with Supervisor(targets.lives, args=(orders, answers), segment=segment, policy=POLICY, restart="never") as supervisor:
@@ -162,24 +140,6 @@ def test_a_start_that_does_not_return_holds_up_no_stop_and_its_child_is_ended(se
     assert not list(scratch.glob("logs/*")), "it was ended before it did anything"
 
 
-def test_a_supervisor_is_not_stopped_by_its_own_callback(segment: Path) -> None:
-    refused: List[BaseException] = []
-
-    def on_event(event: Event) -> None:
-        if event.event == "gave_up":
-            try:
-                supervisor.stop()
-            except hangwatch.UsageError as e:
-                refused.append(e)
-
-    policy = {**POLICY, "max_restarts": 0}
-    with Supervisor(
-        targets.exits, args=("3",), segment=segment, policy=policy, on_event=on_event, restart="on-failure"
-    ) as supervisor:
-        until(lambda: refused)
-    assert "callback" in str(refused[0])
-
-
 def test_events_come_to_a_loop_and_end_with_the_supervisor(segment: Path) -> None:
     async def main() -> List[str]:
         policy = {**POLICY, "max_restarts": 1}
@@ -192,61 +152,6 @@ def test_events_come_to_a_loop_and_end_with_the_supervisor(segment: Path) -> Non
         return [event.event async for event in events if event.slot is not None]
 
     assert asyncio.run(main()) == ["replaced", "gave_up"]
-
-
-WRONG: List[Any] = [
-    (dict(worker="python worker.py"), "the worker is a text"),
-    (dict(worker=["python"], args=(1,)), "args and kwargs are a function's"),
-    (dict(worker=[]), "no command was given"),
-    (dict(worker=["true"], restart="often"), "restart is 'often', expected 'on-failure', 'always' or 'never'"),
-    (dict(worker=["true"], mode="kill"), "mode is 'kill'"),
-    (dict(worker=5), "worker is 5, expected a list of words, or a function"),
-    (dict(worker=["true", 5]), "worker is ['true', 5], expected a list of words, or a function"),
-    (dict(worker=["true"], replicas=0), "0 replicas"),
-    (dict(worker=["true"], replicas=-1), "replicas is -1, expected a whole number, 0 or more"),
-    (dict(worker=["true"], replicas="2"), "replicas is '2', expected a whole number"),
-    (dict(worker=["true"], replicas=True), "replicas is True, expected a whole number"),
-    (dict(worker=["true"], slots=2.5), "slots is 2.5, expected a whole number"),
-    (dict(worker=["true"], env={"A": 1}), "env is {'A': 1}, expected a dict of texts\n  write {'PORT': '80{i}'}"),
-    (dict(worker=["true"], env=[("A", "1")]), "env is [('A', '1')], expected a dict of texts"),
-    (dict(worker=["true"], devices="01"), "devices is '01', expected a list of names and numbers"),
-    (dict(worker=["true"], devices=[None]), "devices is [None], expected a list of names and numbers"),
-    (dict(worker=["true"], log_dir=5), "log_dir is 5, expected a path"),
-    (dict(worker=["true"], evidence=5), "evidence is 5, expected a path"),
-    (dict(worker=["true"], evidence=True, dump="py-spy"), "dump is 'py-spy', expected a list of programs, such as ['py-spy']"),
-    (dict(worker=["true"], evidence=True, gpu_facts=5), "gpu_facts is 5, expected a command: a text, or a list of words"),
-    (dict(worker=["true"], reclaim_probe=[5]), "reclaim_probe is [5], expected a command"),
-    (dict(worker=["true"], keep=1), "keep is 1, expected True or False"),
-    (dict(worker=["true"], on_event=7), "on_event is 7, expected a function of one event"),
-    (dict(worker=print, context="frok"), "context is 'frok', expected one of 'fork', 'spawn', 'forkserver', or a context"),
-    (dict(worker=print, args="abc"), "args is 'abc', expected a list of arguments, or a function that gives one for each replica"),
-    (dict(worker=print, args=5), "args is 5, expected a list of arguments"),
-    (dict(worker=print, kwargs=[5]), "kwargs is [5], expected a dict"),
-    (dict(worker=["true"], replicas=9, slots=4), "9 replicas, the segment has 4 slots"),
-    (dict(worker=["true"], env={"A=B": "c"}), "is no name of a variable"),
-    (dict(worker=["true"], faulthandler="SIGUSR1"), "kept as evidence, and none is to be kept"),
-    (dict(worker=["true"], evidence=True, faulthandler="SIGKILL"), "faulthandler is 'SIGKILL', expected 'SIGUSR1' or 'SIGUSR2'"),
-    (dict(worker=["true"], policy={"graze": 1}), "unknown key 'graze'"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "why"), WRONG)
-def test_what_makes_no_sense_is_refused_with_a_sentence(segment: Path, arguments: Any, why: str) -> None:
-    with pytest.raises(hangwatch.UsageError) as refused:
-        Supervisor(segment=segment, **arguments)
-    assert why in str(refused.value), refused.value
-    assert "--slots" not in str(refused.value), f"no flag of the binary: {refused.value}"
-
-
-def test_arguments_that_are_none_are_told_as_what_was_not_started(segment: Path) -> None:
-    with Supervisor(targets.exits, args=lambda number: 5, segment=segment) as supervisor:  # type: ignore[arg-type,return-value]
-        results = supervisor.wait()
-    assert results is not None and "args gave 5 for replica 0, expected a tuple" in str(results[0].why)
-
-
-def test_a_dumper_that_is_not_there_is_told_before_it_is_needed(segment: Path, scratch: Path) -> None:
-    with Supervisor(["true"], segment=segment, evidence=scratch / "evidence", dump=["no-such-program {pid}"]) as supervisor:
-        assert any("no-such-program" in warning for warning in supervisor.warnings)
 
 
 def test_a_start_that_does_not_return_is_told_of_and_holds_up_no_other(segment: Path, scratch: Path) -> None:

@@ -17,14 +17,13 @@ pub(crate) struct Monitor(Running);
 
 /// `_hangwatch.start_monitor`.
 #[pyfunction]
-#[pyo3(signature = (segment, policy, feed, on_event, *, acts, slots, slot_size, learnt, jsonl, unlink_at_end))]
+#[pyo3(signature = (segment, policy, calls, *, acts, slots, slot_size, learnt, jsonl, unlink_at_end))]
 #[expect(clippy::too_many_arguments, reason = "Python's signature")]
 pub(super) fn start_monitor(
     py: Python<'_>,
     segment: Option<PathBuf>,
     policy: Option<&Bound<'_, PyAny>>,
-    feed: Py<PyAny>,
-    on_event: Option<Py<PyAny>>,
+    calls: &Bound<'_, Calls>,
     acts: bool,
     slots: Option<u32>,
     slot_size: Option<u32>,
@@ -42,7 +41,7 @@ pub(super) fn start_monitor(
         learnt,
         jsonl,
         unlinks: unlink_at_end,
-        calls: Some(Calls::new(feed, on_event)),
+        hands: Some(calls.get().hands()),
         ..Plan::default()
     };
     Ok(Monitor(plan.start(py, what)?))

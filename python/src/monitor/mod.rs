@@ -1,16 +1,16 @@
-//! The monitor in threads of the interpreter's process, and what a segment says. No thread of ours holds the GIL but the one that
-//! calls back, while it does; the scan waits for nobody.
+//! The monitor in threads of the interpreter's process, and what a segment says. No thread of ours holds the GIL but
+//! the interpreter's own that calls back, while it does; the scan waits for nobody.
 //!
 //! ```text
 //! Plan::start ──► Running ── scan ──► tell ──► jsonl            without the GIL, whatever the interpreter does
-//!                                       └────► tell (apart) ──► Feed.event, on_event     waits for the GIL, alone
+//!                                       └────► tell (apart) ──► hangwatch/_calls.py: Feed.event, on_event
 //! ```
 //!
 //! | file | holds |
 //! |---|---|
 //! | `plan` | what a monitor is to be, with a fleet or without, and its start |
 //! | `running` | one that runs: asked, reloaded and stopped by any thread |
-//! | `calls` | events as calls of Python |
+//! | `calls` | events on their way to the thread that calls back |
 //! | `policy` | a dict as a policy |
 //! | `bridge` | AI Horde's `bridgeData.yaml` as a policy dict |
 //! | `told` | slots, segments and monitors as JSON, which `hangwatch/_status.py` reads |
@@ -33,6 +33,7 @@ use pyo3::prelude::*;
 /// What the feature adds to the module.
 pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<class::Monitor>()?;
+    module.add_class::<calls::Calls>()?;
     module.add_class::<supervisor::Supervisor>()?;
     module.add_class::<host::Start>()?;
     module.add_function(wrap_pyfunction!(supervisor::start_supervisor, module)?)?;

@@ -1,6 +1,6 @@
 //! What a monitor is to be, and its start.
 
-use super::calls::Calls;
+use super::calls::Hands;
 use super::running::Running;
 use crate::error::{caught, raised};
 use hangwatch::Result;
@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     /// Where events are appended to, whatever the interpreter does.
     pub(crate) jsonl: Option<PathBuf>,
     pub(crate) unlinks: bool,
-    pub(crate) calls: Option<Calls>,
+    pub(crate) hands: Option<Hands>,
     /// Workers that it spawns and replaces.
     pub(crate) fleet: Option<Fleet>,
     /// Keeps evidence of a hung worker.
@@ -70,8 +70,8 @@ impl Plan {
         if let Some(jsonl) = &self.jsonl {
             builder = builder.sink(Box::new(JsonLines::append(jsonl)?));
         }
-        if let Some(calls) = self.calls {
-            builder = builder.sink_apart(Box::new(calls));
+        if let Some(hands) = self.hands {
+            builder = builder.sink_apart(Box::new(hands));
         }
         Ok(Hosted::new(builder.spawn()?, self.policies))
     }

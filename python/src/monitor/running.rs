@@ -68,11 +68,15 @@ impl Drop for Running {
             mem::forget(Arc::clone(&self.0));
             return;
         }
-        let stopped = Python::try_attach(|py| py.detach(|| self.0.stop("cannot stop a monitor")));
-        if !matches!(stopped, Some(Ok(()))) {
-            // Its own callback has let go of it, and must return before its thread ends.
-            let hosted = Arc::clone(&self.0);
-            let _ = thread::Builder::new().spawn(move || drop(hosted));
+        let what = "cannot stop a monitor";
+        if self.0.ask(what, |_| ()).is_err() {
+            return; // it was stopped, or somebody stops it
+        }
+        // A start that failed halfway, or the interpreter's very end: a callback that the stop would wait for has lost its thread then.
+        let (hosted, kept) = (Arc::clone(&self.0), Arc::clone(&self.0));
+        let stops = thread::Builder::new().name("hangwatch-stop".into()).spawn(move || hosted.stop(what));
+        if stops.is_err() {
+            mem::forget(kept);
         }
     }
 }

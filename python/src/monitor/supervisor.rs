@@ -15,6 +15,7 @@ use serde::Serialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// How often whoever waits with the interpreter looks whether a signal came: Ctrl-C is to be prompt.
@@ -102,6 +103,8 @@ fn wrong(name: &str, met: &str, expected: &str) -> Error {
 pub(super) struct Supervisor {
     running: Running,
     stopper: Stopper,
+    /// Whether the fleet was asked to stop: the second time it does not wait for the grace.
+    asked: AtomicBool,
     ending: Ending,
     requests: Option<Requests>,
     wrong: Vec<String>,
@@ -109,7 +112,7 @@ pub(super) struct Supervisor {
 
 /// `_hangwatch.start_supervisor`. Either there is a `command`, or `ended` tells of the interpreter's own children.
 #[pyfunction]
-#[pyo3(signature = (command, ended, how, keeps, place, policy, feed, on_event))]
+#[pyo3(signature = (command, ended, how, keeps, place, policy, calls))]
 #[expect(clippy::too_many_arguments, reason = "Python's signature")]
 pub(super) fn start_supervisor(
     py: Python<'_>,
@@ -119,8 +122,7 @@ pub(super) fn start_supervisor(
     keeps: Option<Keeps>,
     place: Where,
     policy: Option<&Bound<'_, PyAny>>,
-    feed: Py<PyAny>,
-    on_event: Option<Py<PyAny>>,
+    calls: &Bound<'_, Calls>,
 ) -> PyResult<Supervisor> {
     let what = "cannot run workers";
     let (host, requests) = ended.map(host).unzip();
@@ -137,7 +139,7 @@ pub(super) fn start_supervisor(
         learnt,
         jsonl,
         unlinks,
-        calls: Some(Calls::new(feed, on_event)),
+        hands: Some(calls.get().hands()),
         fleet: Some(fleet),
         evidence,
         ..Plan::default()
@@ -149,7 +151,7 @@ pub(super) fn start_supervisor(
             Error::new(ErrorKind::System, what, "its fleet is not there")
         })
     })?;
-    Ok(Supervisor { running, stopper, ending, requests, wrong })
+    Ok(Supervisor { running, stopper, asked: AtomicBool::new(false), ending, requests, wrong })
 }
 
 #[pymethods]
@@ -194,6 +196,14 @@ impl Supervisor {
     }
 
     fn ask_to_stop(&self) {
+        // Relaxed: it gives the asking to one of those who ask.
+        if self.running.hosted().is_here() && !self.asked.swap(true, Relaxed) {
+            self.stopper.stop();
+        }
+    }
+
+    fn ask_to_hurry(&self) {
+        self.ask_to_stop();
         if self.running.hosted().is_here() {
             self.stopper.stop();
         }
