@@ -178,14 +178,13 @@ impl Slots {
         }
     }
 
-    /// Sets a slot aside whose owner should be dead and is not proven so: nobody gets it before there is proof.
-    pub(super) fn quarantine(&self, index: u32) {
-        if let Some(slot) = self.segment.slot(index) {
-            let owner = slot.peek_owner();
-            if owner.tag() == Tag::Live {
-                slot.reclaim(owner, Freed::Quarantined);
-            }
-        }
+    /// Sets the slot of a reservation aside whose claimer should be dead and is not proven so: nobody gets it before there is
+    /// proof. `false` where its owner is another one: a worker that came when the slot was free, and may well work.
+    pub(super) fn quarantine(&self, reserved: Reserved) -> bool {
+        let Some(slot) = self.segment.slot(reserved.index) else { return false };
+        let owner = slot.peek_owner();
+        let is_its_claimer = owner.tag() == Tag::Live && owner.generation() == reserved.generation.wrapping_add(1);
+        is_its_claimer && slot.reclaim(owner, Freed::Quarantined)
     }
 
     /// Frees the slot of an owner whose exit was seen; `false` if it is not its own any more.

@@ -159,12 +159,14 @@ impl Replica {
         // Its own time to claim it, and nobody's but its own.
         let reserved = if is_old { world.slots.renew(self.reserved) } else { reserved };
         reserved.or_else(|| {
-            // Its last owner is not proven dead: it keeps the slot, and the replacement gets another one.
+            // Its last owner is not proven dead, or somebody came meanwhile: he keeps the slot, the replacement gets another one.
             let given_up = world.now.saturating_sub(asked_since) >= ns(world.policy.d_wait);
             let other = given_up.then(|| world.slots.reserve_any()).flatten()?;
-            world.slots.quarantine(self.reserved.index);
-            let detail = format!("its last owner is not proven dead; replica {} goes on in slot {}", self.number, other.index);
-            world.told.tell(self.event(EventKind::Quarantined, world).with_detail(detail));
+            if world.slots.quarantine(self.reserved) {
+                let detail =
+                    format!("its last owner is not proven dead; replica {} goes on in slot {}", self.number, other.index);
+                world.told.tell(self.event(EventKind::Quarantined, world).with_detail(detail));
+            }
             Some(other)
         })
     }

@@ -1,10 +1,12 @@
 use super::*;
+use crate::layout::word::Tag;
 use crate::monitor::supervise::host::{Spawner, Start};
 use crate::monitor::supervise::ledger::Ledger;
 use crate::monitor::supervise::mail::Mail;
 use crate::os::wake::Bell;
 use crate::segment::{Geometry, Segment};
 use crate::tell::{Event, Teller};
+use crate::{Attach, Worker};
 use std::cell::RefCell;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
@@ -49,6 +51,7 @@ impl Drop for Sleeps {
 /// One replica of a host, and all that it needs; each turn is at an instant of the test's.
 struct Stage {
     _dir: tempfile::TempDir,
+    segment: Arc<Segment>,
     host: Arc<Host>,
     fleet: Fleet,
     slots: Slots,
@@ -64,7 +67,8 @@ impl Stage {
     fn new(policy: Policy, fleet: impl FnOnce(Fleet) -> Fleet) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let segment = Segment::open_or_create(&dir.path().join("s"), Geometry::default()).expect("a segment");
-        let slots = Slots::new(Arc::new(segment));
+        let segment = Arc::new(segment);
+        let slots = Slots::new(Arc::clone(&segment));
         let host = Arc::new(Host::default());
         let (told, events) = channel();
         let teller = Teller::spawn(vec![Box::new(move |event: &Event| drop(told.send(event.clone())))]).expect("a thread");
@@ -72,7 +76,7 @@ impl Stage {
         let mail = Mail { queue: sync_channel(1).0, bell: bell(), stopping: bell() };
         let replica = Replica::new(0, Restart::OnFailure, slots.reserve_any().expect("a slot"));
         let fleet = fleet(Fleet::hosted(Arc::clone(&host) as Arc<dyn Spawner>));
-        Self { _dir: dir, host, fleet, slots, policy, teller, events, ledger: RefCell::default(), mail, replica }
+        Self { _dir: dir, segment, host, fleet, slots, policy, teller, events, ledger: RefCell::default(), mail, replica }
     }
 
     fn at<T>(&mut self, now: u64, turn: impl FnOnce(&mut Replica, &World<'_>) -> T) -> T {
@@ -115,6 +119,15 @@ impl Stage {
     /// Whether its slot is set aside for a child of it.
     fn is_reserved(&self) -> bool {
         self.slots.is_unclaimed(self.replica.reserved)
+    }
+
+    /// The replica's slot, claimed as its child does.
+    fn claimed(&self) -> Worker {
+        let reserved = self.replica.reserved;
+        self.slots.unreserve(reserved);
+        let worker = Attach::new().attach_to(&self.segment).expect("a free slot");
+        assert_eq!((worker.slot(), worker.generation()), (Some(reserved.index), reserved.generation.wrapping_add(1)));
+        worker
     }
 
     /// Every event, when all are told.
@@ -222,6 +235,34 @@ fn a_later_start_that_fails_is_told_tried_again_and_keeps_its_slot() {
     let [(opened, verdict, slot, why), (replaced, ..)] = &told[..] else { panic!("{told:#?}") };
     assert_eq!((opened, verdict, slot), (&EventKind::Opened, &Some(Verdict::NeverStarted), &Some(0)));
     assert_eq!((why.as_str(), replaced), ("cannot start worker 0: no \\u{1b}room", &EventKind::Replaced));
+}
+
+#[test]
+fn a_worker_that_came_when_the_slot_was_free_keeps_it_and_the_replacement_gets_another_one() {
+    let (mut stage, due) = failed_once(Policy::default());
+    drop(stage.claimed());
+    let mut all: Vec<Worker> =
+        (0..stage.segment.len()).map(|_| Attach::new().attach_to(&stage.segment).expect("a free slot")).collect();
+    all.retain(|worker| worker.slot() == Some(0));
+    let [came] = &all[..] else { panic!("one has that of the replica") };
+    stage.advance(due);
+    stage.advance(due + 10 * S);
+    stage.asked().failed("no room");
+    let owner = stage.segment.slot(0).expect("inside").peek_owner();
+    assert_eq!((owner.tag(), owner.generation()), (Tag::Live, came.generation()), "whoever works there is left alone");
+    assert_eq!(stage.replica.reserved.index, 1);
+    assert!(stage.events().iter().all(|event| event.event != EventKind::Quarantined));
+}
+
+#[test]
+fn a_claimer_of_its_own_that_is_not_proven_dead_has_its_slot_set_aside() {
+    let (mut stage, due) = failed_once(Policy::default());
+    let _lives = stage.claimed();
+    stage.advance(due);
+    stage.advance(due + 10 * S);
+    assert_eq!(stage.segment.slot(0).expect("inside").peek_owner().tag(), Tag::Quarantined);
+    assert_eq!(stage.replica.reserved.index, 1);
+    assert!(stage.events().iter().any(|event| event.event == EventKind::Quarantined));
 }
 
 #[test]
