@@ -32,6 +32,9 @@ class Stages:
 
     def hold(self) -> None:
         with self._lock:
+            if self._holders == 0:
+                # Those that were taken out are out for good.
+                self._hooks = Hooks()
             self._holders += 1
 
     def let_go(self, own: List[Own]) -> None:

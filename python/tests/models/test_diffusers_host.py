@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,16 +18,13 @@ from slots import FREE, LIVE, Slot, asks_to_stop
 torch = pytest.importorskip("torch")
 import tiny
 
+made = functools.partial(tiny.made, steps=4)
+
 
 @pytest.fixture
 def installed(worker: hangwatch.Worker) -> Iterator[watching.Installed]:
     with watching.install() as hooks:
         yield hooks
-
-
-def made(pipe: Any, **call: Any) -> Any:
-    generator = torch.Generator().manual_seed(1)
-    return pipe(**tiny.inputs(pipe), num_inference_steps=4, generator=generator, output_type="np", **call).images
 
 
 class Callback:

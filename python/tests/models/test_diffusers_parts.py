@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
 import threading
 from collections.abc import Iterator
@@ -22,16 +23,13 @@ import tiny
 
 HOOKED = ("__call__", "to", "encode_prompt", "progress_bar", "encode", "decode")
 
+made = functools.partial(tiny.made, steps=2)
+
 
 @pytest.fixture
 def installed(worker: hangwatch.Worker) -> Iterator[watching.Installed]:
     with watching.install() as hooks:
         yield hooks
-
-
-def made(pipe: Any, **call: Any) -> Any:
-    generator = torch.Generator().manual_seed(1)
-    return pipe(**tiny.inputs(pipe), num_inference_steps=2, generator=generator, output_type="np", **call).images
 
 
 def at_first_step(look: Callable[[Any, Any], None]) -> Callable[..., Any]:

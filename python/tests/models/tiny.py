@@ -351,3 +351,9 @@ def saved(library: str, folder: Any) -> None:
     else:
         llama().save_pretrained(folder)
         tokenizer().save_pretrained(folder)
+
+
+def made(pipe: Any, steps: int, **call: Any) -> Any:
+    """What it makes of one seed."""
+    generator = torch.Generator().manual_seed(1)
+    return pipe(**inputs(pipe), num_inference_steps=steps, generator=generator, output_type="np", **call).images
