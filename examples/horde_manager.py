@@ -78,6 +78,11 @@ def inference_process(process_id: int, pipe: Connection, segment: str, hangs: bo
     enter(State.PROCESS_ENDED)
 
 
+def say(line: object) -> None:
+    """A line in one write: two threads have something to say."""
+    print(f"{line}\n", end="", flush=True)
+
+
 class Manager:
     """Starts the processes, and replaces those that its map calls stuck."""
 
@@ -116,10 +121,10 @@ class Manager:
                 continue
             why = self.map.stuck_on_inference(process_id, self.timeout)
             if why is not None:
-                print(f"process {process_id} is {why.verdict} at {why.percent:g} % of {why.job.id_}, pid {process.pid}", flush=True)
+                say(f"process {process_id} is {why.verdict} at {why.percent:g} % of {why.job.id_}, pid {process.pid}")
             for seen in self.monitor.workers():
                 if seen.pid == process.pid:
-                    print(f"its slot says {seen.phase}, {seen.percent} % of {seen.job}, last progress {seen.progress_age_s} s ago", flush=True)
+                    say(f"its slot says {seen.phase}, {seen.percent} % of {seen.job}, last progress {seen.progress_age_s} s ago")
             process.kill()
             process.join()
             self.start(process_id, hangs=False)
@@ -146,13 +151,13 @@ def main() -> None:
 
     def on_event(event: hangwatch.Event) -> None:
         if event.event == "opened":
-            print(f"the monitor: {event}", flush=True)
+            say(f"the monitor: {event}")
 
     with hangwatch.Monitor(args.segment, policy, on_event, unlink_at_end=True) as monitor:
         manager = Manager(monitor, args.timeout)
         for process_id in range(2):
             manager.start(process_id, hangs=process_id == 1 and not args.no_hang)
-        print(f"processes {manager.run()} have done their jobs")
+        say(f"processes {manager.run()} have done their jobs")
 
 
 if __name__ == "__main__":

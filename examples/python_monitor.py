@@ -16,6 +16,11 @@ from typing import Optional
 import hangwatch
 
 
+def say(line: object) -> None:
+    """A line in one write: two threads have something to say."""
+    print(f"{line}\n", end="", flush=True)
+
+
 def work(segment: str) -> None:
     """A worker that hangs in its 22nd step."""
     worker = hangwatch.attach("sd-0", segment=segment)
@@ -38,7 +43,7 @@ def main() -> None:
     told = threading.Event()
 
     def on_event(event: hangwatch.Event) -> None:
-        print(event, flush=True)  # the sentence
+        say(event)  # the sentence
         slot: Optional[int] = event.slot
         if event.event == "opened" and slot is not None:
             hung.append(slot)
@@ -49,7 +54,7 @@ def main() -> None:
         process.start()
         told.wait()
         seen = monitor.worker(hung[0])
-        print(f"slot {seen.slot}: {seen.verdict} in {seen.phase}, {seen.percent} % of job {seen.job}, budget {seen.progress_budget_s} s")
+        say(f"slot {seen.slot}: {seen.verdict} in {seen.phase}, {seen.percent} % of job {seen.job}, budget {seen.progress_budget_s} s")
         process.kill()
         process.join()
 

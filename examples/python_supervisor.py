@@ -31,6 +31,11 @@ def work(jobs: Any, done: Any) -> None:
         done.put((job, os.getpid()))
 
 
+def say(line: object) -> None:
+    """A line in one write: two threads have something to say."""
+    print(f"{line}\n", end="", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--segment", default=f"example-{os.getpid()}", help="a name, or a path with a slash")
@@ -42,7 +47,7 @@ def main() -> None:
 
     def on_event(event: hangwatch.Event) -> None:
         if event.event in ("opened", "replaced"):
-            print(event, flush=True)
+            say(event)
         if event.event == "lost_job":
             jobs.put((event.job, False))
 
@@ -54,11 +59,11 @@ def main() -> None:
             jobs.put((f"job-{number}", True))
         for _ in range(4):
             job, pid = done.get()
-            print(f"{job} is done by pid {pid}", flush=True)
+            say(f"{job} is done by pid {pid}")
         for _ in range(2):
             jobs.put((None, False))
         for result in supervisor.wait() or ():
-            print(f"replica {result.replica}: {result.end} with {result.code}, {result.starts} starts, {result.hangs} hangs")
+            say(f"replica {result.replica}: {result.end} with {result.code}, {result.starts} starts, {result.hangs} hangs")
 
 
 if __name__ == "__main__":
