@@ -82,7 +82,7 @@ impl Error {
 }
 
 /// The system's sentence, in the house's shape: lower case, no error number.
-fn system_text(error: &std::io::Error) -> String {
+pub(crate) fn system_text(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();

@@ -92,10 +92,7 @@ fn of_three_workers_with_four_lanes_each_the_one_lane_that_freezes_is_reported_b
     let named: BTreeSet<&str> = run.events.iter().filter_map(|event| event["job"].as_str()).collect();
     assert_eq!(named, BTreeSet::from(["job 1.2"]), "eleven others work, three of them in the same process");
     run.stop();
-    // At the stop they all end, and a poll may see that before they are reaped.
-    let ended = |event: &Value| event["verdict"] == "zombie" || event["verdict"] == "dead";
-    let told: Vec<_> = run.of_kind("opened").into_iter().filter(|event| !ended(event)).collect();
-    assert_eq!(told, [&opened], "two budgets later too: {:#?}", run.events);
+    assert_eq!(run.opened_alive(), [&opened], "two budgets later too: {:#?}", run.events);
 }
 
 #[test]

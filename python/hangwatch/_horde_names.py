@@ -96,6 +96,11 @@ def name(of: object) -> Optional[str]:
     return of if isinstance(of, str) else None
 
 
+def begins_again(mark: Optional[float], percent: float) -> bool:
+    """Whether a count that was full (`mark` is the highest of this pass) starts again: another pass, a hires fix."""
+    return mark is not None and mark >= 100 and percent < mark
+
+
 def percent(details: Mapping[str, Any]) -> Optional[float]:
     """The percentage that a heartbeat carries. Versions that send steps too may leave it out."""
     given = details.get("percent_complete")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional, Protocol
 
-from ._horde_names import CALLS, ENDS_A_JOB, PHASES, Named, Outcome, name, percent
+from ._horde_names import CALLS, ENDS_A_JOB, PHASES, Named, Outcome, begins_again, name, percent
 
 
 class _Worker(Protocol):
@@ -56,8 +56,7 @@ class Reporter:
         """A heartbeat is sent; `percent_complete=` is its progress."""
         done = percent(details)
         if done is not None and CALLS.get(name(heartbeat_type) or "") == "step":
-            # A count that was full and starts again is another pass, a hires fix.
-            if self._mark >= 100 and done < self._mark:
+            if begins_again(self._mark, done):
                 self._worker.begin_pass()
                 self._mark = 0
             self._mark = max(self._mark, int(done))

@@ -53,9 +53,9 @@ class Supervisor(Watching):
 
     `worker` is a command (a sequence of words; `{i}` in a word is the replica's number), or a function that `multiprocessing` runs
     in a child: with `args` and `kwargs`, queues and pipes among them, where `args` may be a function that makes them of the replica's
-    number, and `name` is how the children are called (`worker-0`, by default). `context` is a start method (`spawn`, `fork`, `forkserver`) or a context of multiprocessing, by default the default
-    one. Each worker finds its slot in its environment, so that `hangwatch.attach()` in it does. It leads a session of its own:
-    whatever it has started goes with it.
+    number, and `name` is how the children are called (`worker-0`, by default). `context` is a start method (`spawn`, `fork`,
+    `forkserver`) or a context of multiprocessing, by default the default one. Each worker finds its slot in its environment, so that
+    `hangwatch.attach()` in it does. It leads a session of its own: whatever it has started goes with it.
 
     A hung one is asked by its command word, its evidence is kept, and SIGTERM and after `grace` SIGKILL end it; then it is started
     again, as is one that fails (`restart`: `on-failure`, `always`, `never`), after a pause that doubles, and so often as the policy

@@ -17,9 +17,10 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _length(iterable: Iterable[object]) -> int:
+def length(items: object) -> int:
+    """How many there are, or that it is not known: an endless set of data has no length, and raises what it likes."""
     try:
-        return len(iterable)  # type: ignore[arg-type]
+        return len(items)  # type: ignore[arg-type]
     except Exception:  # noqa: BLE001 - whatever an object of others does here, its loop goes on
         return UNKNOWN
 
@@ -47,7 +48,7 @@ def track(
             worker.beat()
             stop.heed(worker)
         return
-    with worker.job(id, model, total if total is not None else _length(iterable)) as job:
+    with worker.job(id, model, total if total is not None else length(iterable)) as job:
         for item in iterable:
             yield item
             job.step()

@@ -27,7 +27,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Collection, Deque, Dict, Mapping, NamedTuple, Optional, Type, TypeVar, cast
 
 from ._bridge import policy_of
-from ._horde_names import CALLS, ENDS_A_JOB, PHASES, HordeHeartbeatType, HordeProcessState, Named, name, percent
+from ._horde_names import CALLS, ENDS_A_JOB, PHASES, HordeHeartbeatType, HordeProcessState, Named, begins_again, name, percent
 from ._horde_reporter import Reporter
 
 __all__ = [
@@ -107,8 +107,7 @@ class _Track:
             self.restart(now)
 
     def progress(self, percent: float, now: float) -> None:
-        is_another_pass = self.mark is not None and self.mark >= 100 and percent < self.mark
-        if is_another_pass and self.passes < MAX_PASSES:
+        if begins_again(self.mark, percent) and self.passes < MAX_PASSES:
             self.passes += 1
             self.restart_count(now)
         self.last = percent

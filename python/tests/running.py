@@ -48,6 +48,11 @@ def found(events: List[Event], kind: str, **fields: Any) -> Optional[Event]:
     return next((event for event in told if all(event[name] == value for name, value in fields.items())), None)
 
 
+def accusations(events: List[Event]) -> List[Event]:
+    """Those about workers, but for what a busy machine brings: a monitor tells of itself that it was late, and whom that starved."""
+    return [event for event in events if event["verdict"] not in (None, "starved")]
+
+
 class Run:
     """Ends its workers and itself with the block, however that ends."""
 
@@ -88,7 +93,7 @@ class Run:
 
     def accusations(self) -> List[Event]:
         """What is told of a worker. A monitor that a busy machine made late tells that of itself, and that it starves a worker."""
-        return [event for event in self.events() if event["verdict"] not in (None, "starved")]
+        return accusations(self.events())
 
     def log(self, replica: int = 0) -> str:
         """What the workers of one replica have written, those before the present one too."""

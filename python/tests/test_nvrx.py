@@ -6,69 +6,13 @@ import dataclasses
 import inspect
 import json
 from pathlib import Path
-from typing import Any, List, cast
+from typing import Any, List
 
 import hangwatch
 import pytest
 from hangwatch.compat import nvrx
-from hangwatch.compat.nvrx import (
-    HeartbeatTimeouts,
-    RankMonitorClient,
-    RankMonitorClientError,
-    SectionTimeouts,
-    WorkloadAction,
-    WorkloadControlRequest,
-)
-
-
-class Calls:
-    """A worker that notes what is called; `shown` are the phases that its slot was in, one after another."""
-
-    def __init__(self, room: int = 48) -> None:
-        self.shown: List[str] = ["starting"]
-        self.budgets: dict[str, Any] = {}
-        self.room = room
-        self.beats = 0
-        self.is_detached = False
-        self.notes: List[str] = []
-        self.stop = False
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def should_stop(self) -> bool:
-        return self.stop
-
-    def register_phase(self, name: str, cls: str = "work", budget: Any = None) -> int:
-        assert name not in self.budgets, "a phase is registered once by a client"
-        if len(self.budgets) >= self.room:
-            raise hangwatch.FullError("cannot register phase", "all are taken")
-        assert len(name.encode()) <= 48
-        self.budgets[name] = budget
-        return 256 + len(self.budgets)
-
-    def phase(self, name: str) -> None:
-        self.shown.append(name)
-
-    def beat(self) -> None:
-        self.beats += 1
-
-    def detach(self) -> None:
-        self.is_detached = True
-
-
-class Rank:
-    """A client on a fake clock."""
-
-    def __init__(self, room: int = 48, **kwargs: Any) -> None:
-        self.now = 0.0
-        self.worker = Calls(room)
-        worker = cast("hangwatch.Worker", self.worker)
-        self.client = RankMonitorClient(worker=worker, clock=lambda: self.now, **kwargs)
-
-    def beat_at(self, *instants: float) -> None:
-        for self.now in instants:
-            self.client.send_heartbeat()
+from hangwatch.compat.nvrx import RankMonitorClient, RankMonitorClientError, WorkloadAction, WorkloadControlRequest
+from nvrx_rank import Rank
 
 
 def test_a_rank_shows_the_timeout_that_stands_before_and_after_its_first_heartbeat() -> None:
@@ -170,100 +114,6 @@ def test_a_phase_in_which_heartbeats_come_for_longer_than_a_budget_is_entered_ag
     rank.client.end_section("setup")
     rank.beat_at(131.0)
     assert rank.worker.beats == beats + 5 and rank.worker.shown[-1] == "workload/10s"
-
-
-def test_heartbeat_timeouts_are_the_safety_factor_times_the_longest_and_move_by_halves() -> None:
-    rank = Rank()
-    rank.client.init_workload_monitoring()
-    rank.beat_at(10.0)
-    assert rank.client.calculate_and_set_hb_timeouts(skip_if_not_ready=True) is False
-    with pytest.raises(RankMonitorClientError, match="Not enough data"):
-        rank.client.calculate_and_set_hb_timeouts()
-    rank.beat_at(11.0, 14.0, 15.0)
-    assert rank.client.calculate_and_set_hb_timeouts() is True
-    assert rank.client.hb_timeouts == HeartbeatTimeouts(50.0, 15.0, True)
-    assert rank.worker.shown[-1] == "workload/16s", "up to a power of two, so that a segment has room"
-    rank.beat_at(22.0)
-    rank.client.calculate_and_set_hb_timeouts()
-    assert rank.client.hb_timeouts == HeartbeatTimeouts(50.0, 25.0, True)
-
-
-def test_section_timeouts_are_calculated_for_all_or_for_those_selected() -> None:
-    rank = Rank(rank_section_timeouts={"setup": 600.0, "step": None})
-    rank.client.init_workload_monitoring()
-    rank.now = 2.0
-    rank.client.start_section("step")
-    rank.now = 5.0
-    rank.client.end_section("step")
-    assert rank.client.calculate_and_set_section_timeouts(skip_if_not_ready=True) is False, "setup was never seen"
-    assert rank.client.calculate_and_set_section_timeouts(["step"])
-    timeouts = rank.client.section_timeouts
-    assert timeouts == SectionTimeouts({"setup": 600.0, "step": 15.0}, 10.0, {"step"}, True)
-    assert not timeouts.were_calculated and timeouts.are_valid
-    rank.client.start_section("step")
-    assert rank.worker.shown[-2:] == ["workload/16s", "step/16s"]
-
-
-def test_ranks_agree_where_they_are_given_a_way_to() -> None:
-    rank = Rank(reduce=lambda mine: [max(value, 100.0) for value in mine])
-    rank.client.init_workload_monitoring()
-    rank.beat_at(1.0, 2.0)
-    rank.client.calculate_and_set_hb_timeouts()
-    assert rank.client.hb_timeouts == HeartbeatTimeouts(500.0, 500.0, True)
-
-
-def test_ranks_that_saw_other_sections_reduce_the_same_ones() -> None:
-    told: List[List[float]] = []
-
-    def all_reduce(mine: List[float]) -> List[float]:
-        told.append(mine)
-        return [max(of) for of in zip(*told)]
-
-    seen = {"saves": "checkpoint", "evaluates": "eval"}
-    given = {"step": None, "checkpoint": None, "eval": 60.0}
-    ranks = {name: Rank(rank_section_timeouts=given, reduce=all_reduce) for name in seen}
-    for name, rank in ranks.items():
-        rank.client.init_workload_monitoring()
-        rank.now = 1.0
-        for section, seconds in (("step", 2.0), (seen[name], 7.0), ("not given", 90.0)):
-            rank.client.start_section(section)
-            rank.now += seconds
-            rank.client.end_section(section)
-        rank.client.calculate_and_set_section_timeouts(["step"], calc_out_of_section=False)
-        assert rank.client.section_timeouts == SectionTimeouts({**given, "step": 10.0}, None, {"step"}, False)
-    assert len(told[0]) == len(told[1]) == 6, "as many numbers of every rank"
-    last = ranks["evaluates"].client
-    assert last.calculate_and_set_section_timeouts(["checkpoint", "eval"], calc_out_of_section=False)
-    assert last.section_timeouts.section == {"step": 10.0, "checkpoint": 35.0, "eval": 35.0}, "by its own place in the list"
-    with pytest.raises(RankMonitorClientError, match="(?s)of section 'not given': it was not given.*it names 'step', 'checkpoint', 'eval'"):
-        last.calculate_and_set_section_timeouts(["not given"])
-    short = Rank(reduce=lambda mine: mine[:-1])
-    short.client.init_workload_monitoring()
-    with pytest.raises(RankMonitorClientError, match="reduce returned 2 numbers for 3"):
-        short.client.calculate_and_set_hb_timeouts()
-
-
-def test_calculated_timeouts_go_through_a_state_and_json_before_and_after_init() -> None:
-    rank = Rank(rank_section_timeouts={"step": None})
-    rank.client.init_workload_monitoring()
-    assert rank.client.state_dict() == {"current_timeouts": {}}, "nothing was calculated"
-    rank.beat_at(10.0, 13.0)
-    rank.client.start_section("step")
-    rank.now = 15.0
-    rank.client.end_section("step")
-    rank.client.calculate_and_set_hb_timeouts()
-    rank.client.calculate_and_set_section_timeouts()
-    state = json.loads(json.dumps(rank.client.state_dict()))
-    early, late = (Rank(rank_section_timeouts={"step": None, "new": 30.0}) for _ in range(2))
-    early.client.load_state_dict(state)
-    early.client.init_workload_monitoring()
-    late.client.init_workload_monitoring()
-    late.client.load_state_dict(state)
-    for other in (early, late):
-        assert other.client.hb_timeouts == rank.client.hb_timeouts == HeartbeatTimeouts(50.0, 15.0, True)
-        sections = rank.client.section_timeouts
-        assert other.client.section_timeouts == dataclasses.replace(sections, section={"step": 10.0, "new": 30.0})
-        assert other.worker.shown[-1] == "workload/64s"
 
 
 def test_calls_that_make_no_sense_say_so() -> None:
@@ -373,25 +223,6 @@ def test_every_name_that_a_user_of_the_original_meets_is_here() -> None:
 def data_fields(name: str) -> Any:
     cls = getattr(nvrx, name)
     return dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
-
-
-def test_a_state_of_the_original_is_taken_and_given_back_as_it_was() -> None:
-    state = {
-        "current_timeouts": {
-            "heartbeat": {"initial": 51.5, "subsequent": 20.0, "were_calculated": True},
-            "section": {
-                "section": {"setup": 600.0, "step": 12.5},
-                "out_of_section": 30.0,
-                "calculated_sections": ["step"],
-                "is_out_of_section_calculated": True,
-            },
-        }
-    }
-    rank = Rank()
-    rank.client.load_state_dict(state)
-    assert rank.client.state_dict() == state == json.loads(json.dumps(rank.client.state_dict()))
-    rank.client.load_state_dict({"of": "something else"})
-    assert rank.client.state_dict() == state
 
 
 def test_a_request_about_the_workload_is_told_and_carried_out_by_whoever_can() -> None:

@@ -117,6 +117,12 @@ impl Monitor {
         self.of_kind("opened").into_iter().filter_map(|event| event["verdict"].as_str()).collect()
     }
 
+    /// Episodes that were opened so far, but for those that say that a process has ended: a poll may see that before it is reaped.
+    pub(crate) fn opened_alive(&self) -> Vec<&Value> {
+        let ended = |event: &Value| event["verdict"] == "zombie" || event["verdict"] == "dead";
+        self.of_kind("opened").into_iter().filter(|event| !ended(event)).collect()
+    }
+
     /// Their kinds, but for gaps of the monitor, which a busy machine may bring.
     pub(crate) fn kinds(&self) -> Vec<&str> {
         kinds(&self.events)

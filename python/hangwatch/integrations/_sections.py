@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, Optional
 
-from .. import PHASES, UNKNOWN, Error, Worker, _living
+from .. import PHASES, Error, Worker, _living
 from .._stop import Stop
 
 
@@ -102,11 +102,3 @@ class Asked:
     def should_stop(self) -> bool:
         """Whether the monitor asks the worker to stop now: look between two of its runs, calls or steps."""
         return self._loop.ask()
-
-
-def length(items: object) -> int:
-    """How many there are, or that it is not known: an endless set of data has no length, and raises what it likes."""
-    try:
-        return len(items)  # type: ignore[arg-type]
-    except Exception:  # noqa: BLE001 - as said
-        return UNKNOWN

@@ -1,7 +1,7 @@
 //! Where what was learnt is kept, and what stands there. Only what is ours by its first bytes is ever renamed or replaced: a path
 //! may be mistyped, and may lead to anything.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, system_text};
 use crate::learn::Learnt;
 use crate::os::access::Access;
 use crate::os::file::{self, euid};
@@ -57,7 +57,7 @@ impl Place {
         let absolute = std::path::absolute(&path);
         let place = Self { path: absolute.as_ref().unwrap_or(&path).clone(), is_named, access };
         match absolute {
-            Err(e) if is_named => Err(place.refused(Error::io("", &e).why())),
+            Err(e) if is_named => Err(place.refused(&system_text(&e))),
             _ => place.refuse_foreign(place.found()).map(|_| place),
         }
     }
@@ -121,7 +121,7 @@ impl Place {
             Stands::Nothing => match fs::metadata(file::parent(&self.path)) {
                 Ok(folder) if folder.is_dir() => Found::Nothing,
                 Ok(_) => Found::Foreign(format!("'{}' is no folder", file::parent(&self.path).display())),
-                Err(e) => Found::Foreign(format!("its folder: {}", Error::io("", &e).why())),
+                Err(e) => Found::Foreign(format!("its folder: {}", system_text(&e))),
             },
             Stands::Ours(_, mode) if mode & 0o022 != 0 => {
                 Found::Bad(format!("others may write it: mode {mode:03o}; expected nobody else to"))
@@ -165,7 +165,7 @@ fn not_a_name(path: &Path) -> Option<String> {
 
 /// What stands under this name, of a file no more than `max` bytes and one.
 fn stands(path: &Path, max: usize, access: &Access) -> Stands {
-    let unreadable = |e: &io::Error| Stands::Foreign(format!("it cannot be read: {}", Error::io("", e).why()));
+    let unreadable = |e: &io::Error| Stands::Foreign(format!("it cannot be read: {}", system_text(e)));
     let about = match fs::symlink_metadata(path) {
         Ok(about) => about,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Stands::Nothing,

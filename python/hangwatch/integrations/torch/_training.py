@@ -12,7 +12,8 @@ from typing import Any, Callable, Generic, Iterable, Iterator, List, Literal, Op
 
 from ... import UNKNOWN, Worker
 from .._calls import quietly
-from .._sections import Asked, Loop, length
+from ..._track import length
+from .._sections import Asked, Loop
 from ._compiling import Compiling
 
 T = TypeVar("T")
